@@ -1,0 +1,35 @@
+"""What every room may lean on: checks and their words, seeds, optional imports, atomic files, names. No torch at import."""
+
+from nearkin.core.checks import (
+    InputError,
+    InputTypeError,
+    choice,
+    flag,
+    integer,
+    non_negative,
+    positive,
+    within,
+)
+from nearkin.core.files import content_hash, write_atomically, write_json
+from nearkin.core.names import pick, suggestion
+from nearkin.core.optional import MissingExtra, need
+from nearkin.core.seeds import derived_seed
+
+__all__ = [
+    "InputError",
+    "InputTypeError",
+    "MissingExtra",
+    "choice",
+    "content_hash",
+    "derived_seed",
+    "flag",
+    "integer",
+    "need",
+    "non_negative",
+    "pick",
+    "positive",
+    "suggestion",
+    "within",
+    "write_atomically",
+    "write_json",
+]
