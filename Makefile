@@ -1,0 +1,59 @@
+# Every target sets up what it needs in .venv by itself; a changed pyproject.toml or constraints.txt sets it up again.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+USER_READY := $(VENV)/.ready-train
+DEVELOPER_READY := $(VENV)/.ready-dev
+
+# One thread a process: results stay the same bit for bit, and parallel tests do not fight for cores.
+export OMP_NUM_THREADS := 1
+# Exact versions, for the packages that build ours as well.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs clean
+
+help:
+	@echo "make demo    compare methods on real handwritten digits and write a report"
+	@echo "make test    checks, then every test that this machine can run"
+	@echo "make lint    the checks alone: style, imports, types"
+	@echo "make bench   the benchmarks"
+	@echo "make docs    the documentation, in site/"
+	@echo "make clean   remove .venv and what was built"
+
+demo: $(USER_READY)
+	$(BIN)/nearkin compare quickstart
+
+test: lint
+	$(BIN)/python -m pytest --numprocesses $(JOBS)
+
+lint: $(DEVELOPER_READY)
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: $(DEVELOPER_READY)
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+docs: $(DEVELOPER_READY)
+	$(BIN)/zensical build --clean --strict
+
+clean:
+	rm -rf $(VENV) build dist site
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(USER_READY): $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing nearkin and what it trains with into $(VENV) (a minute or two) ..."
+	@$(BIN)/python -m pip install -qq --editable ".[train]"
+	@touch $@
+
+$(DEVELOPER_READY): $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing nearkin with its tests, checks and documentation tools into $(VENV) (a minute or two) ..."
+	@$(BIN)/python -m pip install -qq --editable ".[dev]"
+	@touch $@
