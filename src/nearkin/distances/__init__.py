@@ -1,0 +1,53 @@
+"""How far: distances of embeddings. Row = anchor = query, smaller = nearer, and symmetry is never assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nearkin.core import InputTypeError, pick
+from nearkin.distances.base import Distance, Euclidean, SquaredEuclidean, root
+from nearkin.distances.cosine import Cosine
+from nearkin.distances.inner_product import InnerProduct
+from nearkin.distances.snr import SNR
+from nearkin.distances.squared import SquaredKernel, compute_dtype, squared_distances, wide
+
+__all__ = [
+    "DISTANCES",
+    "SNR",
+    "Cosine",
+    "Distance",
+    "Euclidean",
+    "InnerProduct",
+    "SquaredEuclidean",
+    "SquaredKernel",
+    "compute_dtype",
+    "make_distance",
+    "root",
+    "squared_distances",
+    "wide",
+]
+
+DISTANCES: Mapping[str, type[Distance]] = MappingProxyType(
+    {
+        "cosine": Cosine,
+        "euclidean": Euclidean,
+        "inner-product": InnerProduct,
+        "snr": SNR,
+        "squared-euclidean": SquaredEuclidean,
+    }
+)
+"""Distances by name."""
+
+
+def make_distance(distance: Distance | str, **options: object) -> Distance:
+    """The distance itself, or the one of that name with `options` for its constructor.
+
+    >>> make_distance("snr", eps=1e-6)
+    SNR(eps=1e-06)
+    """
+    if isinstance(distance, Distance):
+        return distance
+    if not isinstance(distance, str):
+        raise InputTypeError(f"distance must be a name or a Distance, got {type(distance).__name__}")
+    return pick("distance", DISTANCES, distance)(**options)  # type: ignore[arg-type]

@@ -1,0 +1,40 @@
+"""Signal-to-noise distance (document 004 eq 6-8; Yuan et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from nearkin.core import positive
+from nearkin.distances.base import Distance
+
+
+class SNR(Distance):
+    """Signal-to-noise distance [SNR-1], d(x, z) = Var(z - x) / max(Var(x), eps).
+
+    Var is taken over the D components of one vector. Projected rows are (x - mean(x)) / sqrt(D), so that their squared
+    norms are variances and d = |p(x) - p(z)|^2 / max(|p(x)|^2, eps).
+
+    Range:     [0, inf). Asymmetric (the anchor is the signal), no triangle inequality: not a metric, though named one
+    Units:     none: d(c x, c z) = d(x, z) for every c != 0, and adding a constant to all components changes nothing
+    Default:   eps 1e-12, a floor without gradient; an anchor of zero variance has d = Var(z - x) / eps, not NaN
+    Differs:   document 004 eq 8 has a misplaced bracket; its eq 10 holds for rows of mean zero only
+    """
+
+    symmetric = False
+    keeps_space = False
+
+    def __init__(self, eps: float = 1e-12) -> None:
+        super().__init__()
+        self.eps = positive("eps", eps)
+
+    def project(self, x: Tensor) -> Tensor:
+        return (x - x.mean(-1, keepdim=True)) / math.sqrt(x.shape[-1])
+
+    def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
+        return squared / torch.where(anchor_norm > self.eps, anchor_norm, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"eps={self.eps:g}"

@@ -1,0 +1,116 @@
+"""The one distance kernel: squared Euclidean distances of all pairs, or row by row, accurate for near-duplicates.
+
+The matrix product form |a|^2 + |r|^2 - 2 a'r is fast but cancels where two rows nearly coincide. So rows are centred
+first (differences do not change), and every entry below `NEAR` times the sum of its two squared norms is computed again
+from the difference of the rows themselves. The gradient is split in the same way. The rows come in float64 ("wide",
+see `wide`), so that what projects them adds no rounding of its own; products run in the dtype of the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
+"""Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
+
+CHUNK = 1 << 22
+"""Numbers held at a time while near pairs are computed again."""
+
+Pairs = tuple[Tensor, Tensor]
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of distances and losses: float64 stays, everything narrower is raised to float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def wide(x: Tensor) -> Tensor:
+    """`x` in float64, where the device has it; float32 elsewhere."""
+    return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
+
+
+class SquaredKernel:
+    """Squared distances of any rows to one set of references, and their pullback.
+
+    Shapes:  references (R, D), wide -> `forward` of anchors (A, D) gives (A, R) in `dtype`
+    Memory:  centred references in `dtype`, and CHUNK numbers beside the result
+    """
+
+    def __init__(self, references: Tensor, dtype: torch.dtype) -> None:
+        self.references, self.dtype = references, dtype
+        self.shift = references.detach().mean(0) if len(references) else references.new_zeros(references.shape[1])
+        self.centred = (references - self.shift).to(dtype)
+        self.norms = self.centred.square().sum(1)
+
+    def forward(self, anchors: Tensor, out: Tensor | None = None) -> tuple[Tensor, Pairs]:
+        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs."""
+        centred = (anchors - self.shift).to(self.dtype)
+        norms = centred.square().sum(1, keepdim=True)
+        squared = torch.mm(centred, self.centred.T, out=out).mul_(-2).add_(norms).add_(self.norms)
+        near = squared < (norms + self.norms).mul_(NEAR[self.dtype])
+        rows, columns = near.nonzero(as_tuple=True)
+        for i, j in _chunks(rows, columns, anchors.shape[1]):
+            squared[i, j] = (anchors[i] - self.references[j]).square().sum(1).to(self.dtype)
+        return squared, (rows, columns)
+
+    def backward(self, anchors: Tensor, near: Pairs, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
+        far = gradient.index_put(near, gradient.new_zeros(()))
+        centred = (anchors - self.shift).to(self.dtype)
+        to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
+        to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
+        for i, j in _chunks(*near, anchors.shape[1]):
+            pull = (2 * (anchors[i] - self.references[j]) * gradient[i, j][:, None]).to(self.dtype)
+            to_anchors = to_anchors.index_add(0, i, pull)
+            to_references = to_references.index_add(0, j, -pull)
+        return to_anchors, to_references
+
+
+def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:
+    size = max(1, CHUNK // max(width, 1))
+    return list(zip(rows.split(size), columns.split(size))) if len(rows) else []
+
+
+class _Squared(torch.autograd.Function):
+    """All pairs under autograd. The backward is made of differentiable steps, so a double backward is right too."""
+
+    @staticmethod
+    def forward(ctx: Any, anchors: Tensor, references: Tensor, dtype: torch.dtype) -> Tensor:
+        squared, near = SquaredKernel(references, dtype).forward(anchors)
+        ctx.save_for_backward(anchors, references, *near)
+        ctx.dtype = dtype
+        return squared
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        anchors, references, *near = ctx.saved_tensors
+        kernel = SquaredKernel(references, ctx.dtype)
+        to_anchors, to_references = kernel.backward(anchors, (near[0], near[1]), gradients[0])
+        return to_anchors.to(anchors.dtype), to_references.to(references.dtype), None
+
+
+def squared_distances(anchors: Tensor, references: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Squared Euclidean distances, |a_i - r_j|^2.
+
+    Shapes:   (A, D), (R, D) -> (A, R), or row by row (A, D), (A, K, D) -> (A, K)
+    Dtype:    of the result; that of the rows by default. Rows in float64 keep near-duplicates exact in float32
+    Error:    below 1e-6 relative in float32, near-duplicates included; exactly 0 for identical rows
+    Gradient: 2 (a - r), finite everywhere
+    """
+    dtype = dtype or anchors.dtype
+    if references.dim() == 3:
+        return (anchors[:, None] - references).square().sum(2).to(dtype)
+    if torch.compiler.is_compiling():
+        return _traceable(anchors, references).to(dtype)
+    result: Tensor = _Squared.apply(anchors, references, dtype)
+    return result
+
+
+def _traceable(anchors: Tensor, references: Tensor) -> Tensor:
+    """The product form in the rows' own (wide) dtype: no shape depends on values, so a compiler can trace it whole."""
+    shift = references.detach().mean(0)
+    a, r = anchors - shift, references - shift
+    return torch.relu(a.square().sum(1, keepdim=True) + r.square().sum(1) - 2 * a @ r.T)
