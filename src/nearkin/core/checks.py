@@ -21,7 +21,10 @@ class InputTypeError(InputError, TypeError):
 def _real(name: str, value: object, wanted: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InputTypeError(f"{name} must be {wanted}, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name} must be {wanted}; what was given is too large for a 64-bit float") from None
 
 
 def positive(name: str, value: object) -> float:

@@ -11,12 +11,22 @@ class MissingExtra(ImportError):
 
 
 def need(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import `module`, or say which extra brings it; a package that is installed but broken shows its own fault."""
+    """Import and return `module`, or say which extra brings it.
+
+    Raises MissingExtra where its package is not installed. A package that is installed but broken shows its own fault,
+    because installing it again would not help.
+
+    >>> need("no_such_package", extra="train", purpose="training")  # doctest: +NORMALIZE_WHITESPACE
+    Traceback (most recent call last):
+    nearkin.core.optional.MissingExtra: training needs 'no_such_package', which is not installed;
+        install it with: pip install 'nearkin[train]'
+    """
+    package = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+        if error.name != package:
             raise
         raise MissingExtra(
-            f"{purpose} needs {module.partition('.')[0]!r}, which is not installed; install the extra: pip install 'nearkin[{extra}]'"
+            f"{purpose} needs {package!r}, which is not installed; install it with: pip install 'nearkin[{extra}]'"
         ) from None
