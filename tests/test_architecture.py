@@ -1,0 +1,96 @@
+"""The import contract in pyproject.toml holds the house's table of rooms, and would not stay silent if it did not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+MAY_IMPORT = {
+    "core": "",
+    "distances": "core",
+    "pairs": "core",
+    "data": "core",
+    "networks": "core",
+    "statistics": "core",
+    "mining": "core distances pairs",
+    "evaluation": "core distances pairs statistics",
+    "report": "core statistics",
+    "losses": "core distances pairs mining",
+    "training": "core distances pairs data networks statistics mining evaluation losses",
+    "comparison": "core distances pairs data networks statistics mining evaluation report losses training",
+    "cli": "core distances pairs data networks statistics mining evaluation report losses training comparison",
+}
+WITHOUT_TORCH = ("core", "data", "report", "statistics")
+BUILT = {path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py")}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the package and its contract, to be broken."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def check_imports(house: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [program, "--no-cache", "--no-logo"],
+        cwd=house,
+        env={"PYTHONPATH": str(house / "src"), "PATH": "", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def plant(house: Path, room: str, imported: str) -> str:
+    """Add a module to `room` that imports `imported`; the line that the contract should print for it."""
+    name = "planted_" + imported.replace(".", "_")
+    (house / "src" / "nearkin" / room / f"{name}.py").write_text(f"def later():\n    import {imported}\n")
+    return f"nearkin.{room}.{name} -> {imported} (l.2)"
+
+
+def test_the_contract_holds_and_sees_every_file(house):
+    answer = check_imports(house)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    files = len(list((house / "src" / "nearkin").rglob("*.py")))
+    seen = re.search(r"Analyzed (\d+) files, (\d+) dependencies", answer.stdout)
+    assert int(seen[1]) >= files  # and the outside packages, one each
+    assert int(seen[2]) >= 2 * files
+    assert "0 broken" in answer.stdout
+
+
+def test_every_folder_of_code_is_a_room_of_the_table():
+    folders = {path.parent for path in (ROOT / "src" / "nearkin").rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+    assert BUILT == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_an_import_that_the_table_does_not_allow_is_caught(house, room):
+    allowed = [plant(house, room, f"nearkin.{other}") for other in MAY_IMPORT[room].split()]
+    outside = set(MAY_IMPORT) - set(MAY_IMPORT[room].split()) - {room}
+    forbidden = [plant(house, room, f"nearkin.{other}") for other in sorted(outside)]
+    if room in WITHOUT_TORCH:
+        forbidden.append(plant(house, room, "torch"))
+    answer = check_imports(house)
+    missed = [line for line in forbidden if line not in answer.stdout]
+    assert not missed, answer.stdout + answer.stderr
+    assert answer.returncode == (1 if forbidden else 0)
+    assert [line for line in allowed if line in answer.stdout] == []
+
+
+def test_a_room_that_the_contract_does_not_know_is_caught(house):
+    (house / "src" / "nearkin" / "attic").mkdir()
+    (house / "src" / "nearkin" / "attic" / "__init__.py").touch()
+    answer = check_imports(house)
+    assert answer.returncode != 0
+    assert "attic" in answer.stdout
