@@ -1,0 +1,63 @@
+"""A verdict in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from nearkin.statistics.records import Difference, Interval
+
+
+def verdict(found: Difference) -> str:
+    """One line that says what a difference shows, and what it could have shown.
+
+    Digits:    two significant ones of the half width, so that the words never say more than the interval
+    """
+    estimate, span = found.estimate, _span(found.low, found.high)
+    digits = _digits(found.low, found.high)
+    if found.p is None:
+        return f"no claim: {found.note}; {_signed(estimate, digits)} here{span}"
+    if found.claimed:
+        return f"{'better' if estimate > 0 else 'worse'} by {abs(estimate):.{digits}f}{_turned(found, digits)}"
+    seen = f"no difference seen ({_signed(estimate, digits)}{span})"
+    if found.p <= 1 - found.confidence:
+        seen += f", not significant among {found.comparisons} comparisons"
+    if found.detectable is None:
+        return seen
+    return f"{seen}; a difference of {_short(found.detectable)} could have been seen"
+
+
+def spoken(score: Interval) -> str:
+    """`0.836 [0.822, 0.849]`, or the number alone where there is no interval."""
+    return f"{score.estimate:.{_digits(score.low, score.high)}f}{_span(score.low, score.high)}"
+
+
+def _turned(found: Difference, digits: int) -> str:
+    """The interval of the size of a claimed difference: `worse by 0.03 [0.01, 0.05]` counts downwards."""
+    if found.low is None or found.high is None:
+        return ""
+    low, high = (found.low, found.high) if found.estimate > 0 else (-found.high, -found.low)
+    return f" [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return ""
+    digits = _digits(low, high)
+    return f" [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _digits(low: float | None, high: float | None) -> int:
+    """Decimals that show two significant digits of the half width, 3 to 6; 3 without a width."""
+    if low is None or high is None or not high > low:
+        return 3
+    return min(6, max(3, 1 - math.floor(math.log10((high - low) / 2))))
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}"
+
+
+def _short(value: float) -> str:
+    """Two significant digits without an exponent."""
+    places = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{min(places, 6)}f}"
