@@ -1,0 +1,90 @@
+"""A folder or a zip of images with one folder a class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from nearkin.core import InputError
+from nearkin.data.assembling import Item, assemble
+from nearkin.data.images import ImageSet
+from nearkin.data.opening import SUFFIXES, Opened, open_image
+from nearkin.data.preparing import Preparation
+from nearkin.data.shelves import Parts, Shelf, open_shelf
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+
+
+def read_folder(place: Path, preparation: Preparation, *, name: str | None = None) -> ImageSet:
+    """Read `class/image`, `top/class/image` or `train/class/image` with `test/class/image` (and perhaps `val/...`).
+
+    The class is the first folder below the top; deeper folders belong to it. Files that are no images are left out
+    with a note, images outside every class folder are an error.
+    """
+    with open_shelf(place) as shelf:
+        paths, notes = _image_paths(shelf)
+        top = _common_top(paths)
+        inner = [path[len(top) :] for path in paths]
+        has_split = _has_split(inner)
+        items, stray = [], []
+        for path, below in zip(paths, inner, strict=True):
+            if len(below) < 2 + has_split:
+                stray.append("/".join(path))
+                continue
+            part = SPLIT_FOLDERS[below[0]] if has_split else None
+            items.append(Item("/".join(below), below[int(has_split)], partial(read_image, shelf, path), split=part))
+        notes += _stray_notes(stray, shelf.name, preparation.skip_bad)
+        return assemble(name or place.stem, items, preparation, source=shelf.name, notes=notes)
+
+
+def read_image(shelf: Shelf, path: Parts) -> Opened:
+    """Read and decode one image of a shelf."""
+    return open_image(shelf.read(path), f"{'/'.join(path)} in {shelf.name}")
+
+
+def _image_paths(shelf: Shelf) -> tuple[list[Parts], list[str]]:
+    paths = [path for path in shelf.paths if path[-1].casefold().endswith(SUFFIXES)]
+    if not paths:
+        raise InputError(f"{shelf.name} holds no images ({', '.join(SUFFIXES)})")
+    others = ["/".join(path) for path in shelf.paths if not path[-1].casefold().endswith(SUFFIXES)]
+    if not others:
+        return paths, []
+    return paths, [f"left out, no images: {_some(others)}"]
+
+
+def _common_top(paths: Sequence[Parts]) -> Parts:
+    """The folders above all class folders: shared by all images, with at least two levels below."""
+    top: Parts = ()
+    while len({path[len(top)] for path in paths}) == 1 and all(len(path) > len(top) + 2 for path in paths):
+        top = paths[0][: len(top) + 1]
+    return top
+
+
+def _has_split(paths: Sequence[Parts]) -> bool:
+    """Whether the first folders are the parts of a split: train and test, perhaps validation, each with class folders."""
+    deep = Counter(path[0] for path in paths if len(path) > 2)
+    return {"train", "test"} <= deep.keys() <= SPLIT_FOLDERS.keys() and all(
+        path[0] in deep for path in paths if len(path) > 1
+    )
+
+
+def _stray_notes(stray: Sequence[str], name: str, skip_bad: bool) -> list[str]:
+    if not stray:
+        return []
+    if not skip_bad:
+        raise InputError(
+            f"{stray[0]} in {name} lies in no class folder; move it into one, or go on without such images (skip_bad)"
+        )
+    return [f"left out, in no class folder: {_some(stray)}"]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,173 @@
+"""From images as they were decoded to images of one shape: sizes, channels and depths made equal, or refused in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nearkin.core import InputError, InputTypeError, flag, integer
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What a user asks of the images while they are loaded; see `load_images`."""
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    value_range: tuple[float, float] | None = None
+    skip_bad: bool = False
+    limit_per_class: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            if not isinstance(self.size, tuple | list) or len(self.size) != 2:
+                raise InputTypeError(f"size must be (height, width) in pixels, got {self.size!r}")
+            height, width = (integer("size", side, minimum=1) for side in self.size)
+            object.__setattr__(self, "size", (height, width))
+        if self.channels not in (None, 1, 3):
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels!r}")
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", _checked_range(self.value_range))
+        flag("skip_bad", self.skip_bad)
+        if self.limit_per_class is not None:
+            integer("limit_per_class", self.limit_per_class, minimum=1)
+
+    def apply(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
+        """Convert and resize one image (H, W, C); the result is (C, H, W)."""
+        if self.channels is not None:
+            pixels = with_channels(pixels, self.channels, name)
+        if self.size is not None:
+            pixels = resized(pixels, self.size)
+        return np.moveaxis(pixels, 2, 0)
+
+
+def _checked_range(value: object) -> tuple[float, float]:
+    try:
+        low, high = (float(number) for number in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise InputTypeError(f"value_range must be two numbers, black and white, got {value!r}") from None
+    if not (low < high and np.isfinite([low, high]).all()):
+        raise InputError(f"value_range must be two finite numbers, the lower first, got {value!r}")
+    return low, high
+
+
+def with_channels(pixels: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
+    """Grey (1) to RGB (3) by copies, RGB to grey by luma 0.299 R + 0.587 G + 0.114 B; (H, W, C) to (H, W, channels)."""
+    found = pixels.shape[2]
+    if found == channels:
+        return pixels
+    if (found, channels) == (1, 3):
+        return np.repeat(pixels, 3, axis=2)
+    if (found, channels) == (3, 1):
+        grey: NDArray[Any] = np.rint(pixels @ _LUMA).astype(pixels.dtype)
+        return grey[:, :, None]
+    raise InputError(f"{name} has {found} channels, which cannot become {channels}; leave channels unset to keep them")
+
+
+def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Stretch (H, W, C) to `size` by a triangle filter as wide as the reduction, each channel for itself, at full depth."""
+    if pixels.shape[:2] == size:
+        return pixels
+    height, width = size
+    if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
+        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
+    planes = [
+        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+        for plane in np.moveaxis(pixels, 2, 0)
+    ]
+    stretched: NDArray[Any] = np.rint(np.stack(planes, axis=2)).astype(pixels.dtype)
+    return stretched
+
+
+class Stack:
+    """Images of one shape, one after another, in one array that is allocated once.
+
+    Without loss, and with a note, 8 bits become 16 (times 257) and grey becomes RGB where the set holds both.
+    Different sizes are counted, and refused at the end, so that the error can name them all.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._pixels: NDArray[Any] | None = None
+        self._count = 0
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._example: dict[tuple[int, int], str] = {}
+        self._deepened = self._coloured = 0
+
+    def add(self, image: NDArray[Any], name: str) -> None:
+        """Append one image (C, H, W)."""
+        size = (image.shape[1], image.shape[2])
+        self._sizes[size] += 1
+        self._example.setdefault(size, name)
+        if len(self._sizes) > 1:
+            self._pixels = None
+            return
+        stack = self._matching(image.shape, image.dtype)
+        if image.dtype != stack.dtype:
+            image = image.astype(np.uint16) * 257
+            self._deepened += 1
+        if image.shape[0] != stack.shape[1]:
+            if (image.shape[0], stack.shape[1]) != (1, 3):
+                raise InputError(f"{name} has {image.shape[0]} channels, the images before it {stack.shape[1]}")
+            self._coloured += 1
+        stack[self._count] = image
+        self._count += 1
+
+    def finish(self) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """All images (N, C, H, W), and notes on what was made equal."""
+        if len(self._sizes) > 1:
+            raise InputError(self._words_on_sizes())
+        if self._pixels is None:
+            raise InputError("there are no images")
+        notes = []
+        if self._deepened:
+            notes.append(f"raised from 8 to 16 bits (times 257) to match the others: {self._deepened} of {self._count}")
+        if self._coloured:
+            notes.append(f"turned from grey to RGB to match the others: {self._coloured} of {self._count}")
+        return self._pixels[: self._count], tuple(notes)
+
+    def _matching(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """The stack, made wider or deeper where the new image asks for it."""
+        stack = self._pixels
+        if stack is None:
+            stack = self._allocated(shape, dtype)
+        if dtype.itemsize > stack.dtype.itemsize:
+            stack = stack.astype(np.uint16) * np.uint16(257)
+            self._deepened = self._count
+        if (stack.shape[1], shape[0]) == (1, 3):
+            grey, stack = stack, self._allocated((3, *stack.shape[2:]), stack.dtype)
+            stack[: self._count] = grey[: self._count]
+            self._coloured = self._count
+        self._pixels = stack
+        return stack
+
+    def _allocated(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        try:
+            return np.empty((self._room, *shape), dtype)
+        except MemoryError:
+            gibibytes = self._room * int(np.prod(shape)) * dtype.itemsize / 2**30
+            raise InputError(
+                f"{self._room} images of {shape[1]} x {shape[2]} x {shape[0]} need {gibibytes:.1f} GiB of memory; "
+                "pass a smaller size=(height, width)"
+            ) from None
+
+    def _words_on_sizes(self) -> str:
+        common = self._sizes.most_common()
+        shown = ", ".join(
+            f"{height} x {width} ({count} images, such as {self._example[height, width]})"
+            for (height, width), count in common[:5]
+        )
+        more = f" and {len(common) - 5} more sizes" if len(common) > 5 else ""
+        height, width = common[0][0]
+        return (
+            f"the images differ in size (height x width): {shown}{more}; "
+            f"pass size=(height, width) to resize them all, for example size=({height}, {width})"
+        )
