@@ -1,0 +1,74 @@
+"""What it costs: losses written once, as equations over rows, and the engine that gives them every form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from nearkin.core import pick
+from nearkin.core.tensors import Block, Own, Terms
+from nearkin.losses.combined_negatives import CombinedNegatives
+from nearkin.losses.contrastive import Contrastive
+from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.group import Group
+from nearkin.losses.n_pair import NPair
+from nearkin.losses.triplet import Triplet
+from nearkin.losses.triplet_network import TripletNetwork
+from nearkin.losses.tuple_triplet import TupleTriplet
+
+__all__ = [
+    "LOSSES",
+    "Block",
+    "CombinedNegatives",
+    "Contrastive",
+    "Group",
+    "LossEntry",
+    "Measure",
+    "NPair",
+    "Own",
+    "RowLoss",
+    "Terms",
+    "Triplet",
+    "TripletNetwork",
+    "TupleTriplet",
+    "make_loss",
+]
+
+
+class LossEntry(NamedTuple):
+    """A loss of the table: its class, the ids of its formulas, the documents and papers they come from."""
+
+    make: type[RowLoss]
+    formulas: tuple[str, ...]
+    source: str
+
+
+LOSSES: Mapping[str, LossEntry] = MappingProxyType(
+    {
+        "combined-negatives": LossEntry(CombinedNegatives, ("CMB-1", "CMB-2"), "document 001 eq 8"),
+        "contrastive": LossEntry(
+            Contrastive,
+            ("CON-1", "CON-2", "CON-3", "CON-4"),
+            "documents 001 eq 1-3, 002, 004 eq 1; Hadsell et al. 2006",
+        ),
+        "n-pair": LossEntry(NPair, ("NP-1", "NP-2", "NP-3"), "documents 001 eq 7, 004 eq 3; Sohn 2016"),
+        "triplet": LossEntry(
+            Triplet,
+            ("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "SBH-1"),
+            "documents 000, 002, 003 eq 2, 004 eq 2; Schroff et al. 2015, Hermans et al. 2017",
+        ),
+        "triplet-network": LossEntry(TripletNetwork, ("HOF-1", "HOF-2"), "document 001 eq 4-6; Hoffer and Ailon 2015"),
+        "tuple-triplet": LossEntry(TupleTriplet, ("TUP-1",), "document 001, results"),
+    }
+)
+"""Losses by name."""
+
+
+def make_loss(name: str, **options: object) -> RowLoss:
+    """The loss of that name; options go to its constructor untouched, so a misspelt one is a TypeError.
+
+    >>> make_loss("triplet", margin=0.3).margin
+    0.3
+    """
+    return pick("loss", LOSSES, name).make(**options)  # type: ignore[arg-type]

@@ -1,0 +1,227 @@
+"""One call of a loss, checked and arranged: anchors, columns, who is kin to whom, who is who."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearkin.core import InputError, InputTypeError
+from nearkin.core.tensors import Own
+from nearkin.distances import Distance, compute_dtype, wide
+from nearkin.losses.group import Group, gathered
+from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, as_rule, as_values
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the engine sweeps over. Vectors are projected and wide; columns are everybody's."""
+
+    distance: Distance
+    anchors: Tensor  # (n, D)
+    references: Tensor  # (R, D)
+    own: Own | None  # vectors (n, K, D)
+    rule: PairRule | None
+    values: Tensor | None  # of the anchors
+    reference_values: Tensor | None
+    ids: Tensor | None  # (n,)
+    reference_ids: Tensor | None  # (R,)
+    noise: Tensor | None  # (n, T)
+    dtype: torch.dtype
+    alone: bool  # the batch is its own set of references
+    group: Group | None
+
+    def relation(self, start: int, stop: int) -> Relation:
+        """Kin of a block of anchors to the shared columns; a sample is neither kin nor stranger to itself."""
+        if self.rule is None:
+            empty = torch.zeros(stop - start, len(self.references), dtype=torch.bool, device=self.anchors.device)
+            return Relation(empty, empty)
+        values = None if self.values is None else self.values[start:stop]
+        relation = self.rule.relate(values, self.reference_values, slice(start, stop))
+        if self.ids is None or self.reference_ids is None:
+            return relation
+        other = self.ids[start:stop, None] != self.reference_ids
+        return relation._replace(positives=relation.positives & other, negatives=relation.negatives & other)
+
+    def labels(self, start: int, stop: int) -> Tensor | None:
+        """Class indices of a block of anchors, if the rule has them."""
+        classes = None if self.rule is None else self.rule.classes()
+        return None if classes is None else classes[start:stop]
+
+    def as_columns(self) -> Call:
+        """The references as anchors of a first sweep: what `prepare` says of columns."""
+        if self.rule is not None and self.rule.needs_reference_values:
+            ids = self.reference_ids
+            if ids is None:
+                ids = torch.arange(len(self.references), device=self.references.device)
+            return replace(
+                self, anchors=self.references, own=None, values=self.reference_values, ids=ids, reference_ids=ids
+            )
+        raise InputError(
+            "this loss also asks which references belong together; a matrix of pairs does not say: use labels"
+        )
+
+
+def arrange(
+    distance: Distance,
+    embeddings: Tensor,
+    labels: Any = None,
+    references: Tensor | None = None,
+    reference_labels: Any = None,
+    *,
+    ids: Any = None,
+    reference_ids: Any = None,
+    own: Own | None = None,
+    triplets: Any = None,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    group: Group | None = None,
+    tuples: bool = False,
+    uniforms: int = 0,
+) -> Call:
+    """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch."""
+    _check_rows("embeddings", embeddings)
+    if references is not None:
+        _check_rows("references", references, like=embeddings)
+    if triplets is not None:
+        if own is not None or reference_labels is not None:
+            raise InputError("give either triplets or own columns and reference labels, not both")
+        embeddings, own = _from_triplets(embeddings, references, triplets)
+        labels = references = None
+    if labels is None and own is None:
+        raise InputError(
+            "labels are missing: give integers (N,), multi-hot (N, classes), a pairs rule, own columns or triplets"
+        )
+    device, count = embeddings.device, len(embeddings)
+    alone = references is None and labels is not None
+    rule = None if labels is None else as_rule(labels, count, device)
+    values = None if rule is None else rule.values
+    anchors = distance.project(wide(embeddings))
+    if own is not None:
+        _check_own(own, embeddings)
+        own = Own(distance.project(wide(own.vectors)), own.positives, own.negatives)
+    if alone:
+        if tuples:
+            rule = _tuples(rule)
+        columns, start = gathered(anchors, group)
+        who = _ids("ids", ids, count, device)
+        everybody = torch.arange(len(columns), device=device) if who is None else gathered(who, group)[0]
+        mine = everybody[start : start + count]
+        reference_values = None if values is None or rule is None else rule.columns(gathered(values, group)[0])
+        values = None if reference_values is None else reference_values[start : start + count]
+    else:
+        columns, _ = gathered(distance.project(wide(embeddings[:0] if references is None else references)), group)
+        given = None if rule is None else _reference_values(rule, reference_labels, references)
+        reference_values = None if given is None else gathered(given, group)[0]
+        mine = _ids("ids", ids, count, device)
+        everybody = _ids("reference_ids", reference_ids, 0 if references is None else len(references), device)
+        everybody = everybody if everybody is None else gathered(everybody, group)[0]
+    return Call(
+        distance, anchors, columns, own, rule, values, reference_values, mine, everybody,
+        _noise(noise, generator, count, uniforms, device), compute_dtype(embeddings), alone, group,
+    )  # fmt: skip
+
+
+def _check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
+    if not isinstance(rows, Tensor):
+        raise InputTypeError(f"{name} must be a tensor of shape (rows, dimensions), got {type(rows).__name__}")
+    if not rows.is_floating_point() or rows.dim() != 2:
+        raise InputTypeError(
+            f"{name} must be a floating tensor of shape (rows, dimensions), got {rows.dtype} of shape {tuple(rows.shape)}"
+        )
+    if like is not None and (rows.shape[1] != like.shape[1] or rows.device != like.device):
+        raise InputError(
+            f"{name} have {rows.shape[1]} dimensions on {rows.device}, the embeddings {like.shape[1]} on {like.device}; they must agree"
+        )
+    if not torch.compiler.is_compiling():
+        bad = ~rows.detach().isfinite().all(1)
+        if bool(bad.any()):
+            first = int(bad.nonzero()[0])
+            raise InputError(
+                f"{name} hold NaN or infinity in {int(bad.sum())} of {len(rows)} rows, first in row {first}"
+            )
+
+
+def _check_own(own: Own, embeddings: Tensor) -> None:
+    shape = tuple(own.vectors.shape)
+    if len(shape) != 3 or shape[0] != len(embeddings) or shape[2] != embeddings.shape[1]:
+        raise InputError(f"own vectors must have shape ({len(embeddings)}, K, {embeddings.shape[1]}), got {shape}")
+    for name, mask in (("positives", own.positives), ("negatives", own.negatives)):
+        if mask.dtype != torch.bool or tuple(mask.shape) != shape[:2]:
+            raise InputError(
+                f"own {name} must be boolean of shape {shape[:2]}, got {mask.dtype} of shape {tuple(mask.shape)}"
+            )
+    if not torch.compiler.is_compiling() and not bool(own.vectors.detach().isfinite().all()):
+        raise InputError("own vectors hold NaN or infinity")
+
+
+def _from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any) -> tuple[Tensor, Own]:
+    parts = triplets.unbind(1) if isinstance(triplets, Tensor) and triplets.dim() == 2 else tuple(triplets)
+    if len(parts) != 3:
+        raise InputError(
+            f"triplets must be (T, 3) indices or three tensors (anchor, positive, negative), got {len(parts)} parts"
+        )
+    anchor, positive, negative = (as_values("triplets", part, len(parts[0]), embeddings.device) for part in parts)
+    columns = embeddings if references is None else references
+    for name, index, rows in (
+        ("anchor", anchor, embeddings),
+        ("positive", positive, columns),
+        ("negative", negative, columns),
+    ):
+        if not torch.compiler.is_compiling() and len(index) and not bool(((index >= 0) & (index < len(rows))).all()):
+            raise InputError(
+                f"{name} indices of triplets must lie in 0..{len(rows) - 1}, got {int(index.min())}..{int(index.max())}"
+            )
+    return embeddings[anchor], Own.triplets(columns[positive], columns[negative])
+
+
+def _tuples(rule: PairRule | None) -> PairRule:
+    if not isinstance(rule, SameLabel):
+        raise InputError(
+            "N-pair tuples are made of class indices (N,); for other pairs rules give references, or pairs='all'"
+        )
+    return FirstTwo(rule)
+
+
+def _reference_values(rule: PairRule, reference_labels: Any, references: Tensor | None) -> Tensor | None:
+    if references is None or not rule.needs_reference_values:
+        return None
+    if reference_labels is None:
+        raise InputError("references need reference_labels of the same kind as labels")
+    values = reference_labels.values if isinstance(reference_labels, PairRule) else reference_labels
+    if isinstance(values, Tensor) and values.is_floating_point() and rule.classes() is None:
+        given = values  # a function's values may be anything
+    else:
+        given = as_values("reference_labels", values, len(references), references.device)
+    own = rule.values
+    if own is None or given.shape[1:] != own.shape[1:] or len(given) != len(references):
+        raise InputError(
+            f"reference_labels of shape {tuple(given.shape)} do not fit labels of shape {None if own is None else tuple(own.shape)} "
+            f"and {len(references)} references"
+        )
+    return given
+
+
+def _ids(name: str, ids: Any, count: int, device: torch.device) -> Tensor | None:
+    if ids is None:
+        return None
+    values = as_values(name, ids, count, device)
+    if values.dim() != 1:
+        raise InputError(f"{name} must have shape ({count},), got {tuple(values.shape)}")
+    return values
+
+
+def _noise(
+    noise: Tensor | None, generator: torch.Generator | None, count: int, uniforms: int, device: torch.device
+) -> Tensor | None:
+    if not uniforms:
+        return None
+    if noise is None:
+        if generator is None:
+            raise InputError("random mining draws numbers: pass generator=torch.Generator().manual_seed(...) or noise=")
+        return torch.rand(count, uniforms, generator=generator, device=generator.device).to(device)
+    if tuple(noise.shape) != (count, uniforms):
+        raise InputError(f"noise must have shape ({count}, {uniforms}), got {tuple(noise.shape)}")
+    return noise

@@ -1,0 +1,281 @@
+"""The row engine: one equation over a block of rows gives every form of a loss.
+
+A loss is written as `rows(block) -> Terms`. From it alone come the dense and the blocked form, references of any
+origin, own columns, ready triplets, several processes, values of single anchors and measurements.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nearkin.core import InputError, choice, integer
+from nearkin.core.tensors import Block, Own, Terms, added, masked_sum
+from nearkin.distances import Distance, make_distance, squared_distances
+from nearkin.losses.blocks import Views, blocked
+from nearkin.losses.call import Call, arrange
+from nearkin.losses.group import as_group, gathered
+
+DENSE_LIMIT = 1 << 21
+"""Pairs up to which `block_size="auto"` takes the dense form."""
+
+BLOCK_NUMBERS = 1 << 22
+"""Distances in the buffer of a block that `block_size="auto"` chooses."""
+
+
+class Measure(NamedTuple):
+    """What happened in a batch.
+
+    value:    the loss, in the graph
+    active:   share of terms above 0; None for a loss whose terms are never 0
+    positive: mean distance of the positive pairs; NaN without one
+    negative: mean distance of the negative pairs; NaN without one
+    """
+
+    value: Tensor
+    active: float | None
+    positive: float
+    negative: float
+
+
+class RowLoss(nn.Module):
+    """A loss that is a mean over rows of anchors: `loss(embeddings, labels)` is a scalar.
+
+    A loss of your own is a subclass with one method, `rows(block) -> Terms`, or a tuple of `parts` Terms, each a mean
+    of its own; the loss is their sum. `nearkin.testing.check_loss(loss)` then runs the library's checks on it.
+
+    distance:   name or Distance
+    reduction:  "mean" over valid terms, zeros included; "sum" of them; where terms can be 0, also "mean_nonzero" over
+                terms above 0 (the divisor is a constant for the gradient)
+    block_size: "auto" (dense for small batches, blocks for large ones), None (always dense), or anchors a block
+
+    Class facts: `parts` Terms that `rows` returns; `uniforms` numbers drawn an anchor, for a random miner; `distances`
+    the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
+    references is read as N-pair input (the first two members of each class).
+    """
+
+    parts: int = 1
+    uniforms: int = 0
+    tuples: bool = False
+    distances: ClassVar[tuple[str, ...] | None] = None
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
+
+    def __init__(
+        self,
+        distance: Distance | str = "euclidean",
+        *,
+        reduction: str = "mean",
+        block_size: int | str | None = "auto",
+    ) -> None:
+        super().__init__()
+        self.distance = make_distance(distance)
+        self.reduction = choice("reduction", reduction, self.reductions)
+        self.block_size = block_size if block_size in (None, "auto") else integer("block_size", block_size, minimum=1)
+        self._said_empty = False
+        if self.distances and not isinstance(
+            self.distance, tuple(type(make_distance(name)) for name in self.distances)
+        ):
+            raise InputError(
+                f"{type(self).__name__} reads absolute similarities and works with distance "
+                f"{' or '.join(map(repr, self.distances))}, not {type(self.distance).__name__}"
+            )
+
+    def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
+        """The loss's equation over a block of rows: the sum of its terms and their number."""
+        raise NotImplementedError(f"{type(self).__name__} needs rows(block) -> Terms")
+
+    prepare: Callable[[Block], Tensor] | None = None
+    """Optional first sweep, a method `prepare(block) -> (b,)`; `rows` finds it as `block.row` and `block.column`."""
+
+    def combine(self, totals: Tensor, divisors: Tensor) -> Tensor:
+        """The loss from its totals (parts,) and their divisors (parts,): a sum of means, or of totals under "sum"."""
+        if self.reduction == "sum":
+            return totals.sum()
+        some = divisors > 0
+        return torch.where(some, totals / torch.where(some, divisors, 1), 0).sum()
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Any = None,
+        references: Tensor | None = None,
+        reference_labels: Any = None,
+        *,
+        ids: Tensor | None = None,
+        reference_ids: Tensor | None = None,
+        own: Own | None = None,
+        triplets: Any = None,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        group: Any = None,
+    ) -> Tensor:
+        """The loss of a batch, a scalar in float32 (in float64 for float64 embeddings).
+
+        embeddings:       (N, D) anchors; without references also the columns, self excluded by position
+        labels:           (N,) integers, (N, C) multi-hot, or a rule of `nearkin.pairs`; None with own or triplets
+        references:       (R, D) columns instead of the batch, with reference_labels of the same kind as labels
+        ids:              (N,), and reference_ids (R,), integers: where they agree two rows are one sample and no pair
+        own:              columns of one row alone, Own(vectors (N, K, D), positives (N, K), negatives (N, K))
+        triplets:         ready indices (anchor, positive, negative), (T, 3) or three tensors (T,); a slower path
+        noise, generator: uniforms (N, T) of a random miner, or the generator that draws them
+        group:            a torch.distributed group: columns come from everybody, the value is the joint one, the
+                          gradient is this process's share times the number of processes (DDP averages)
+
+        Errors:  InputError for shapes, kinds and NaN. A batch without valid terms gives 0, in the graph, and a warning
+        """
+        call = self._arranged(
+            embeddings, labels, references, reference_labels, ids=ids, reference_ids=reference_ids, own=own,
+            triplets=triplets, noise=noise, generator=generator, group=group,
+        )  # fmt: skip
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return self._value(call, self._sums(call))
+
+    def measure(self, *arguments: Any, **keywords: Any) -> Measure:
+        """The same sweep with what happened in it; takes what the call takes."""
+        call = self._arranged(*arguments, **keywords)
+        with torch.autocast(call.anchors.device.type, enabled=False):
+            sums = self._sums(call, measured=True)
+            value = self._value(call, sums)
+        totals, counts, active = sums.detach()
+        share = None if bool(active[:-2].isnan().any()) else float(active[:-2].sum() / counts[:-2].sum().clamp(min=1))
+        positive, negative = (totals[-2:] / counts[-2:]).tolist()
+        return Measure(value, share, positive, negative)
+
+    def per_anchor(self, *arguments: Any, **keywords: Any) -> Tensor:
+        """The loss of each anchor's own terms, (N,), in the graph; 0 for an anchor without terms.
+
+        The loss itself is the mean of these weighted by each anchor's number of terms. A row at a time: slow.
+        """
+        call = self._arranged(*arguments, **keywords)
+        with torch.autocast(call.anchors.device.type, enabled=False):
+            visit = _Visit(self._entries, call, *self._prepared(call, None))
+            sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
+            rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
+            return torch.stack(rows).to(call.dtype) if rows else call.anchors.new_zeros(0, dtype=call.dtype)
+
+    def extra_repr(self) -> str:
+        """The settings, as the constructor takes them."""
+        return f"reduction={self.reduction!r}"
+
+    def _arranged(self, *arguments: Any, group: Any = None, **keywords: Any) -> Call:
+        return arrange(
+            self.distance, *arguments, group=as_group(group), tuples=self.tuples, uniforms=self.uniforms, **keywords
+        )
+
+    def _size(self, call: Call) -> int | None:
+        anchors, columns = len(call.anchors), max(len(call.references), 1)
+        if torch.compiler.is_compiling() or self.block_size is None:
+            return None
+        if self.block_size == "auto":
+            return None if anchors * columns <= DENSE_LIMIT else min(512, max(64, BLOCK_NUMBERS // columns))
+        return int(self.block_size) if int(self.block_size) < anchors else None
+
+    def _sums(self, call: Call, measured: bool = False) -> Tensor:
+        """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
+        entries = self._measured_entries if measured else self._entries
+        size = self._size(call)
+        row, column = self._prepared(call, size)
+        eager = self.parts == 1 and row is None
+        sums = _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
+        if call.group is None:
+            return sums
+        joint = call.group.sum(sums.detach())
+        return joint + (sums - sums.detach())
+
+    def _prepared(self, call: Call, size: int | None) -> tuple[Tensor | None, Tensor | None]:
+        if self.prepare is None:
+            return None, None
+        parameters = list(self.parameters())
+        row = _Visit(self.prepare, call).sweep(size, parameters, rows=True)
+        if call.alone:
+            return row, gathered(row, call.group)[0]
+        return row, _Visit(self.prepare, call.as_columns()).sweep(size, parameters, rows=True)
+
+    def _entries(self, block: Block) -> Tensor:
+        terms = self.rows(block)
+        several = (terms,) if isinstance(terms, Terms) else tuple(terms)
+        attached = added(block.anchors[:0])
+        nan = torch.full_like(attached, torch.nan)
+        return torch.stack(
+            [
+                torch.stack([term.total.to(attached.dtype) + attached for term in several]),
+                torch.stack([term.count.detach().to(attached.dtype) for term in several]),
+                torch.stack([nan if term.active is None else term.active.detach().to(nan.dtype) for term in several]),
+            ]
+        )
+
+    def _measured_entries(self, block: Block) -> Tensor:
+        distances = block.distances.detach()
+        columns = [
+            torch.stack([added(masked_sum(distances, mask)), added(mask.sum(1)), added(distances[:0])])
+            for mask in (block.positives, block.negatives)
+        ]
+        return torch.cat([self._entries(block), torch.stack(columns, 1)], 1)
+
+    def _divisors(self, sums: Tensor) -> Tensor:
+        return (sums[2] if self.reduction == "mean_nonzero" else sums[1]).detach()
+
+    def _value(self, call: Call, sums: Tensor) -> Tensor:
+        parts = sums[:, : self.parts]
+        if not torch.compiler.is_compiling() and not self._said_empty and not bool(parts[1].any()):
+            self._said_empty = True
+            warnings.warn(
+                f"{type(self).__name__}: this batch has no valid term (no positive pair, no negative pair or one sample); "
+                "its loss is 0. Said once.",
+                stacklevel=3,
+            )
+        value = self.combine(parts[0], self._divisors(parts)).to(call.dtype)
+        world = 1 if call.group is None else call.group.size
+        return value if world == 1 else value + (world - 1) * (value - value.detach())
+
+
+class _Visit:
+    """Blocks of one call, made from views and squared distances and handed to a function of them."""
+
+    def __init__(self, function: Callable[[Block], Tensor], call: Call, row: Any = None, column: Any = None) -> None:
+        self.function, self.call, self.row, self.column = function, call, row, column
+
+    def views(self) -> Views:
+        call = self.call
+        vectors, references = call.anchors.to(call.dtype), call.references.to(call.dtype)
+        norms, reference_norms = (rows.square().sum(1).to(call.dtype) for rows in (call.anchors, call.references))
+        own = None if call.own is None else call.own.vectors
+        return Views(
+            call.anchors, vectors, norms, own, self.row, call.references, references, reference_norms, self.column
+        )
+
+    def sweep(self, size: int | None, parameters: list[Tensor], *, rows: bool, eager: bool = False) -> Tensor:
+        """All blocks of `size` anchors, or the dense form: one block of all."""
+        if size is None or size >= len(self.call.anchors):
+            return self.dense(0, len(self.call.anchors))
+        return blocked(self, self.views(), parameters, size, rows=rows, eager=eager)
+
+    def dense(self, start: int, stop: int) -> Tensor:
+        views = self.views()
+        cut = Views(*(None if view is None else view[start:stop] for view in views[:5]), *views[5:])
+        return self(start, cut, squared_distances(cut.anchors, cut.references, self.call.dtype))
+
+    def __call__(self, start: int, views: Views, squared: Tensor) -> Tensor:
+        return self.function(self._block(start, start + len(squared), views, squared))
+
+    def _block(self, start: int, stop: int, views: Views, squared: Tensor) -> Block:
+        call, distance = self.call, self.call.distance
+        distances = distance.link(squared, views.norms[:, None], views.reference_norms[None])
+        positives, negatives, weights = call.relation(start, stop)
+        own = None
+        if call.own is not None and views.own is not None:
+            own = views.own.to(call.dtype)
+            distances = torch.cat([distances, distance.between(views.anchors, views.own, call.dtype)], 1)
+            positives = torch.cat([positives, call.own.positives[start:stop]], 1)
+            negatives = torch.cat([negatives, call.own.negatives[start:stop]], 1)
+            if weights is not None:
+                weights = torch.cat([weights, weights.new_ones(own.shape[:2])], 1)
+        noise = None if call.noise is None else call.noise[start:stop]
+        return Block(
+            distances, positives, negatives, weights, call.labels(start, stop),
+            views.vectors, views.reference_vectors, own, noise, views.row, views.column,
+        )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Triplet loss with a margin, over all triplets or those a miner chooses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nearkin.core import InputError, choice, non_negative
+from nearkin.core.tensors import Block, Terms, added, log1p_exp
+from nearkin.distances import Distance
+from nearkin.losses.engine import RowLoss
+from nearkin.mining import Miner, all_triplets, make_miner
+
+COUNTED = ("all", "semi-hard-set")
+
+
+class Triplet(RowLoss):
+    """Triplet loss: each positive must be nearer than the negative by a margin [TRI-1..6, SBH-1].
+
+    Equation:  f(z), z = d_ap - d_an, averaged over triplets (a, p, n);
+               hinge "linear" [z + m]_+, "squared" ([z + m]_+)^2, "soft" log(1 + e^z) (no margin)
+    mining:    "all" valid triplets, counted and never listed; "semi-hard-set" all with d_ap < d_an < d_ap + m;
+               "semi-hard" FaceNet's rule, one negative a positive pair; "batch-hard"; "random"; or a Miner
+    margin:    in units of the distance. Default 0.2; on squared distances it is another margin than on distances
+    distance:  default Euclidean. FaceNet (and document 000, 004): "squared-euclidean" on normalised embeddings, m = 0.2;
+               document 002: Euclidean, m = 1
+    reduction: "mean" over the triplets, zeros included; "mean_nonzero"; "sum"
+    Source:    documents 000, 002, 003 eq 2, 004 eq 2; Schroff et al. 2015; Hermans et al. 2017. Document 000 prints
+               the margin with a minus sign and a minimum over positives: both are corrected here
+    """
+
+    reductions = ("mean", "mean_nonzero", "sum")
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        *,
+        mining: Miner | str = "all",
+        hinge: str = "linear",
+        distance: Distance | str = "euclidean",
+        reduction: str = "mean",
+        block_size: int | str | None = "auto",
+    ) -> None:
+        super().__init__(distance, reduction=reduction, block_size=block_size)
+        self.margin = non_negative("margin", margin)
+        self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
+        self.mining = mining if mining in COUNTED else make_miner(mining)
+        self.uniforms = getattr(self.mining, "uniforms", 0)
+        if self.mining == "semi-hard-set" and self.hinge == "soft":
+            raise InputError("semi-hard-set is bounded by the margin, which hinge='soft' does not have")
+
+    def term(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """f(z) and its slope; both 0 at -inf."""
+        if self.hinge == "soft":
+            return log1p_exp(z), torch.sigmoid(z)
+        excess = z + self.margin
+        if self.mining == "semi-hard-set":
+            excess = torch.where(z < 0, excess, -1)
+        hinge = torch.relu(excess)
+        if self.hinge == "squared":
+            return hinge.square(), 2 * hinge
+        return hinge, (excess > 0).to(z.dtype)
+
+    def rows(self, block: Block) -> Terms:
+        if isinstance(self.mining, Miner):
+            return self._mined(block, self.mining)
+        total, count, active = all_triplets(block.distances, block.positives, block.negatives, self.term, block.weights)
+        if self.mining == "semi-hard-set":
+            count = active
+        return Terms(total, count, None if self.hinge == "soft" else active)
+
+    def _mined(self, block: Block, miner: Miner) -> Terms:
+        positive, negative, valid = miner.choose(
+            block.distances.detach(), block.positives, block.negatives, block.noise
+        )
+        z = block.distances.gather(1, positive) - block.distances.gather(1, negative)
+        weights = valid if block.weights is None else block.weights.gather(1, positive) * valid
+        kept = torch.where(valid, self.term(z)[0] * weights, 0)
+        active = None if self.hinge == "soft" else added((kept > 0).sum(1))
+        return Terms(added(kept.sum(1)), added(weights.sum(1)), active)
+
+    def extra_repr(self) -> str:
+        """The settings, as the constructor takes them."""
+        return f"margin={self.margin:g}, mining={self.mining!r}, hinge={self.hinge!r}, {super().extra_repr()}"

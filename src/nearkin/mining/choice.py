@@ -1,0 +1,52 @@
+"""What a miner answers, and the table of positives that miners and counting walk over."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Chosen(NamedTuple):
+    """T triplets an anchor, as columns of the block; where `valid` is False there is none.
+
+    positive, negative: (b, T) int64 column indices;  valid: (b, T) bool
+    """
+
+    positive: Tensor
+    negative: Tensor
+    valid: Tensor
+
+
+class Miner:
+    """A rule that chooses triplets of a block. Selection is detached; the chosen distances carry the gradient."""
+
+    uniforms: ClassVar[int] = 0
+
+    def choose(self, distances: Tensor, positives: Tensor, negatives: Tensor, noise: Tensor | None) -> Chosen:
+        """Triplets out of distances (b, C) and masks (b, C); `noise` (b, uniforms) where the rule draws."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+def positive_table(positives: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns of each row's positives, padded to the longest row: indices (b, P) and which of them count (b, P).
+
+    >>> positive_table(torch.tensor([[True, False, True], [False, False, True]]))[0]
+    tensor([[0, 2],
+            [2, 0]])
+    """
+    counts = positives.sum(1)
+    if torch.compiler.is_compiling():
+        order = torch.arange(positives.shape[1], device=positives.device).expand(positives.shape)
+        return order, positives
+    width = int(counts.max()) if len(counts) else 0
+    rows, columns = positives.nonzero(as_tuple=True)
+    slots = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+    index = torch.zeros(len(positives), width, dtype=torch.int64, device=positives.device)
+    index[rows, slots] = columns
+    return index, torch.arange(width, device=rows.device) < counts[:, None]
