@@ -1,0 +1,20 @@
+"""Training: one seeded loop in plain PyTorch that can be stopped anywhere and goes on with the same bits."""
+
+from nearkin.training.batches import Sampler
+from nearkin.training.history import History
+from nearkin.training.interruption import Interrupted
+from nearkin.training.plan import TrainingPlan
+from nearkin.training.progress import ProgressBar, StepReport
+from nearkin.training.step import TrainingFailed
+from nearkin.training.train import train
+
+__all__ = [
+    "History",
+    "Interrupted",
+    "ProgressBar",
+    "Sampler",
+    "StepReport",
+    "TrainingFailed",
+    "TrainingPlan",
+    "train",
+]

@@ -1,0 +1,76 @@
+"""What a training run is told in advance: the budget, the batches, the optimiser, when to look and when to stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nearkin.core import choice, integer, non_negative, positive
+
+OPTIMIZERS = ("adam", "sgd")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """The settings of one run; change one with `dataclasses.replace`.
+
+    steps:              optimiser steps, the budget
+    classes_per_batch:  P, and images_per_class: K; a batch has P x K images. K = 1 leaves no positive pair
+    learning_rate:      of the network, at the first step. 0.001, the usual start for Adam
+    loss_learning_rate: of the loss's and the distance's own parameters; None: as the network
+    optimizer:          "adam" (decoupled weight decay: AdamW) or "sgd" (Nesterov momentum 0.9)
+    weight_decay:       on the network's weights; never on biases, other vectors or the loss's parameters, because
+                        losses that ignore the scale of a matrix would shrink it for ever
+    schedule:           "constant" or "cosine" (half a cosine from the learning rate to 0 over the budget)
+    gradient_clip:      largest norm of the whole gradient; None: as it comes
+    validate_every:     steps between two validations; the last step is always validated
+    patience:           stop after so many validations without a better one; None: use the whole budget
+    seed:               of batches and of random miners; the network's weights have the network's own seed
+    device:             "cpu", "cuda", "cuda:1", ...
+
+    Errors: InputError naming the setting, what was given and what is allowed
+    """
+
+    steps: int
+    classes_per_batch: int
+    images_per_class: int
+    learning_rate: float = 1e-3
+    loss_learning_rate: float | None = None
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    gradient_clip: float | None = None
+    validate_every: int = 100
+    patience: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "classes_per_batch", "images_per_class", "validate_every"):
+            integer(name, getattr(self, name), minimum=1)
+        positive("learning_rate", self.learning_rate)
+        for name in ("loss_learning_rate", "gradient_clip"):
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name))
+        choice("optimizer", self.optimizer, OPTIMIZERS)
+        non_negative("weight_decay", self.weight_decay)
+        choice("schedule", self.schedule, SCHEDULES)
+        if self.patience is not None:
+            integer("patience", self.patience, minimum=1)
+        integer("seed", self.seed)
+
+    def rate_factor(self, step: int) -> float:
+        """What the learning rates are multiplied with at `step` = 1, ..., steps.
+
+        >>> TrainingPlan(steps=3, classes_per_batch=2, images_per_class=2, schedule="cosine").rate_factor(1)
+        1.0
+        """
+        if self.schedule == "constant":
+            return 1.0
+        return 0.5 * (1.0 + math.cos(math.pi * (step - 1) / self.steps))
+
+    def settings(self) -> dict[str, Any]:
+        """All settings as plain values, fit for JSON."""
+        return asdict(self)

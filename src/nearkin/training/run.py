@@ -1,0 +1,131 @@
+"""A run between two steps: all that a checkpoint keeps, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nearkin.training.health import Health
+from nearkin.training.history import COLUMNS, History, as_columns
+from nearkin.training.identity import weights_hash
+from nearkin.training.plan import TrainingPlan
+from nearkin.training.step import make_optimizer
+
+States = dict[str, dict[str, Any]]
+
+
+class Run:
+    """The state of a run after `step` steps: weights, optimiser, place in the batches, curves, the best so far.
+
+    No random state is among it: every stream is seeded anew at each step from (seed, step), so the number of the
+    step is the random state.
+    """
+
+    def __init__(self, network: nn.Module, loss: nn.Module, plan: TrainingPlan) -> None:
+        self.network, self.loss, self.plan = network, loss, plan
+        self.optimizer = make_optimizer(network, loss, plan)
+        self.health = Health(plan.steps)
+        self.step = 0
+        self.epoch = 0
+        self.position = 0
+        self.rows: dict[str, list[float]] = {name: [] for name in COLUMNS}
+        self.best_step = 0
+        self.best_validation: float | None = None
+        self.best_weights: States | None = None
+        self.validations_since_best = 0
+        self.notes: list[str] = []
+        self.seconds = 0.0
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run is over, or None while it goes on."""
+        if self.plan.patience is not None and self.validations_since_best >= self.plan.patience:
+            return "patience"
+        return "budget" if self.step >= self.plan.steps else None
+
+    def validated(self, value: float) -> None:
+        """Keep the weights when `value` is larger than every one before it."""
+        self.rows["validation"][-1] = value
+        if self.best_validation is None or value > self.best_validation:
+            self.best_step, self.best_validation, self.validations_since_best = self.step, value, 0
+            self.best_weights = {name: _copied(state) for name, state in self._states().items()}
+        else:
+            self.validations_since_best += 1
+
+    def take_best(self) -> None:
+        """Give network and loss their best weights: by validation, or the last ones without it."""
+        if self.best_weights is None:
+            self.best_step = self.step
+        else:
+            self._load_states(self.best_weights)
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        tensors = [*self.network.parameters(), *self.loss.parameters()]
+        return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+    def weights_hash(self) -> str:
+        """The hash of the present weights of network and loss."""
+        return weights_hash(self.network.state_dict(), self.loss.state_dict())
+
+    def history(self) -> History:
+        """The record so far."""
+        return History(
+            curves=as_columns(self.rows),
+            best_step=self.best_step,
+            best_validation=self.best_validation,
+            stopped=self.stopped or "failure",
+            notes=tuple(self.notes),
+            seconds=self.seconds,
+        )
+
+    def record(self, **values: float | None) -> None:
+        """Add a step to the curves; what is None or not given is NaN."""
+        for name in COLUMNS:
+            value = values.get(name)
+            self.rows[name].append(math.nan if value is None else value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a checkpoint: tensors and plain values."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "position": self.position,
+            "weights": self._states(),
+            "optimizer": self.optimizer.state_dict(),
+            "curves": {name: torch.tensor(values, dtype=torch.float64) for name, values in self.rows.items()},
+            "best_step": self.best_step,
+            "best_validation": self.best_validation,
+            "best_weights": self.best_weights,
+            "validations_since_best": self.validations_since_best,
+            "health": self.health.state(),
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+        self._load_states(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rows = {name: values.tolist() for name, values in state["curves"].items()}
+        self.best_step, self.best_validation = state["best_step"], state["best_validation"]
+        self.best_weights = state["best_weights"]
+        self.validations_since_best = state["validations_since_best"]
+        self.health.load(state["health"])
+        self.notes = list(state["notes"])
+        self.seconds = state["seconds"]
+
+    def _states(self) -> States:
+        return {"network": dict(self.network.state_dict()), "loss": dict(self.loss.state_dict())}
+
+    def _load_states(self, states: States) -> None:
+        self.network.load_state_dict(states["network"])
+        self.loss.load_state_dict(states["loss"])
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}

@@ -1,0 +1,201 @@
+"""The training loop: seeded, resumable to the bit, watched; plain PyTorch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nearkin.core import InputTypeError, derived_seed
+from nearkin.training.batches import Array, Batches, ImageSource, Sampler
+from nearkin.training.history import History
+from nearkin.training.identity import identity_of
+from nearkin.training.interruption import Interrupted, StopRequests
+from nearkin.training.plan import TrainingPlan
+from nearkin.training.progress import StepReport
+from nearkin.training.run import Run
+from nearkin.training.saving import Saver
+from nearkin.training.step import Stepped, TrainingFailed, take_step
+
+Validate = Callable[[nn.Module], float]
+OnStep = Callable[[StepReport], None]
+
+
+def train(
+    network: nn.Module,
+    loss: nn.Module,
+    images: ImageSource,
+    labels: Array,
+    plan: TrainingPlan,
+    *,
+    sampler: Sampler | None = None,
+    validate: Validate | None = None,
+    folder: Path | str | None = None,
+    data: str = "",
+    on_step: OnStep | None = None,
+    checkpoint_seconds: float = 20.0,
+) -> History:
+    """Train network and loss in place and return the history; both then have the best weights.
+
+    network, loss: modules; the loss is one of nearkin's (`loss.measure(embeddings, labels, generator=...)`). The
+                   parameters of both are trained, those of the loss's distance too
+    images:        the training images, floating, (N, C, H, W), or a pure function from positions (B,) to (B, C, H, W)
+    labels:        (N,) integers
+    sampler:       None: `nearkin.data.PKSampler` with the plan's P and K
+    validate:      network (in evaluation mode) -> a number, larger is better, on images that are neither trained on
+                   nor tested on. Without it the last weights are the result
+    folder:        where checkpoints and the outcome live. The same call on the same folder goes on after a Ctrl-C,
+                   a SIGTERM or a kill and ends with the bits of a run that was never stopped (on a CPU, with as many
+                   threads); a finished run is read back. Without a folder nothing is written. One process at a time
+    data:          a name or hash of the data, part of what makes a run the same run; beside it only the labels and
+                   the first batch are compared
+    on_step:       called after every step, e.g. a `ProgressBar`
+    checkpoint_seconds: least time between two checkpoints, longer where writing is slow, so that it takes at most
+                   2 % of the time. A run shorter than this writes none: it is repeated instead. 0 writes one a step
+
+    Files:   network.safetensors, loss.safetensors (where the loss has weights), curves.csv, training.json; on the
+             way checkpoint.ckpt and checkpoint-previous.ckpt
+    Random:  one seed makes the run. Miners' numbers, and what a network draws from torch's global stream (dropout),
+             are seeded from (plan.seed, step); the global stream is given back as it was
+    Errors:  InputError for what does not fit, and for another run in the folder; TrainingFailed when loss or weights
+             are no longer finite, the last good checkpoint kept; Interrupted (a KeyboardInterrupt) after Ctrl-C or
+             SIGTERM, everything saved
+    """
+    if not callable(getattr(loss, "measure", None)):
+        raise InputTypeError(f"loss must be a loss of nearkin, with a measure(embeddings, labels), got {loss!r}")
+    batches = Batches(images, labels, sampler, plan)
+    network.to(batches.device)
+    loss.to(batches.device)
+    run = Run(network, loss, plan)
+    saver = None if folder is None else Saver(folder, checkpoint_seconds)
+    history = None
+    if saver is not None:
+        history = saver.resume(run, identity_of(network, loss, batches.labels, batches.first(), plan, data))
+    if history is None:
+        with StopRequests() as requests, _own_random_stream(batches.device):
+            _loop(run, batches, validate, saver, on_step, requests)
+            run.take_best()
+            history = run.history()
+            if saver is not None:
+                saver.finish(run, history)
+        if requests.requested:
+            raise _interrupted(run, saver)
+    network.eval()
+    return history
+
+
+def _loop(
+    run: Run,
+    batches: Batches,
+    validate: Validate | None,
+    saver: Saver | None,
+    on_step: OnStep | None,
+    requests: StopRequests,
+) -> None:
+    """Steps until the run is over; after each one the run can be left and taken up again."""
+    clock = _Clock(run)
+    upcoming = batches.after(run.epoch, run.position)
+    run.network.train()
+    while run.stopped is None:
+        epoch, place, positions = next(upcoming)
+        try:
+            found = _step(run, batches, positions)
+            run.step, run.epoch, run.position = run.step + 1, epoch, place + 1
+            notes = run.health.look(run.step, batches.labels[positions], found, run.loss)
+            run.notes += notes
+            run.record(
+                step=run.step, epoch=epoch, loss=found.loss, active=found.active, positive=found.positive,
+                negative=found.negative,
+            )  # fmt: skip
+            validation = _validation(run, validate)
+            run.seconds = run.rows["seconds"][-1] = clock.seconds()
+            if saver is not None:
+                saver.save_when_due(run)
+        except TrainingFailed as error:
+            raise _explained(error, run, saver) from None
+        if on_step is not None:
+            on_step(_report(run, found, validation, clock, notes))
+        if requests.requested and run.stopped is None:
+            if saver is not None:
+                saver.save(run)
+            raise _interrupted(run, saver)
+
+
+def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
+    step = run.step + 1
+    torch.default_generator.manual_seed(derived_seed(run.plan.seed, "network", step))
+    generator = torch.Generator().manual_seed(derived_seed(run.plan.seed, "loss", step))
+    images, labels = batches.load(positions)
+    return take_step(run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator)
+
+
+def _validation(run: Run, validate: Validate | None) -> float | None:
+    """The validation due at this step, if any."""
+    plan = run.plan
+    if validate is None or (run.step % plan.validate_every and run.step != plan.steps):
+        return None
+    if not run.is_finite():
+        raise TrainingFailed("the weights are no longer finite")
+    run.network.eval()
+    with torch.no_grad():
+        value = float(validate(run.network))
+    run.network.train()
+    if not math.isfinite(value):
+        raise TrainingFailed(f"the validation is {value}")
+    run.validated(value)
+    return value
+
+
+def _explained(error: TrainingFailed, run: Run, saver: Saver | None) -> TrainingFailed:
+    kept = "nothing is saved without a folder" if saver is None else saver.keep_what_is_good(run)
+    return TrainingFailed(
+        f"{error}, at step {run.step + 1} of {run.plan.steps} (learning rate {run.plan.learning_rate:g}); {kept}. "
+        "A lower learning_rate or a gradient_clip may help"
+    )
+
+
+def _interrupted(run: Run, saver: Saver | None) -> Interrupted:
+    return Interrupted(run.step, run.plan.steps, None if saver is None else saver.folder)
+
+
+def _report(run: Run, found: Stepped, validation: float | None, clock: _Clock, notes: list[str]) -> StepReport:
+    return StepReport(
+        step=run.step,
+        steps=run.plan.steps,
+        epoch=run.epoch,
+        loss=found.loss,
+        active=found.active,
+        positive=found.positive,
+        negative=found.negative,
+        validation=validation,
+        seconds_left=clock.left(),
+        notes=tuple(notes),
+    )
+
+
+class _Clock:
+    """Time spent on a run, in this session and before, and an estimate of what is left."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.before, self.first = run, run.seconds, run.step
+        self.begun = time.perf_counter()
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.begun
+
+    def left(self) -> float:
+        here = time.perf_counter() - self.begun
+        return here / max(self.run.step - self.first, 1) * (self.run.plan.steps - self.run.step)
+
+
+@contextmanager
+def _own_random_stream(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn from torch's global stream inside leaves it outside as it was."""
+    cuda = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        yield
