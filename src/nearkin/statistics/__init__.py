@@ -7,7 +7,7 @@ from nearkin.statistics.planning import planned_components, smallest_detectable
 from nearkin.statistics.proportions import mcnemar, mcnemar_statistic, wilson
 from nearkin.statistics.records import Components, Difference, Interval
 from nearkin.statistics.resampling import resample
-from nearkin.statistics.words import spoken, verdict
+from nearkin.statistics.words import promise, spoken, verdict
 
 __all__ = [
     "Components",
@@ -22,6 +22,7 @@ __all__ = [
     "mcnemar",
     "mcnemar_statistic",
     "planned_components",
+    "promise",
     "resample",
     "seed_interval",
     "smallest_detectable",

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nearkin.core import InputError, InputTypeError
+from nearkin.core import InputError, InputTypeError, choice
 
 Array = NDArray[np.float64]
+OVER = ("classes", "groups", "queries")
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,28 @@ def cells_of(scores: Sequence[Array], units: ArrayLike) -> Cells:
     starts = np.searchsorted(index[order], np.arange(index.max() + 1))
     totals = np.add.reduceat(stack[..., order], starts, axis=-1)
     return Cells(totals, np.bincount(index).astype(np.float64))
+
+
+def cells_over(scores: Sequence[Array], classes: ArrayLike | None, over: str) -> Cells:
+    """`cells_of` with the units that `over` names; without classes every column is one number a run, a single unit."""
+    choice("over", over, OVER)
+    queries = scores[0].shape[-1]
+    if classes is None:
+        return cells_of(scores, np.zeros(queries, dtype=np.int64))
+    return cells_of(scores, np.arange(queries) if over == "queries" else classes)
+
+
+def check_bounds(scores: Array, bounds: tuple[float, float] | None) -> None:
+    """Refuse scores outside their bounds, and bounds that are not (low, high)."""
+    if bounds is None:
+        return
+    low, high = bounds
+    if not low < high:
+        raise InputError(f"bounds must be (low, high) with low < high, got {bounds!r}")
+    if np.isnan(scores).all():
+        return
+    least, most = float(np.nanmin(scores)), float(np.nanmax(scores))
+    if least < low or most > high:
+        raise InputError(
+            f"scores run from {least:g} to {most:g}, outside bounds {bounds!r}; give the score's own bounds, or None"
+        )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
-from nearkin.core import InputError, integer, non_negative, within
-from nearkin.statistics.levels import checked_confidence
+from nearkin.core import InputError, integer, non_negative, positive, within
+from nearkin.statistics.cells import Array
+from nearkin.statistics.levels import checked_confidence, checked_power
 from nearkin.statistics.records import Components
 from nearkin.statistics.twoway import Spread
-from nearkin.statistics.widths import half_width, t_quantile
+from nearkin.statistics.widths import half_width
+
+_GRID = 64  # quantiles of each part over which the power is averaged
 
 
 def planned_components(
@@ -24,19 +27,17 @@ def planned_components(
 ) -> Components:
     """Components of the difference of two methods when nothing has been measured yet.
 
-    Equation:  noise = 2 p (1 - p) (1 - r) / n, the binomial variance of the difference of two hits with correlation r,
-               averaged over the n queries of a class in one run; it is new in every run, so it belongs to `residual`.
-               seed = 2 seed_deviation^2 (1 - r),  unit = unit_deviation^2
-    Defaults:  p = 0.8 and r = 0.5 [ours]: halfway between a hard and a solved task, and between unrelated methods and
-               twins; one run of a method moves by 0.01 from seed to seed, and a class favours one method by 0.02 [ours]
+    Equation:  residual = 2 (1 - r) p (1 - p) / n, the binomial variance of the difference of two hits with correlation r,
+               averaged over the n queries of a class in one run;  seed = 2 (1 - r) seed_deviation^2;
+               unit = unit_deviation^2
+    Defaults:  p = 0.8 and r = 0.5: halfway between a hard and a solved task, and between strangers and twins; the score
+               of a method moves by 0.01 from seed to seed, and a class favours one method by 0.02. All four are ours
     Edge:      a plan, not a measurement: take `Difference.components` as soon as there are runs
     """
     within("score", score, 0.0, 1.0)
     within("correlation", correlation, -1.0, 1.0)
-    if not queries_per_unit > 0:
-        raise InputError(f"queries_per_unit must be above 0, got {queries_per_unit!r}")
     apart = 2 * (1 - correlation)
-    noise = apart * score * (1 - score) / queries_per_unit
+    noise = apart * score * (1 - score) / positive("queries_per_unit", queries_per_unit)
     seed = apart * non_negative("seed_deviation", seed_deviation) ** 2
     return Components(seed, non_negative("unit_deviation", unit_deviation) ** 2, noise)
 
@@ -49,49 +50,63 @@ def smallest_detectable(
     comparisons: int = 1,
     confidence: float = 0.95,
     power: float = 0.8,
+    span: float = 1.0,
 ) -> float | None:
-    """The smallest true difference that S seeds and C units claim with probability `power`, or None where S = 1.
+    """The smallest true difference that S seeds and C units of equal size claim with probability `power`.
 
-    Level:     (1 - confidence)/comparisons: Bonferroni's, which is Holm's first step; with 14 methods against a
+    Level:     (1 - confidence)/comparisons: Bonferroni's, which is Holm's first step; for 14 methods against a
                baseline give comparisons=14
-    Equation:  the delta at which P(|d| > half) = power, with d normal(delta, V) and half the width of `widths` at the
-               expected parts, its spread by Satterthwaite's degrees of freedom (a noncentral t)
-    Units:     those of the score
-    Errors:    InputError for a power outside (0, 1) or counts below 1
+    Equation:  the delta at which P(d > half) = power, with d normal(delta, V), and half the width of `widths` averaged
+               over what the seeds' and the units' parts may turn out to be (scaled chi-squares)
+    Returns:   a number in units of the score; None with one seed, where nothing is ever claimed, and where not even
+               `span`, the largest difference possible (1 for a score in [0, 1]), would be seen
     """
     integer("seeds", seeds, minimum=1)
     integer("units", units, minimum=1)
     level = (1 - checked_confidence(confidence)) / integer("comparisons", comparisons, minimum=1)
-    if not 0 < within("power", power, 0.0, 1.0) < 1:
-        raise InputError(f"power must lie between 0 and 1, both excluded, got {power!r}")
+    checked_power(power)
     if seeds == 1:
         return None
-    return detectable(expected_spread(components, seeds, units), level, power)
+    return detectable(expected_spread(components, seeds, units), level, power, positive("span", span))
 
 
 def expected_spread(components: Components, seeds: int, units: int) -> Spread:
     """The parts of the variance that S seeds and C units of equal size show on average."""
-    both = components.residual / (seeds * units) if units > 1 else 0.0
-    by_seeds = (components.seed + components.residual / units) / seeds
+    if min(components.seed, components.unit, components.residual) < 0:
+        raise InputError(f"variance components must be at least 0, got {components}")
+    by_both = components.residual / (seeds * units) if units > 1 else 0.0
+    by_seeds = (components.seed + components.residual / units) / seeds if seeds > 1 else 0.0
     by_units = (components.unit + components.residual / seeds) / units if units > 1 else 0.0
-    parts = np.array([0.0, by_seeds, by_units, both])
+    parts = np.array([0.0, by_seeds, by_units, by_both])
     return Spread(parts[0], parts[1], parts[2], parts[3], seeds, units, float(units - 1))
 
 
-def detectable(spread: Spread, level: float, power: float) -> float | None:
-    """The difference seen with `power` at an error `level` when the parts are those of `spread` (one mean); None without spread."""
+def detectable(spread: Spread, level: float, power: float, span: float) -> float | None:
+    """The difference seen with `power` at an error `level` where the parts are those of `spread` (of one mean)."""
     error = math.sqrt(float(spread.variance))
     if error == 0:
         return None
-    critical = float(half_width(spread, level)) / error
-    freedom = _satterthwaite(spread, level)
-    shift = optimize.brentq(lambda d: stats.nct.sf(critical, freedom, d) - power, 0.0, 20 * critical + 20)
-    return float(shift) * error
+    widths = half_width(_possible(spread), level)
+
+    def missing(delta: float) -> float:
+        return power - float(special.ndtr((delta - widths) / error).mean())
+
+    if missing(span) > 0:
+        return None
+    return float(optimize.brentq(missing, 0.0, span))
 
 
-def _satterthwaite(spread: Spread, level: float) -> float:
-    """Degrees of freedom of the squared half width: (a + b)^2 / (a^2/(S-1) + b^2/(C'-1)) for its seeds' and units' shares."""
-    a = float(spread.by_seeds * t_quantile(level, spread.seed_freedom) ** 2)
-    b = float(spread.by_units * t_quantile(level, spread.unit_freedom) ** 2)
-    doubt = a * a / max(spread.seed_freedom, 1.0) + b * b / max(spread.unit_freedom, 1.0)
-    return (a + b) ** 2 / doubt
+def _possible(spread: Spread) -> Spread:
+    """The spread with its seeds' and units' parts replaced by a grid of the values that they may take."""
+    levels = (np.arange(_GRID) + 0.5) / _GRID
+    by_seeds = spread.by_seeds * _chi_square_ratio(levels, spread.seed_freedom)[:, None]
+    by_units = spread.by_units * _chi_square_ratio(levels, spread.unit_freedom)[None, :]
+    return Spread(spread.mean, by_seeds, by_units, spread.by_both, spread.seeds, spread.units, spread.unit_freedom)
+
+
+def _chi_square_ratio(levels: Array, freedom: float) -> Array:
+    """Quantiles of chi-square over its degrees of freedom; 1 without any."""
+    if freedom <= 0:
+        return np.ones_like(levels)
+    ratio: Array = special.gammaincinv(freedom / 2, levels) * 2 / freedom
+    return ratio

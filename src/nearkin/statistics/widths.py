@@ -6,8 +6,9 @@ Reason:    three seeds say little about the spread between seeds, a hundred clas
            One t quantile for the sum would be far too narrow where seeds matter (with S-1 = 2 degrees of freedom and
            14 comparisons, t is 16 and not 3), or far too wide where they do not.
 Source:    without the subtraction of G, Banerjee, "Approximate confidence interval for linear functions of means of k
-           populations when the population variances are not equal", Sankhya 1960, whose coverage is at least nominal;
-           the subtraction is ours, and measured: docs/statistics.md
+           populations when the population variances are not equal", Sankhya 1960, which never covers less than it says
+           (independent normal parts). A + B counts the residual twice; taking G off the one or the other, whichever
+           leaves the wider interval, is ours, and measured: docs/statistics.md
 """
 
 from __future__ import annotations

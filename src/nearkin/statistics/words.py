@@ -20,10 +20,22 @@ def verdict(found: Difference) -> str:
         return f"{'better' if estimate > 0 else 'worse'} by {abs(estimate):.{digits}f}{_turned(found, digits)}"
     seen = f"no difference seen ({_signed(estimate, digits)}{span})"
     if found.p <= 1 - found.confidence:
-        seen += f", not significant among {found.comparisons} comparisons"
+        seen += f", too little to claim among {found.comparisons} comparisons"
+    if found.estimate == 0 and found.standard_error == 0:
+        return "no difference at all: the same scores"
     if found.detectable is None:
-        return seen
+        return f"{seen}; this design could have seen no difference at all"
     return f"{seen}; a difference of {_short(found.detectable)} could have been seen"
+
+
+def promise(delta: float | None, *, seeds: int, units: int, comparisons: int = 1, over: str = "classes") -> str:
+    """What a planned design can see, from `smallest_detectable` at 80 % power: one line for a plan."""
+    design = f"{seeds} seeds, {units} {over}, {comparisons} comparisons" if comparisons > 1 else f"{seeds} seeds, {units} {over}"
+    if seeds == 1:
+        return "one seed: no difference can be claimed; give at least 3 seeds"
+    if delta is None:
+        return f"{design}: no difference could be claimed with any certainty; more seeds help most"
+    return f"{design}: a true difference of {_short(delta)} would be claimed in 4 studies of 5"
 
 
 def spoken(score: Interval) -> str:
