@@ -1,0 +1,23 @@
+"""Embeddings and labels to scores: retrieval, kNN and clustering, with the records of every query."""
+
+from nearkin.evaluation.clustering import cluster
+from nearkin.evaluation.kmeans import Clusters, kmeans
+from nearkin.evaluation.partitions import adjusted_mutual_information, normalized_mutual_information, pairwise_f1
+from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
+from nearkin.evaluation.single_pass import evaluate
+from nearkin.evaluation.votes import class_scores
+
+__all__ = [
+    "Bounds",
+    "Clustering",
+    "Clusters",
+    "Evaluation",
+    "Ties",
+    "adjusted_mutual_information",
+    "class_scores",
+    "cluster",
+    "evaluate",
+    "kmeans",
+    "normalized_mutual_information",
+    "pairwise_f1",
+]

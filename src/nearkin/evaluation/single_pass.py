@@ -1,0 +1,226 @@
+"""`evaluate`: embeddings and labels to scores, in one blocked pass over the queries [EVA-1, EVA-2, EVA-3]."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from nearkin.core import InputError, InputTypeError, choice, flag, integer
+from nearkin.distances import Distance, make_distance
+from nearkin.evaluation.averages import Average
+from nearkin.evaluation.clustering import cluster
+from nearkin.evaluation.inputs import Array, Rows, Side, side
+from nearkin.evaluation.neighbours import Space
+from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
+from nearkin.evaluation.retrieval import Columns
+from nearkin.evaluation.sweep import Nearest, Swept, nearest_references, sweep
+from nearkin.evaluation.task import Task, make_task
+from nearkin.evaluation.voting import vote_columns
+
+RECORDED = 10
+"""Nearest references kept in the records of every query."""
+
+TIED_SHARE = 0.01
+"""Share of queries with a tie at the cut above which a warning is due."""
+
+
+def evaluate(
+    embeddings: Rows,
+    labels: object,
+    *,
+    distance: Distance | str = "euclidean",
+    references: Rows | None = None,
+    reference_labels: object = None,
+    ids: object = None,
+    reference_ids: object = None,
+    groups: object = None,
+    reference_groups: object = None,
+    support: Rows | None = None,
+    support_labels: object = None,
+    at: Sequence[int] = (1, 2, 4, 8),
+    knn: Sequence[int] = (1, 5),
+    clustering: bool = True,
+    restarts: int = 10,
+    lone: str = "exclude",
+    macro: bool = False,
+    seed: int | np.random.Generator = 0,
+    block: int | None = None,
+) -> Evaluation:
+    """Judge embeddings by retrieval, kNN and clustering.
+
+    Every row of `embeddings` is a query. The other rows answer it, itself excluded by position; or `references` do.
+    Rows with equal `ids` are one sample and never answer each other. With `groups` (slide, patient, session) a query
+    ignores its own group. kNN votes come from `support` (the training set of a closed-set protocol) where given, else
+    from the same references, leave-one-out.
+
+    Equations:  `retrieval` (Recall@K, R-precision, MAP@R: divisor R), `votes` (kNN), `partitions` (NMI, AMI, F1)
+    Order:      by (distance, lowest index); an asymmetric distance takes the query as its anchor. Distances are made in
+                float64 and compared to 52 - log2(references) binary digits, so that rounding makes no order.
+                `Evaluation.ties` bounds the retrieval scores over all orders of equal distances, and a warning says
+                when more than 1 % of the queries have a tie at the cut: the index decides, and the score says little
+    Shapes:     embeddings (Q, D), labels (Q,) whole numbers, compared exactly; references (R, D), support (S, D)
+    Lone:       queries without a relevant reference stay among the references; `exclude` leaves them out of the means
+                of retrieval, `miss` counts them as 0. kNN counts every query
+    Macro:      mean over the queries of a class, then over classes, instead of over queries
+    Defaults:   `at` the K of Recall@K; `knn` the k of kNN, clipped to the number of references with a warning;
+                `restarts` of k-means, the lowest inertia counts; `seed` of k-means, the only chance in here; `block`
+                queries at a time, by default as many as make 2 million distances
+    Memory:     O(block x R) beside the embeddings in float64 and the records
+    Errors:     InputError for NaN, infinity, empty input, lengths that differ, labels that are no whole numbers, one
+                class only, no query with a relevant reference
+
+    >>> import torch
+    >>> x = torch.tensor([[0.0], [0.1], [1.0], [1.1]])
+    >>> evaluate(x, [0, 0, 1, 1], at=(1,), knn=(1,)).scores["map@r"]
+    1.0
+    """
+    ranks, votes = _ranks("at", at), _ranks("knn", knn)
+    size = None if block is None else integer("block", block, minimum=1)
+    keep = choice("lone", lone, ("exclude", "miss")) == "miss"
+    macro, clustering = flag("macro", macro), flag("clustering", clustering)
+    queries = side("", embeddings, labels, ids, groups)
+    gallery = _other("reference", references, reference_labels, reference_ids, reference_groups)
+    voters = _other("support", support, support_labels)
+    task = make_task(make_distance(distance), queries, gallery)
+    notes = _about_lone(task, keep)
+
+    votes_here = max(votes, default=0) if voters is None else 0
+    swept = sweep(task, at=tuple(sorted({1, *ranks})), neighbours=max(RECORDED, votes_here), block=size)
+    voted = _voted(task, queries, gallery, voters, swept.nearest, votes, size, notes)
+    counted = np.arange(len(queries)) if keep else np.flatnonzero(~task.lone)
+    average = Average(queries.labels, counted, macro=macro)
+    ties = _ties(swept, average)
+    _warn_of_ties(ties, len(counted), notes)
+    found = _clustered(task.space, queries, restarts, seed, notes) if clustering else None
+
+    over_all = Average(queries.labels, np.arange(len(queries)), macro=macro)
+    scores = _retrieval_scores(swept.scores, average, ranks)
+    scores |= {name: over_all(values) for name, values in voted.items() if name.startswith("knn@")}
+    scores |= found.scores if found else {}
+    return Evaluation(
+        scores=scores,
+        queries=_records(task, swept, voted, ranks, keep),
+        ties=ties,
+        clustering=found,
+        lone=int(task.lone.sum()),
+        notes=tuple(notes),
+    )
+
+
+def _ranks(name: str, values: object) -> tuple[int, ...]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InputTypeError(f"{name} must be a list of whole numbers above 0, got {values!r}")
+    return tuple(dict.fromkeys(integer(f"every number of {name}", value, minimum=1) for value in values))
+
+
+def _other(name: str, rows: Rows | None, labels: object, ids: object = None, groups: object = None) -> Side | None:
+    given = {f"{name}_labels": labels, f"{name}_ids": ids, f"{name}_groups": groups}
+    if rows is not None:
+        if labels is None:
+            raise InputError(f"{name} rows came without {name}_labels; give one label for each row")
+        return side(f"{name} ", rows, labels, ids, groups)
+    for what, values in given.items():
+        if values is not None:
+            raise InputError(f"{what} came without the rows that they belong to")
+    return None
+
+
+def _about_lone(task: Task, keep: bool) -> list[str]:
+    lone = int(task.lone.sum())
+    if not lone:
+        return []
+    treated = "counted as misses" if keep else "left out of the retrieval scores"
+    return [f"{lone} of {len(task.lone)} queries have no relevant reference and are {treated}"]
+
+
+def _voted(
+    task: Task,
+    queries: Side,
+    gallery: Side | None,
+    voters: Side | None,
+    nearest: Nearest,
+    ks: tuple[int, ...],
+    block: int | None,
+    notes: list[str],
+) -> Columns:
+    """kNN columns from the support, or from the references that retrieval found nearest already."""
+    if not ks:
+        return {}
+    available = int(task.available.max()) if voters is None else len(voters)
+    for k in ks:
+        if k > available:
+            notes.append(f"knn@{k} uses the {available} references that there are")
+            warnings.warn(f"k = {k} of kNN is more than the {available} references; it is clipped", stacklevel=3)
+    if voters is not None:
+        if voters.rows.shape[1] != queries.rows.shape[1]:
+            raise InputError(
+                f"embeddings have {queries.rows.shape[1]} dimensions and support has {voters.rows.shape[1]}; "
+                "they must come from the same network"
+            )
+        nearest = nearest_references(Space(task.space.distance, queries.rows, voters.rows), max(ks), block)
+    labels = (voters or gallery or queries).labels
+    columns = vote_columns(nearest, labels, queries.labels, ks)
+    if f"knn@{ks[0]}-weighted" not in columns:
+        notes.append("distance-weighted kNN is left out: this distance goes below 0")
+    return columns
+
+
+def _ties(swept: Swept, average: Average) -> Ties:
+    open_ = {name: swept.high[name] > swept.low[name] for name in swept.scores}
+    some = np.logical_or.reduce(list(open_.values()))[average.counted]
+    cut = (open_["hit@1"] | open_["r-precision"])[average.counted]
+    bounds = {_score(name): Bounds(average(swept.low[name]), average(swept.high[name])) for name in swept.scores}
+    return Ties(int(some.sum()), int(cut.sum()), bounds)
+
+
+def _warn_of_ties(ties: Ties, counted: int, notes: list[str]) -> None:
+    if ties.queries:
+        first, precision = ties.bounds["recall@1"], ties.bounds["map@r"]
+        notes.append(
+            f"equal distances leave the order of {ties.queries} of {counted} queries open (at the cut for {ties.at_cut}): "
+            f"recall@1 lies between {first.low:.4f} and {first.high:.4f}, map@r between {precision.low:.4f} and "
+            f"{precision.high:.4f}; the scores take the lowest index first"
+        )
+    if ties.at_cut > TIED_SHARE * counted:
+        warnings.warn(
+            f"{ties.at_cut} of {counted} queries have equal distances at the cut, so the order of the rows decides their "
+            "scores; has the network collapsed to a point, or are the embeddings a few bits? Read Evaluation.ties",
+            stacklevel=3,
+        )
+
+
+def _clustered(
+    space: Space, queries: Side, restarts: int, seed: int | np.random.Generator, notes: list[str]
+) -> Clustering | None:
+    if (queries.labels == queries.labels[0]).all():
+        notes.append("not clustered: the queries are of one class")
+        return None
+    same = space.distance.keeps_space
+    what = "the embeddings" if same else f"the embeddings as {space.distance!r} projects them"
+    what += "" if space.distance.order_is_euclidean else " (k-means is Euclidean there, the distance is not)"
+    found = cluster(space.queries, queries.labels, restarts=restarts, seed=seed, what=what)
+    notes.append(found.what)
+    return found
+
+
+def _score(column: str) -> str:
+    """The name of a column's mean: recall@K of hit@K, map@r of ap@r."""
+    return "map@r" if column == "ap@r" else column.replace("hit@", "recall@")
+
+
+def _retrieval_scores(columns: Columns, average: Average, ranks: tuple[int, ...]) -> dict[str, float]:
+    scores = {f"recall@{k}": average(columns[f"hit@{k}"]) for k in ranks}
+    scores["precision@1"] = average(columns["hit@1"])
+    return scores | {_score(name): average(columns[name]) for name in ("r-precision", "ap@r")}
+
+
+def _records(task: Task, swept: Swept, voted: Columns, ranks: tuple[int, ...], keep: bool) -> Columns:
+    names = [*(f"hit@{k}" for k in ranks), "r-precision", "ap@r"]
+    scored = {name: swept.scores[name] if keep else np.where(task.lone, np.nan, swept.scores[name]) for name in names}
+    nearest: dict[str, Array] = {
+        "neighbours": swept.nearest.rows[:, :RECORDED],
+        "distances": swept.nearest.distances[:, :RECORDED],
+    }
+    return scored | voted | {"relevant": task.relevant} | nearest
