@@ -20,7 +20,7 @@ class Terms(NamedTuple):
     """
 
     total: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     active: Tensor | None = None
 
 

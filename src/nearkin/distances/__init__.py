@@ -50,4 +50,4 @@ def make_distance(distance: Distance | str, **options: object) -> Distance:
         return distance
     if not isinstance(distance, str):
         raise InputTypeError(f"distance must be a name or a Distance, got {type(distance).__name__}")
-    return pick("distance", DISTANCES, distance)(**options)  # type: ignore[arg-type]
+    return pick("distance", DISTANCES, distance)(**options)

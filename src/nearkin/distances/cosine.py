@@ -18,7 +18,8 @@ class Cosine(Distance):
     keeps_space = False
 
     def project(self, x: Tensor) -> Tensor:
-        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=1e-12)
+        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return x / length.clamp(min=1e-12)
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return (squared + _missing(anchor_norm) + _missing(reference_norm)) / 2

@@ -71,7 +71,7 @@ class SquaredKernel:
 
 def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:
     size = max(1, CHUNK // max(width, 1))
-    return list(zip(rows.split(size), columns.split(size))) if len(rows) else []
+    return list(zip(torch.split(rows, size), torch.split(columns, size))) if len(rows) else []
 
 
 class _Squared(torch.autograd.Function):
@@ -105,7 +105,7 @@ def squared_distances(anchors: Tensor, references: Tensor, dtype: torch.dtype | 
         return (anchors[:, None] - references).square().sum(2).to(dtype)
     if torch.compiler.is_compiling():
         return _traceable(anchors, references).to(dtype)
-    result: Tensor = _Squared.apply(anchors, references, dtype)
+    result: Tensor = _Squared.apply(anchors, references, dtype)  # type: ignore[no-untyped-call]
     return result
 
 

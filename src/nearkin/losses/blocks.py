@@ -7,7 +7,7 @@ only scales it. Several totals, or the values of `prepare`, are swept a second t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +29,16 @@ class Views(NamedTuple):
     reference_norms: Tensor  # (R,)
     column: Tensor | None  # (R,) of `prepare`
 
+    def cut(self, start: int, stop: int) -> Views:
+        """The views of a block of anchors; what all blocks share stays whole."""
+        parts = [view if view is None or i >= CUT else view[start:stop] for i, view in enumerate(self)]
+        return Views(*parts)  # type: ignore[arg-type]
+
+    def leaves(self) -> Views:
+        """The same tensors without a past, asking for gradients."""
+        parts = [None if view is None else view.detach().requires_grad_() for view in self]
+        return Views(*parts)  # type: ignore[arg-type]
+
 
 CUT = 5
 """The first views are cut to the block's rows; the others are shared by all blocks."""
@@ -42,12 +52,12 @@ Visit = Callable[[int, Views, Tensor], Tensor]
 Cotangent = Callable[[int, Tensor], Tensor]
 
 
-def blocked(visit: Visit, views: Views, parameters: list[Tensor], size: int, *, rows: bool, eager: bool) -> Tensor:
+def blocked(visit: Visit, views: Views, parameters: Sequence[Tensor], size: int, *, rows: bool, eager: bool) -> Tensor:
     """Visit blocks of `size` anchors; results are concatenated if they are `rows` of anchors, else added.
 
     `eager`: only the first entry of the result is differentiated, and its gradient is made in forward.
     """
-    result: Tensor = _Blocks.apply(
+    result: Tensor = _Blocks.apply(  # type: ignore[no-untyped-call]
         visit, size, rows, eager and torch.is_grad_enabled(), len(views), *views, *parameters
     )
     return result
@@ -108,21 +118,20 @@ class _Sweep:
         squared, near = self.kernel.forward(self.views.anchors[start:stop], buffer[: stop - start])
         if cotangent is None:
             with torch.no_grad():
-                cut = Views(*(_part(view, i, start, stop) for i, view in enumerate(self.views)))
-                return self.visit(start, cut, squared)
+                return self.visit(start, self.views.cut(start, stop), squared)
         with torch.enable_grad():
-            leaves = [_leaf(_part(view, i, start, stop)) for i, view in enumerate(self.views)]
+            leaves = self.views.cut(start, stop).leaves()
             squared = squared.detach().requires_grad_()
-            result = self.visit(start, Views(*leaves), squared)
+            result = self.visit(start, leaves, squared)
         if result.requires_grad:
             self._pull(start, stop, result, cotangent(start, result), leaves, squared, near)
         return result.detach()
 
     def _pull(
-        self, start: int, stop: int, result: Tensor, outer: Tensor, leaves: list[Any], squared: Tensor, near: Any
+        self, start: int, stop: int, result: Tensor, outer: Tensor, leaves: Views, squared: Tensor, near: Any
     ) -> None:
         wanted = [i for i, gradient in enumerate(self.gradients) if gradient is not None]
-        inputs = [leaves[i] if i < len(leaves) else self.tensors[i] for i in wanted]
+        inputs: list[Any] = [leaves[i] if i < len(leaves) else self.tensors[i] for i in wanted]
         found = torch.autograd.grad(result, [squared, *inputs], outer.to(result.dtype), allow_unused=True)
         for i, gradient in zip(wanted, found[1:]):
             self._add(i, start, stop, gradient)
@@ -138,11 +147,3 @@ class _Sweep:
 
 def _zeros(tensor: Tensor | None) -> Tensor | None:
     return torch.zeros_like(tensor) if tensor is not None and tensor.requires_grad else None
-
-
-def _part(view: Tensor | None, i: int, start: int, stop: int) -> Tensor | None:
-    return view if view is None or i >= CUT else view[start:stop]
-
-
-def _leaf(part: Tensor | None) -> Tensor | None:
-    return None if part is None else part.detach().requires_grad_(part.is_floating_point())

@@ -95,33 +95,35 @@ def arrange(
             "labels are missing: give integers (N,), multi-hot (N, classes), a pairs rule, own columns or triplets"
         )
     device, count = embeddings.device, len(embeddings)
-    alone = references is None and labels is not None
     rule = None if labels is None else as_rule(labels, count, device)
-    values = None if rule is None else rule.values
     anchors = distance.project(wide(embeddings))
     if own is not None:
         _check_own(own, embeddings)
         own = Own(distance.project(wide(own.vectors)), own.positives, own.negatives)
-    if alone:
-        if tuples:
-            rule = _tuples(rule)
+    mine = _ids("ids", ids, count, device)
+    everybody: Tensor | None
+    alone = rule is not None and references is None
+    if rule is not None and references is None:
+        rule = _tuples(rule) if tuples else rule
         columns, start = gathered(anchors, group)
-        who = _ids("ids", ids, count, device)
-        everybody = torch.arange(len(columns), device=device) if who is None else gathered(who, group)[0]
+        everybody = torch.arange(len(columns), device=device) if mine is None else gathered(mine, group)[0]
+        column_values = None if rule.values is None else rule.columns(gathered(rule.values, group)[0])
+        values = None if column_values is None else column_values[start : start + count]
         mine = everybody[start : start + count]
-        reference_values = None if values is None or rule is None else rule.columns(gathered(values, group)[0])
-        values = None if reference_values is None else reference_values[start : start + count]
     else:
-        columns, _ = gathered(distance.project(wide(embeddings[:0] if references is None else references)), group)
-        given = None if rule is None else _reference_values(rule, reference_labels, references)
-        reference_values = None if given is None else gathered(given, group)[0]
-        mine = _ids("ids", ids, count, device)
-        everybody = _ids("reference_ids", reference_ids, 0 if references is None else len(references), device)
-        everybody = everybody if everybody is None else gathered(everybody, group)[0]
+        others = embeddings[:0] if references is None else references
+        columns, _ = gathered(distance.project(wide(others)), group)
+        values = None if rule is None else rule.values
+        column_values = _joint(_reference_values(rule, reference_labels, references), group)
+        everybody = _joint(_ids("reference_ids", reference_ids, len(others), device), group)
     return Call(
-        distance, anchors, columns, own, rule, values, reference_values, mine, everybody,
+        distance, anchors, columns, own, rule, values, column_values, mine, everybody,
         _noise(noise, generator, count, uniforms, device), compute_dtype(embeddings), alone, group,
     )  # fmt: skip
+
+
+def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
+    return None if values is None else gathered(values, group)[0]
 
 
 def _check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
@@ -177,7 +179,7 @@ def _from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any)
     return embeddings[anchor], Own.triplets(columns[positive], columns[negative])
 
 
-def _tuples(rule: PairRule | None) -> PairRule:
+def _tuples(rule: PairRule) -> PairRule:
     if not isinstance(rule, SameLabel):
         raise InputError(
             "N-pair tuples are made of class indices (N,); for other pairs rules give references, or pairs='all'"
@@ -185,8 +187,8 @@ def _tuples(rule: PairRule | None) -> PairRule:
     return FirstTwo(rule)
 
 
-def _reference_values(rule: PairRule, reference_labels: Any, references: Tensor | None) -> Tensor | None:
-    if references is None or not rule.needs_reference_values:
+def _reference_values(rule: PairRule | None, reference_labels: Any, references: Tensor | None) -> Tensor | None:
+    if rule is None or references is None or not rule.needs_reference_values:
         return None
     if reference_labels is None:
         raise InputError("references need reference_labels of the same kind as labels")

@@ -60,7 +60,7 @@ class Contrastive(RowLoss):
         weights = block.positives if block.weights is None else torch.where(block.positives, block.weights, 0)
         sides = _terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)
         if self.average == "sides":
-            return sides
+            return Terms(*sides[0]), Terms(*sides[1])
         return Terms(*(a + b for a, b in zip(*sides)))
 
     def combine(self, totals: Tensor, divisors: Tensor) -> Tensor:
@@ -92,6 +92,6 @@ class Contrastive(RowLoss):
         )
 
 
-def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> Terms:
+def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kept = torch.where(mask, values * weights, 0)
-    return Terms(added(kept.sum(1)), added(weights.sum(1)), added((kept > 0).sum(1)))
+    return added(kept.sum(1)), added(weights.sum(1)), added((kept > 0).sum(1))

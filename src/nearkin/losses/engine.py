@@ -7,7 +7,7 @@ origin, own columns, ready triplets, several processes, values of single anchors
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -248,7 +248,7 @@ class _Visit:
             call.anchors, vectors, norms, own, self.row, call.references, references, reference_norms, self.column
         )
 
-    def sweep(self, size: int | None, parameters: list[Tensor], *, rows: bool, eager: bool = False) -> Tensor:
+    def sweep(self, size: int | None, parameters: Sequence[Tensor], *, rows: bool, eager: bool = False) -> Tensor:
         """All blocks of `size` anchors, or the dense form: one block of all."""
         if size is None or size >= len(self.call.anchors):
             return self.dense(0, len(self.call.anchors))
@@ -256,7 +256,7 @@ class _Visit:
 
     def dense(self, start: int, stop: int) -> Tensor:
         views = self.views()
-        cut = Views(*(None if view is None else view[start:stop] for view in views[:5]), *views[5:])
+        cut = views.cut(start, stop)
         return self(start, cut, squared_distances(cut.anchors, cut.references, self.call.dtype))
 
     def __call__(self, start: int, views: Views, squared: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def gathered(rows: Tensor, group: Group | None) -> tuple[Tensor, int]:
     if group is None:
         return rows, 0
     if rows.is_floating_point():
-        result: tuple[Tensor, int] = _Gather.apply(rows, group)
+        result: tuple[Tensor, int] = _Gather.apply(rows, group)  # type: ignore[no-untyped-call]
         return result
     parts = group.gather(rows)
     return torch.cat(parts), sum(len(part) for part in parts[: group.rank])

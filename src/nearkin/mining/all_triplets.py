@@ -24,7 +24,7 @@ class TripletSums(NamedTuple):
     """Over all valid triplets: the sum of f, the number of triplets (or their weights), the number with f > 0."""
 
     total: Tensor
-    count: Tensor
+    valid: Tensor
     active: Tensor
 
 
@@ -43,7 +43,7 @@ def all_triplets(
         return _cube(distances, positives, negatives, term, weighted, count)
     index, valid = positive_table(positives)
     share = None if weights is None else weights.gather(1, index)
-    total, active = _AllTriplets.apply(distances, index, valid, negatives, share, term)
+    total, active = _AllTriplets.apply(distances, index, valid, negatives, share, term)  # type: ignore[no-untyped-call]
     return TripletSums(total, count, active)
 
 
