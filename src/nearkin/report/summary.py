@@ -1,0 +1,114 @@
+"""What a page, a terminal table and the result files say: plain facts, every number ready.
+
+`summarise` makes a `Summary` and holds all arithmetic; `to_html`, `to_table` and `results` write it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.report.confusion import Confusion
+from nearkin.report.curves import Curve
+from nearkin.report.separation import Separation
+from nearkin.report.sprite import Sprite
+from nearkin.report.study import Method, Split, Study
+from nearkin.statistics import Difference, Interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method in a result table.
+
+    scores      score name -> mean over seeds and its interval
+    runs        seed -> score name -> value, as each run measured it
+    classes     class name -> mean primary score of its images over the seeds
+    difference  to the baseline in the primary score; None for the baseline itself and where `verdict` says why
+    verdict     "baseline", "better", "worse", "equal" (no difference seen), "not tested" or "unfinished"
+    detail      one sentence on the verdict
+    chosen      the seed that maps, histograms and neighbours show: the run with the median primary score
+    """
+
+    method: Method
+    seeds: tuple[int, ...]
+    scores: Mapping[str, Interval]
+    runs: Mapping[int, Mapping[str, float]]
+    classes: Mapping[str, float]
+    difference: Difference | None
+    verdict: str
+    detail: str
+    chosen: int
+
+
+@dataclass(frozen=True)
+class Points:
+    """Test images shown in every map of a protocol, in an order of which every beginning is a fair share of the classes.
+
+    place     (P,) places within the split's test images
+    label     (P,) indices into the protocol's `classes`
+    pictured  how many of the first points have a thumbnail in `sprite`
+    """
+
+    place: NDArray[np.int64]
+    label: NDArray[np.int64]
+    image_ids: tuple[str, ...]
+    pictured: int
+    sprite: Sprite | None
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where one run put the points: `xy` (P, 2) in a square of 65,536 steps; `neighbours` (P, K) as numbers of points
+    (-1: not shown in the page) and `neighbour_labels` (P, K) as indices into `classes` (-1: there is none)."""
+
+    method: str
+    seed: int
+    distance: str
+    how: str
+    kept: float | None
+    xy: NDArray[np.uint16]
+    neighbours: NDArray[np.int64]
+    neighbour_labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ProtocolSummary:
+    """Everything about one protocol.
+
+    rows        trained methods by their primary score, best first, then the references (untrained, raw pixels)
+    scores      names of all scores, the primary one first
+    pairs       every two methods with simultaneous intervals; empty where there are fewer than three to compare
+    best        the method with the highest primary score
+    level       the methods, the baseline aside, that `pairs` cannot tell from the best
+    detectable  the smallest and the largest of the rows' smallest detectable differences to the baseline, or None
+    missing     (method, seed) of the runs that are not finished
+    """
+
+    split: Split
+    classes: tuple[str, ...]
+    class_sizes: tuple[int, ...]
+    rows: tuple[Row, ...]
+    scores: tuple[str, ...]
+    pairs: tuple[Difference, ...]
+    best: str
+    level: tuple[str, ...]
+    detectable: tuple[float, float] | None
+    missing: tuple[tuple[str, int], ...]
+    points: Points
+    maps: tuple[Map, ...]
+    separations: tuple[Separation, ...]
+    confusions: tuple[Confusion, ...]
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole study. `shared` holds the settings that all trained methods have in common, `own` what is left of each."""
+
+    study: Study
+    protocols: tuple[ProtocolSummary, ...]
+    shared: Mapping[str, str]
+    own: Mapping[str, Mapping[str, str]]
