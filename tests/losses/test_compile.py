@@ -1,0 +1,54 @@
+"""The dense form of every loss is traced whole: no shape and no branch depends on label values."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nearkin.losses import LOSSES, CombinedNegatives, Contrastive, NPair, RowLoss, Triplet, TripletNetwork, TupleTriplet
+
+CASES: dict[str, RowLoss] = {
+    "contrastive": Contrastive(2.0),
+    "contrastive, linear": Contrastive(2.0, form="linear", distance="snr"),
+    "triplet": Triplet(1.0),
+    "triplet, squared": Triplet(1.0, hinge="squared", reduction="mean_nonzero"),
+    "triplet, set": Triplet(1.0, mining="semi-hard-set"),
+    "triplet, semi-hard": Triplet(1.0, mining="semi-hard"),
+    "triplet, batch-hard": Triplet(1.0, mining="batch-hard", hinge="soft", distance="cosine"),
+    "triplet, random": Triplet(1.0, mining="random"),
+    "triplet network": TripletNetwork(),
+    "n-pair": NPair(0.02),
+    "n-pair, all": NPair(pairs="all"),
+    "tuple triplet": TupleTriplet(),
+    "combined negatives": CombinedNegatives(),
+}
+
+
+def test_every_loss_has_a_case():
+    assert {type(loss) for loss in CASES.values()} == {entry.make for entry in LOSSES.values()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_fullgraph_trace_equals_eager_for_other_labels_too(name):
+    loss = CASES[name]
+    torch.compiler.reset()
+    graphs: list[int] = []
+
+    def backend(graph, inputs):
+        graphs.append(len(graph.graph.nodes))
+        return graph.forward
+
+    compiled = torch.compile(loss, fullgraph=True, backend=backend)
+    generator = torch.Generator().manual_seed(0)
+    for labels in ([0, 0, 1, 1, 2, 0, 3], [1, 2, 2, 2, 2, 2, 1]):
+        x = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+        y = torch.tensor(labels)
+        noise = {"noise": torch.rand(7, loss.uniforms, generator=generator)} if loss.uniforms else {}
+        leaves = [x.clone().requires_grad_() for _ in range(2)]
+        traced, eager = (f(leaf, y, **noise) for f, leaf in zip((compiled, loss), leaves))
+        torch.testing.assert_close(traced, eager, rtol=1e-9, atol=1e-12)
+        traced.backward()
+        eager.backward()
+        torch.testing.assert_close(leaves[0].grad, leaves[1].grad, rtol=1e-8, atol=1e-11)
+    assert len(graphs) == 1, "other labels must not need another graph"
