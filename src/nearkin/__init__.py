@@ -17,23 +17,71 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nearkin.core import InputError, MissingExtra
+    from nearkin.data import ImageSet, load_images
     from nearkin.distances import Distance, make_distance
+    from nearkin.losses import (
+        Block,
+        CombinedNegatives,
+        Contrastive,
+        Measure,
+        NPair,
+        Own,
+        RowLoss,
+        Terms,
+        Triplet,
+        TripletNetwork,
+        TupleTriplet,
+        make_loss,
+    )
+    from nearkin.networks import Network, embed
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Block": "nearkin.losses",
+    "CombinedNegatives": "nearkin.losses",
+    "Contrastive": "nearkin.losses",
     "Distance": "nearkin.distances",
+    "ImageSet": "nearkin.data",
     "InputError": "nearkin.core",
+    "Measure": "nearkin.losses",
     "MissingExtra": "nearkin.core",
+    "NPair": "nearkin.losses",
+    "Network": "nearkin.networks",
+    "Own": "nearkin.losses",
+    "RowLoss": "nearkin.losses",
+    "Terms": "nearkin.losses",
+    "Triplet": "nearkin.losses",
+    "TripletNetwork": "nearkin.losses",
+    "TupleTriplet": "nearkin.losses",
+    "embed": "nearkin.networks",
+    "load_images": "nearkin.data",
     "make_distance": "nearkin.distances",
+    "make_loss": "nearkin.losses",
 }
 
 __all__ = [
+    "Block",
+    "CombinedNegatives",
+    "Contrastive",
     "Distance",
+    "ImageSet",
     "InputError",
+    "Measure",
     "MissingExtra",
+    "NPair",
+    "Network",
+    "Own",
+    "RowLoss",
+    "Terms",
+    "Triplet",
+    "TripletNetwork",
+    "TupleTriplet",
     "__version__",
+    "embed",
+    "load_images",
     "make_distance",
+    "make_loss",
 ]
 
 
