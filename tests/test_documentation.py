@@ -61,8 +61,10 @@ def test_no_page_loads_anything_from_elsewhere(site):
     assert [page for page in pages if loads.search(page.read_text(encoding="utf-8"))] == []
 
 
-def test_a_broken_link_fails_the_build(sources, tmp_path):
+def test_a_broken_link_fails_the_build(sources, site, tmp_path):
     shutil.copytree(sources, tmp_path / "broken", ignore=shutil.ignore_patterns("site", ".cache"))
     page = tmp_path / "broken" / "docs" / "index.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n[nowhere](nowhere.md)\n", encoding="utf-8")
-    assert build(tmp_path / "broken").returncode != 0
+    answer = build(tmp_path / "broken")
+    assert answer.returncode != 0
+    assert "page does not exist" in answer.stdout + answer.stderr

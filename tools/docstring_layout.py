@@ -12,13 +12,8 @@ from typing import Any
 
 from griffe import Extension, Object
 
-HEADINGS = (
-    "Caution|Complexity|Default|Defaults|Determinism|Differs|Digits|Divisor|Dtype|Edge|Equation|Error|Errors|Freedom|"
-    "Gradient|Images|Input|Level|Memory|Model|Parts|Range|Reason|Returns|Search|Shapes|Sharing|Source|State|Units|"
-    "Variance|Weights"
-)
 NAMES = r"`?[\w@.]+`?(?:, `?[\w@.]+`?)*"
-OPENING = re.compile(rf"(?P<label>(?:{HEADINGS})(?=: )|{NAMES}(?=:  | : )|`[\w@.]+`(?=  )) ?:? *(?P<text>\S.*)")
+OPENING = re.compile(rf"(?P<label>[A-Z][a-z]+(?=: )|{NAMES}(?=:  | : )|`[\w@.]+`(?=  )) ?:? *(?P<text>\S.*)")
 FOLLOWING = re.compile(rf"(?P<label>{NAMES})(?:: | : |(?<=`) ) *(?P<text>\S.*)")
 """In a list that is open, one space after the label is enough: the longest label has no more."""
 
