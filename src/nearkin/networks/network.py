@@ -33,7 +33,7 @@ class Network(nn.Module):
     Sharing:   every `connect` uses the same parameters: two or three calls make a Siamese or a triplet network
     Errors:    a layer that does not fit, a layer added after the first `connect` (an optimiser may already hold
                the parameters), images of another shape or kind: an InputError that says why
-    Source:    document 001, listing; its experiments are METHODS section 16
+    Source:    document 001, its listing and its experiments
     Differs:   001 leaves open the activation (here ReLU), the meaning of "2, 2" (here max pooling with that stride)
                and the padding (here "same", as in the 28 -> 14 -> 7 net that its sizes fit; see `add_conv`)
     """
