@@ -1,17 +1,25 @@
 """Images with labels: opened, checked, split and drawn in batches. numpy and Pillow, no torch."""
 
+from nearkin.data.batches import PKSampler
 from nearkin.data.catalogue import CATALOGUE, Entry, data_root, located, looked_for
 from nearkin.data.images import ImageSet
+from nearkin.data.leaks import check_leaks
 from nearkin.data.loading import load_images
 from nearkin.data.opening import open_image
+from nearkin.data.splits import Split, make_split, possible_protocols
 
 __all__ = [
     "CATALOGUE",
     "Entry",
     "ImageSet",
+    "PKSampler",
+    "Split",
+    "check_leaks",
     "data_root",
     "load_images",
     "located",
     "looked_for",
+    "make_split",
     "open_image",
+    "possible_protocols",
 ]

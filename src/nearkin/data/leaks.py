@@ -1,0 +1,75 @@
+"""Leaks between the parts of a split: the same image, or images of one group, on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.core import InputError
+from nearkin.data.images import PARTS, ImageSet
+from nearkin.data.ties import tied_images
+
+Indices = NDArray[np.int64]
+
+
+class Parted(Protocol):
+    """Whatever has three parts, such as a `Split`."""
+
+    @property
+    def train(self) -> Indices: ...
+    @property
+    def validation(self) -> Indices: ...
+    @property
+    def test(self) -> Indices: ...
+
+
+def check_leaks(images: ImageSet, split: Parted) -> None:
+    """Raise an InputError with examples where an identical image or a group is in two parts of `split`."""
+    indices, part = _parts(split)
+    hashes = np.unique(np.array(images.hashes), return_inverse=True)[1][indices]
+    faults = []
+    identical = list(_across(hashes, part))
+    if identical:
+        faults.append(f"{len(identical)} identical images, such as {_pair(images, indices, part, identical[0])}")
+    if images.groups is not None:
+        groups = list(_across(images.groups[indices], part))
+        if groups:
+            first = images.group_names[images.groups[indices[groups[0][0]]]]
+            example = _pair(images, indices, part, groups[0])
+            faults.append(f"{len(groups)} groups, such as {first!r} with {example}")
+    if faults:
+        raise InputError(
+            f"the split leaks: its parts share {' and '.join(faults)}; remove them, or keep the test part as it is "
+            "and drop them from training (drop_leaks)"
+        )
+
+
+def without_leaks(images: ImageSet, train: Indices, validation: Indices, test: Indices) -> tuple[Indices, Indices]:
+    """Train and validation without what is tied to the test part, and train without what is tied to validation."""
+    units = tied_images(images)
+    validation = validation[~np.isin(units[validation], units[test])]
+    return train[~np.isin(units[train], units[np.concatenate([validation, test])])], validation
+
+
+def _parts(split: Parted) -> tuple[Indices, Indices]:
+    """All indices of the split, and the number of the part of each."""
+    parts = [getattr(split, part) for part in PARTS]
+    return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+
+def _across(keys: Indices, part: Indices) -> Iterator[tuple[int, int]]:
+    """For each key in more than one part, the positions of two of its members in different parts."""
+    order = np.lexsort((part, keys))
+    keys, part = keys[order], part[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else keys
+    for start, end in zip(starts, np.r_[starts[1:], len(keys)], strict=True):
+        if part[start] != part[end - 1]:
+            yield int(order[start]), int(order[end - 1])
+
+
+def _pair(images: ImageSet, indices: Indices, part: Indices, positions: tuple[int, int]) -> str:
+    first, second = (f"{images.image_ids[indices[place]]!r} in {PARTS[part[place]]}" for place in positions)
+    return f"{first} and {second}"
