@@ -1,0 +1,93 @@
+"""From YAML to a checked `Recipe`: every mistake is found before anything is trained, and all are said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nearkin.comparison import schemas
+from nearkin.comparison.grid import expand_grid
+from nearkin.comparison.method_reading import check_methods
+from nearkin.comparison.overrides import apply_overrides
+from nearkin.comparison.problems import Problems
+from nearkin.comparison.recipe import PIXELS, UNTRAINED, Recipe
+from nearkin.comparison.shelf import recipe_text
+from nearkin.comparison.yaml_text import parse_yaml
+from nearkin.core import InputError, suggestion
+
+
+def read_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """The checked recipe of a file or of a packaged name, with `changes` (`key.path=value`) made before it is checked.
+
+    Errors:  RecipeError (an InputError) with every mistake: unknown keys and names with the nearest right one, values
+             of a wrong type or out of range, settings that a constructor refuses
+    """
+    text, where = recipe_text(source)
+    section = parse_yaml(text, source=where)
+    if not isinstance(section, Mapping):
+        raise InputError(f"{where} must be a recipe with keys such as data and methods, got {section!r}")
+    named = {"name": Path(source).stem, **{str(key): part for key, part in section.items()}}
+    return check_recipe(apply_overrides(named, changes), source=where)
+
+
+def check_recipe(section: Mapping[str, Any], *, source: str = "the recipe") -> Recipe:
+    """The `Recipe` of a section read from YAML; RecipeError with every mistake in it."""
+    problems = Problems()
+    for key in section:
+        if key not in schemas.TOP_KEYS:
+            problems.unknown_key("", key, schemas.TOP_KEYS)
+    training = schemas.check_training(section.get("training"), problems) or {}
+    evaluation = schemas.check_evaluation(section.get("evaluation"), problems) or {}
+    tuning = schemas.check_tuning(section.get("tuning"), problems) or {}
+    entries = [*_entries(section, problems), *expand_grid(section.get("grid"), problems)]
+    recipe = Recipe(
+        name=_text(section, "name", "study", problems),
+        description=_text(section, "description", "", problems),
+        data=schemas.check_data(section.get("data"), problems) or {},
+        split=schemas.check_split(section.get("split"), problems) or {},
+        protocols=tuple(schemas.check_protocols(section.get("protocols"), problems) or ()),
+        network=schemas.check_network(section.get("network"), problems) or {},
+        training=training,
+        evaluation=evaluation,
+        methods=tuple(check_methods(entries, training, evaluation, tuning, problems)),
+        baseline=_text(section, "baseline", UNTRAINED, problems),
+        primary=_text(section, "primary", "map@r", problems),
+        seeds=tuple(schemas.check_seeds(section.get("seeds", 5), problems) or ()),
+        tuning=tuning,
+    )
+    _check_choices(recipe, problems)
+    problems.stop(source)
+    return recipe
+
+
+def _entries(section: Mapping[str, Any], problems: Problems) -> list[Any]:
+    entries = section.get("methods", [])
+    if not isinstance(entries, list):
+        problems.add("methods", f"must be a list, got {entries!r}")
+        return []
+    return entries
+
+
+def _text(section: Mapping[str, Any], key: str, default: str, problems: Problems) -> str:
+    value = section.get(key, default)
+    if not isinstance(value, str) or (key != "description" and not value.strip()):
+        problems.add(key, f"must be text, got {value!r}")
+        return default
+    return value
+
+
+def _check_choices(recipe: Recipe, problems: Problems) -> None:
+    """The baseline must be a row of the table, the scores that decide must be among those that are measured."""
+    if not problems.found:
+        rows = [method.name for method in recipe.rows(pixels=True)]
+        if recipe.baseline not in rows:
+            near = suggestion(recipe.baseline, rows)
+            problems.add("baseline", f"must be a row of the table ({', '.join(rows)}), got {recipe.baseline!r}{near}")
+    names = schemas.score_names(recipe.evaluation)
+    for key, value in (("primary", recipe.primary), ("tuning.metric", recipe.tuning.get("metric"))):
+        if recipe.evaluation and value is not None and value not in names:
+            problems.add(key, f"must be one of {', '.join(names)}, got {value!r}{suggestion(value, names)}")
+
+
+__all__ = ["PIXELS", "UNTRAINED", "check_recipe", "read_recipe"]

@@ -1,0 +1,170 @@
+"""The sections of a recipe, each checked against the signature of what it sets up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from nearkin.comparison.problems import Problems
+from nearkin.comparison.signatures import check_section, schema_of
+from nearkin.core import pick
+from nearkin.data import load_images, make_split
+from nearkin.data.protocols import PROTOCOLS
+from nearkin.distances import DISTANCES
+from nearkin.networks import Network
+from nearkin.training import TrainingPlan
+
+OWN = "own"
+"""The evaluation distance that means: each method by the distance it was trained with."""
+
+TOP_KEYS = (
+    "name",
+    "description",
+    "data",
+    "protocols",
+    "split",
+    "network",
+    "training",
+    "methods",
+    "grid",
+    "evaluation",
+    "baseline",
+    "primary",
+    "seeds",
+    "tuning",
+)
+
+
+def check_data(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`data`: a name of the catalogue or a path, and `load_images`' options."""
+    if isinstance(section, str):
+        section = {"name": section}
+    if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
+        problems.add("data", f"must be a data set's name, a path, or a section with a name, got {section!r}")
+        return None
+    checked = check_section(
+        schema_of(load_images, only=_but(load_images, "source")), section, "data", problems, also=("name",)
+    )
+    return None if checked is None else {"name": section["name"], **checked}
+
+
+def check_split(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`split`: `make_split`'s shares and seed."""
+    schema = schema_of(make_split, only=frozenset({"seed", "validation_share", "test_share", "drop_leaks"}))
+    return check_section(schema, section, "split", problems)
+
+
+def check_protocols(value: object, problems: Problems) -> list[str] | None:
+    """`protocols`: one name or a list of them."""
+    names = ["closed-set"] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        problems.add("protocols", f"must be a protocol's name or a list of them, got {value!r}")
+        return None
+    for name in names:
+        with problems.gathered("protocols"):
+            pick("protocol", PROTOCOLS, name)
+    if len(set(map(str, names))) < len(names):
+        problems.add("protocols", f"one is named twice: {', '.join(map(str, names))}")
+    return names
+
+
+def check_network(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`network`: `Network`'s embedding size and normalisation, whether pixels are standardised, and the layers."""
+    if section is None:
+        return None
+    schema = schema_of(Network, only=frozenset({"embedding_size", "normalize"}))
+    checked = check_section(schema, section, "network", problems, also=("layers", "standardise"))
+    if checked is None or not isinstance(section, Mapping):
+        return None
+    standardise = section.get("standardise", True)
+    if not isinstance(standardise, bool):
+        problems.add("network.standardise", f"must be true or false, got {standardise!r}")
+    layers = section.get("layers") or []
+    if not isinstance(layers, list):
+        problems.add("network.layers", f"must be a list of layers, got {layers!r}")
+        return None
+    resolved = [_check_layer(layer, f"network.layers.{position}", problems) for position, layer in enumerate(layers)]
+    return {**checked, "standardise": standardise, "layers": resolved}
+
+
+def _check_layer(layer: object, path: str, problems: Problems) -> dict[str, Any] | None:
+    kinds = {"conv": Network.add_conv, "fc": Network.add_fc}
+    if not isinstance(layer, Mapping) or layer.get("kind") not in kinds:
+        problems.add(path, f"must be a section with kind: conv or kind: fc, got {layer!r}")
+        return None
+    checked = check_section(schema_of(kinds[layer["kind"]]), layer, path, problems, also=("kind",))
+    return None if checked is None else {"kind": layer["kind"], **checked}
+
+
+def check_training(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`training`: the fields of `TrainingPlan`."""
+    checked = check_section(schema_of(TrainingPlan, only=_but(TrainingPlan, "seed")), section, "training", problems)
+    if checked is not None:
+        with problems.gathered("training"):
+            TrainingPlan(**checked)
+    return checked
+
+
+def check_evaluation(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`evaluation`: `evaluate`'s ranks and whether to cluster; `distance` is a name or `own` (each method by its own)."""
+    checked = check_section(schema_of(_evaluation), section, "evaluation", problems)
+    if checked is None:
+        return None
+    if checked["distance"] != OWN:
+        with problems.gathered("evaluation.distance"):
+            pick("distance", {**DISTANCES, OWN: None}, checked["distance"])
+    for key in ("at", "knn"):
+        if not checked[key] or min(checked[key]) < 1:
+            problems.add(f"evaluation.{key}", f"must be a list of whole numbers of at least 1, got {checked[key]!r}")
+    return checked
+
+
+def _evaluation(
+    at: tuple[int, ...] = (1, 2, 4, 8),
+    knn: tuple[int, ...] = (1, 5),
+    clustering: bool = True,
+    distance: str = OWN,
+    ignore_own_group: bool = True,
+) -> None:
+    """The keys of the section `evaluation`."""
+
+
+def check_seeds(value: object, problems: Problems) -> list[int] | None:
+    """`seeds`: how many (0, 1, ...), or a list of them."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return list(range(value))
+    given: list[Any] = value if isinstance(value, list) else []
+    if not given or any(not isinstance(seed, int) or isinstance(seed, bool) or seed < 0 for seed in given):
+        problems.add("seeds", f"must be how many (at least 1) or a list of whole numbers from 0, got {value!r}")
+        return None
+    if len(set(given)) < len(given):
+        problems.add("seeds", f"one is named twice: {given!r}")
+    return given
+
+
+def check_tuning(section: object, problems: Problems) -> dict[str, Any] | None:
+    """`tuning`: how many trials a method gets, by which validation score, and what is searched for every method."""
+    if section is None:
+        return None
+    checked = check_section(schema_of(_tuning), section, "tuning", problems)
+    if checked is not None and checked["trials"] < 1:
+        problems.add("tuning.trials", f"must be at least 1, got {checked['trials']}")
+    return checked
+
+
+def _tuning(trials: int, metric: str | None = None, seed: int = 0, search: dict[str, Any] = {}) -> None:  # noqa: B006
+    """The keys of the section `tuning`."""
+
+
+def score_names(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scores that an evaluation with these settings has."""
+    votes = (f"knn@{k}{form}" for k in evaluation["knn"] for form in ("", "-top5", "-weighted", "-weighted-top5"))
+    retrieval = (*(f"recall@{k}" for k in evaluation["at"]), "precision@1", "r-precision", "map@r")
+    return (*retrieval, *votes, *(("nmi", "ami", "pairwise-f1") if evaluation["clustering"] else ()))
+
+
+def _but(make: Any, *left_out: str) -> frozenset[str]:
+    """The parameters of `make` without some."""
+    return frozenset(inspect.signature(make).parameters) - set(left_out)
+
