@@ -37,6 +37,11 @@ class Design:
         checked_confidence(self.confidence)
         checked_power(self.power)
 
+    @property
+    def span(self) -> float:
+        """The largest difference that the bounds allow."""
+        return math.inf if self.bounds is None else self.bounds[1] - self.bounds[0]
+
 
 def differences_of(
     methods: Mapping[str, ArrayLike], pairs: Sequence[tuple[str, str]], classes: ArrayLike | None, design: Design
@@ -50,11 +55,25 @@ def differences_of(
     apart = cells.totals[[place[a] for a, _ in pairs]] - cells.totals[[place[b] for _, b in pairs]]
     spread = spread_of(Cells(apart, cells.sizes))
     over = "runs" if classes is None else design.over
-    return [_record(spread.at(index), pair, cells.queries, over, design) for index, pair in enumerate(pairs)]
+    half = half_width(spread, (1 - design.confidence) / design.simultaneous)
+    seen = detectable(spread, (1 - design.confidence) / design.comparisons, design.power, design.span)
+    numbers = zip(pairs, half, two_sided_p(spread), seen, strict=True)
+    return [
+        _record(spread.at(index), pair, float(width), float(p), float(visible), cells.queries, over, design)
+        for index, (pair, width, p, visible) in enumerate(numbers)
+    ]
 
 
-def _record(spread: Spread, names: tuple[str, str], queries: int, over: str, design: Design) -> Difference:
-    estimate, error = float(spread.mean), math.sqrt(float(spread.variance))
+def _record(
+    spread: Spread,
+    names: tuple[str, str],
+    half: float,
+    p: float,
+    visible: float,
+    queries: int,
+    over: str,
+    design: Design,
+) -> Difference:
     words, note = scope(spread, over)
     known = spread.units > 1 or spread.seeds > 1
     refused = spread.seeds == 1 and not (design.seedless and known)
@@ -62,25 +81,23 @@ def _record(spread: Spread, names: tuple[str, str], queries: int, over: str, des
         note += "; no difference is claimed from one seed"
     elif spread.seeds == 1:
         note = ""
-    half = float(half_width(spread, (1 - design.confidence) / design.simultaneous))
-    span = math.inf if design.bounds is None else design.bounds[1] - design.bounds[0]
+    estimate = float(spread.mean)
     components = None if refused else spread.components()
     cell = 0.0 if components is None else math.sqrt(components.seed + components.unit + components.residual)
-    seen = None if refused else detectable(spread, (1 - design.confidence) / design.comparisons, design.power, span)
     return Difference(
         a=names[0],
         b=names[1],
         estimate=estimate,
-        low=max(estimate - half, -span) if known else None,
-        high=min(estimate + half, span) if known else None,
-        p=None if refused else float(two_sided_p(spread)),
+        low=max(estimate - half, -design.span) if known else None,
+        high=min(estimate + half, design.span) if known else None,
+        p=None if refused else p,
         p_adjusted=None,
         claimed=False,
         confidence=design.confidence,
-        standard_error=error if known else None,
+        standard_error=math.sqrt(float(spread.variance)) if known else None,
         standardised=estimate / cell if cell > 0 else None,
         components=components,
-        detectable=seen,
+        detectable=None if refused or math.isnan(visible) else visible,
         power=design.power,
         comparisons=design.comparisons,
         over=words,
