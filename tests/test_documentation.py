@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARY = sorted(path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py") if path.parent.name != "cli")
+ROOMS = {path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py")}
+LIBRARY = sorted(ROOMS - {"cli"} | {"testing"})
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:

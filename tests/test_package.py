@@ -15,7 +15,7 @@ import nearkin
 
 PACKAGE = Path(nearkin.__file__).parent
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-PUBLIC_MODULES = ["nearkin", *(f"nearkin.{room}" for room in ROOMS)]
+PUBLIC_MODULES = ["nearkin", "nearkin.testing", *(f"nearkin.{room}" for room in ROOMS)]
 
 
 def modules_after(code: str) -> set[str]:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from nearkin.losses import Own, RowLoss
 
+__all__ = ["CheckFailed", "Result", "check_loss"]
+
 TOLERANCE = 1e-9
 
 
