@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,14 @@ LIBRARY = sorted(ROOMS - {"cli"} | {"testing"})
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("zensical")
-    return subprocess.run([program, "build", "--strict"], cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [program, "build", "--strict"],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.fixture(scope="module")

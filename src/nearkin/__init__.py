@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nearkin.core import InputError, MissingExtra
-    from nearkin.data import ImageSet, load_images
+    from nearkin.data import ImageSet, PKSampler, load_images, make_split
     from nearkin.distances import Distance, make_distance
+    from nearkin.evaluation import evaluate
     from nearkin.losses import (
         Block,
         CombinedNegatives,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
         make_loss,
     )
     from nearkin.networks import Network, embed
+    from nearkin.report import build_report
+    from nearkin.training import TrainingPlan, train
 
 __version__ = "0.1.0"
 
@@ -49,15 +52,21 @@ _HOME = {
     "NPair": "nearkin.losses",
     "Network": "nearkin.networks",
     "Own": "nearkin.losses",
+    "PKSampler": "nearkin.data",
     "RowLoss": "nearkin.losses",
     "Terms": "nearkin.losses",
+    "TrainingPlan": "nearkin.training",
     "Triplet": "nearkin.losses",
     "TripletNetwork": "nearkin.losses",
     "TupleTriplet": "nearkin.losses",
+    "build_report": "nearkin.report",
     "embed": "nearkin.networks",
+    "evaluate": "nearkin.evaluation",
     "load_images": "nearkin.data",
     "make_distance": "nearkin.distances",
     "make_loss": "nearkin.losses",
+    "make_split": "nearkin.data",
+    "train": "nearkin.training",
 }
 
 __all__ = [
@@ -72,16 +81,22 @@ __all__ = [
     "NPair",
     "Network",
     "Own",
+    "PKSampler",
     "RowLoss",
     "Terms",
+    "TrainingPlan",
     "Triplet",
     "TripletNetwork",
     "TupleTriplet",
     "__version__",
+    "build_report",
     "embed",
+    "evaluate",
     "load_images",
     "make_distance",
     "make_loss",
+    "make_split",
+    "train",
 ]
 
 

@@ -36,6 +36,10 @@ def test_the_place_of_the_list_can_be_named():
         pick("method", TABLE, "x", where="see the recipe's head")
 
 
+def test_a_dash_and_an_underscore_are_the_same_when_names_are_compared():
+    assert suggestion("x_y_z", ["x_y_w", "x-y-z"]) == "; did you mean 'x-y-z'?"
+
+
 def test_nothing_near_gives_no_suggestion():
     assert suggestion("qqq", TABLE) == ""
     assert suggestion("anything", []) == ""
