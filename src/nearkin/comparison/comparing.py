@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nearkin.comparison.progress import Listener, Silent
 from nearkin.comparison.recipe import Recipe
+from nearkin.comparison.run_files import has_tables
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study, open_study
 from nearkin.comparison.tuning import trials
@@ -15,14 +16,15 @@ from nearkin.comparison.workers import work_with_others
 from nearkin.comparison.working import planned_runs, set_aside, work
 from nearkin.core import integer
 from nearkin.data import ImageSet
-from nearkin.report import build_report
+from nearkin.report import Summary, summarise, write_report
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished study: its folder, its page, and the runs that failed, each with its reason."""
+    """A finished study: its facts, its page, and the runs that failed, each with its reason."""
 
     study: Study
+    summary: Summary
     report: Path
     failed: tuple[tuple[Run, str], ...]
 
@@ -66,4 +68,5 @@ def finish(study: Study, listener: Listener) -> Outcome:
     write_validation_table(study.folder / "validation.csv", trials(study), runs)
     records = [(run, run.record() or {}) for run in runs]
     failed = tuple((run, str(record.get("reason"))) for run, record in records if record.get("status") == "failed")
-    return Outcome(study, build_report(study.folder), failed)
+    summary = summarise(study.folder)
+    return Outcome(study, summary, write_report(summary, tables=has_tables()), failed)

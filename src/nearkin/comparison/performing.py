@@ -11,7 +11,7 @@ from torch import nn
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
 from nearkin.comparison.progress import Listener, Step
-from nearkin.comparison.run_files import write_embeddings, write_record, write_records
+from nearkin.comparison.run_files import write_embeddings, write_record, write_records, write_tables
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.core import derived_seed
@@ -44,6 +44,7 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
     found = _judge(study, run, trained, split, embeddings)
     write_embeddings(run.folder, embeddings, study.images.take(split.test), csv=run.method.kind != "pixels")
     write_records(run.folder, found, study.images, split.test)
+    write_tables(run.folder)
     history = None if trained is None else trained.history
     scores = {name: score for name, score in found.scores.items() if np.isfinite(score)}
     outcome = {"status": "done", "scores": scores, "notes": [*(history.notes if history else ()), *found.notes]}

@@ -123,7 +123,7 @@ def sayable(annotation: Any) -> Any:
 
 
 def _hints(make: Callable[..., Any]) -> dict[str, Any]:
-    target = make.__init__ if inspect.isclass(make) else make  # type: ignore[misc]
+    target = make.__init__ if inspect.isclass(make) else make
     try:
         return typing.get_type_hints(target)
     except (NameError, AttributeError, TypeError):  # a user's own class may name types that exist only for a checker

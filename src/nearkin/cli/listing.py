@@ -1,0 +1,88 @@
+"""`nearkin list`: the names that a recipe may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+import click
+
+from nearkin.cli.answers import aligned, json_option, print_json
+from nearkin.core import InputError, choice, need, suggestion
+
+
+def _losses() -> dict[str, str]:
+    from nearkin.losses import LOSSES
+
+    return {name: f"{_first_line(entry.make)}; {entry.source}" for name, entry in LOSSES.items()}
+
+
+def _distances() -> dict[str, str]:
+    from nearkin.distances import DISTANCES
+
+    return {name: _first_line(kind) for name, kind in DISTANCES.items()}
+
+
+def _miners() -> dict[str, str]:
+    from nearkin.mining import MINERS
+
+    counted = {"all": "every valid triplet, counted and never listed", "semi-hard-set": "every triplet inside the margin, counted"}
+    return counted | {name: _first_line(kind) for name, kind in MINERS.items()}
+
+
+def _datasets() -> dict[str, str]:
+    from nearkin.data import CATALOGUE
+
+    return {name: f"{entry.description} ({entry.images:,} images, {entry.classes:,} classes)" for name, entry in CATALOGUE.items()}
+
+
+def _recipes() -> dict[str, str]:
+    from nearkin.comparison import packaged_recipes
+
+    return packaged_recipes()
+
+
+def _protocols() -> dict[str, str]:
+    return {
+        "closed-set": "every class is in training, validation and test; new images of known classes",
+        "class-disjoint": "no class is in two parts; images of classes never seen in training",
+        "official": "the split that the data set was published with; validation is carved out of its training part",
+    }
+
+
+KINDS: Mapping[str, tuple[bool, Callable[[], dict[str, str]]]] = {
+    "losses": (True, _losses),
+    "distances": (True, _distances),
+    "miners": (True, _miners),
+    "datasets": (False, _datasets),
+    "recipes": (False, _recipes),
+    "protocols": (False, _protocols),
+}
+"""What can be listed: whether it needs torch, and what reads it."""
+
+
+@click.command("list")
+@click.argument("kind", metavar=f"[{'|'.join(KINDS)}]")
+@click.argument("pattern", default="*")
+@json_option
+def list_names(kind: str, pattern: str, as_json: bool) -> None:
+    """List the names of a KIND that a recipe may use; PATTERN may have * and ?, as in 'triplet*'."""
+    found = names_of(kind, pattern)
+    print_json(found) if as_json else click.echo(aligned(list(found.items())))
+
+
+def names_of(kind: str, pattern: str = "*") -> dict[str, str]:
+    """Names and what they are. Errors: InputError for an unknown kind and for a pattern that nothing fits."""
+    needs_torch, read = KINDS[choice("KIND", kind, tuple(KINDS))]
+    if needs_torch:
+        need("torch", extra="train", purpose=f"nearkin list {kind}")
+    known = read()
+    found = {name: said for name, said in sorted(known.items()) if fnmatchcase(name, pattern)}
+    if not found:
+        raise InputError(f"none of the {kind} fits {pattern!r}{suggestion(pattern, known)}; known: {', '.join(sorted(known))}")
+    return found
+
+
+def _first_line(thing: object) -> str:
+    """The first sentence of a docstring, without its point."""
+    return (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".")

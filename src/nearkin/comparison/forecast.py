@@ -1,0 +1,130 @@
+"""`--plan`: what a recipe would do, how long that takes, and the smallest difference it can see. Nothing is trained or written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nearkin.comparison.building import build_loss, build_network, build_plan, pixel_scale
+from nearkin.comparison.recipe import Method, Recipe
+from nearkin.comparison.study import LARGEST_PIXEL_ROW, prepare
+from nearkin.data import ImageSet, Split, possible_protocols
+from nearkin.evaluation import evaluate
+from nearkin.networks import embed
+from nearkin.statistics import planned_components, smallest_detectable
+from nearkin.training import train
+
+SAMPLE = 512
+"""Images that are embedded and judged to time an evaluation."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a recipe would do.
+
+    protocols   name -> None where the images can be split so, or the reason why not
+    smallest    protocol -> the smallest difference between two methods that 80 % of such studies would claim, or None
+    step        method -> seconds a training step, from two measured steps
+    seconds     of everything, on one process
+    """
+
+    name: str
+    images: str
+    classes: int
+    groups: int | None
+    protocols: dict[str, str | None]
+    chosen: dict[str, dict[str, Any]]
+    methods: list[str]
+    seeds: list[int]
+    runs: int
+    trials: int
+    step: dict[str, float]
+    seconds: float
+    smallest: dict[str, float | None]
+    notes: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dict(vars(self))
+
+
+def forecast(recipe: Recipe, images: ImageSet | None = None) -> Forecast:
+    """Work out the `Forecast` of a recipe. Errors: InputError for all that would stop the study itself."""
+    recipe, images, splits = prepare(recipe, images)
+    channels, height, width = images.image_shape
+    pixels = channels * height * width <= LARGEST_PIXEL_ROW
+    first = next(iter(splits.values()))
+    step = {method.name: _step_seconds(recipe, method, images, first) for method in recipe.methods}
+    others = 1 + pixels
+    trained = len(recipe.methods) * len(recipe.seeds) * len(splits)
+    trials = recipe.tuning.get("trials", 0) * len(recipe.methods) * len(splits)
+    runs = trained + len(splits) * (len(recipe.seeds) + pixels)
+    share = (trained + trials) / max(1, len(recipe.methods))
+    training = sum(step.values()) * recipe.training["steps"] * share
+    judging = sum(_judging_seconds(recipe, images, split) for split in splits.values()) * (runs + trials) / len(splits)
+    return Forecast(
+        name=recipe.name,
+        images=f"{len(images):,} images of {height} x {width} x {channels}",
+        classes=len(images.classes),
+        groups=None if images.groups is None else len(images.group_names),
+        protocols=possible_protocols(images),
+        chosen={protocol: _census(images, split) for protocol, split in splits.items()},
+        methods=[method.name for method in recipe.rows(pixels=pixels)],
+        seeds=list(recipe.seeds),
+        runs=runs,
+        trials=trials,
+        step=step,
+        seconds=training + judging,
+        smallest={name: _smallest(images, split, recipe, others) for name, split in splits.items()},
+        notes=list(images.notes),
+    )
+
+
+def _step_seconds(recipe: Recipe, method: Method, images: ImageSet, split: Split) -> float:
+    """Seconds a step: the shorter of two measured ones, after one that warms up."""
+    seed = recipe.seeds[0]
+    plan = replace(build_plan(recipe, method, seed), steps=3, patience=None)
+    network = build_network(recipe, method, images.image_shape, seed, pixel_scale(images, split.train[:SAMPLE]))
+    moments: list[float] = []
+    train(
+        network,
+        build_loss(method.loss),
+        lambda positions: images.scaled(split.train[positions]),
+        images.labels[split.train],
+        plan,
+        on_step=lambda _: moments.append(time.perf_counter()),
+    )
+    return min(moments[1] - moments[0], moments[2] - moments[1])
+
+
+def _judging_seconds(recipe: Recipe, images: ImageSet, split: Split) -> float:
+    """Seconds that a run spends on validations and on its test images, scaled up from a small sample."""
+    method, validations = recipe.methods[0], recipe.training["steps"] // recipe.training["validate_every"]
+    sample = split.test[:: max(1, len(split.test) // SAMPLE)][:SAMPLE]
+    network = build_network(recipe, method, images.image_shape, 0, pixel_scale(images, sample))
+    start = time.perf_counter()
+    rows = embed(network, images.scaled(sample))
+    embedding = (time.perf_counter() - start) / len(sample)
+    start = time.perf_counter()
+    evaluate(rows, np.arange(len(rows)) % 2, clustering=False, at=(1,), knn=(1,))
+    pair = (time.perf_counter() - start) / len(sample) ** 2
+    validation, test, train_ = (len(part) for part in (split.validation, split.test, split.train))
+    retrieval = pair * (validations * validation**2 + test * (test + train_))
+    return float(embedding * (validations * validation + test + train_) + retrieval)
+
+
+def _census(images: ImageSet, split: Split) -> dict[str, Any]:
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {name: {"images": len(part), "classes": len(np.unique(images.labels[part]))} for name, part in parts.items()}
+
+
+def _smallest(images: ImageSet, split: Split, recipe: Recipe, others: int) -> float | None:
+    """By assumptions about the spread, since nothing is measured yet (`planned_components`)."""
+    classes = len(np.unique(images.labels[split.test]))
+    components = planned_components(queries_per_unit=len(split.test) / classes)
+    comparisons = len(recipe.methods) + others - 1
+    seen: float | None = smallest_detectable(components, seeds=len(recipe.seeds), units=classes, comparisons=comparisons)
+    return seen
