@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nearkin.core import InputError, InputTypeError
@@ -95,6 +95,7 @@ def test_the_sampler_leaves_the_global_random_state_alone(case):
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
+@settings(max_examples=10)
 @given(samplers())
 def test_other_seeds_and_epochs_give_other_batches(case):
     labels, places, each, seed, number = case

@@ -51,12 +51,13 @@ _OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/pytho
 
 CATALOGUE: dict[str, Entry] = {
     "digits": Entry(
-        description="scikit-learn's handwritten digits, 8 x 8 grey, values 0 to 16; comes with scikit-learn",
+        description="scikit-learn's handwritten digits, 8 x 8 grey, values 0 to 16; the embedded default",
         images=1797,
         classes=10,
         shape=(1, 8, 8),
         licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
         read=read_digits,
+        advice="it comes with scikit-learn",
     ),
     "mnist": Entry(
         description="handwritten digits, 28 x 28 grey, with the official split of 60,000 and 10,000",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _DIGITS = re.compile(r"([0-9]+)")
 
 
+@lru_cache(maxsize=4096)
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     """A sorting key in which runs of digits count as numbers; names that differ in any character differ in the key.
 

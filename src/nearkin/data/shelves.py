@@ -102,7 +102,7 @@ def _walk(folder: Path) -> Iterator[Parts]:
 
 
 def _unwanted(name: str) -> bool:
-    return (name.startswith(".") and name != "..") or name.casefold() in _SYSTEM
+    return (name.startswith(".") and not name.startswith("..")) or name.casefold() in _SYSTEM
 
 
 def _path_key(path: Parts) -> tuple[object, ...]:
