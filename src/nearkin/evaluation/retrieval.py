@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.neighbours import EXCLUDED, Window, smallest
+from nearkin.evaluation.neighbours import Window, sorted_rows
 
 Columns = dict[str, Array]
 
@@ -70,6 +70,7 @@ def _bounds(
     keys = window.keys[torch.from_numpy(tied).to(window.keys.device)]
     classes = torch.from_numpy(reference_codes).to(keys.device)
     query = torch.from_numpy(query_codes[tied]).to(keys.device)[:, None]
-    kin = (classes[keys & ((1 << window.bits) - 1)] == query) & (keys != EXCLUDED)
-    level = (keys >> window.bits) << 1  # one bit below the distance says who comes first among equals
-    return smallest(level | kin, depth) % 2 == 1, smallest(level | ~kin, depth) % 2 == 0
+    level = keys >> window.bits
+    kin = (classes[keys & ((1 << window.bits) - 1)] == query) & (level != window.excluded_level)
+    level <<= 1  # one bit below the distance says who comes first among equals
+    return sorted_rows(level | kin, depth) % 2 == 1, sorted_rows(level | ~kin, depth) % 2 == 0

@@ -12,7 +12,7 @@ from nearkin.distances import Distance, make_distance
 from nearkin.evaluation.averages import Average
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.inputs import Array, Rows, Side, side
-from nearkin.evaluation.neighbours import Space
+from nearkin.evaluation.space import Space
 from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
 from nearkin.evaluation.retrieval import Columns
 from nearkin.evaluation.sweep import Nearest, Swept, nearest_references, sweep

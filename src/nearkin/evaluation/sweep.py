@@ -8,8 +8,9 @@ import numpy as np
 
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.neighbours import Space, Window, windows
+from nearkin.evaluation.neighbours import Window, windows
 from nearkin.evaluation.retrieval import Columns, block_scores
+from nearkin.evaluation.space import Space
 from nearkin.evaluation.task import Task
 
 

@@ -10,7 +10,7 @@ from nearkin.core import InputError
 from nearkin.distances import Distance
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array, Side, shared_codes
-from nearkin.evaluation.neighbours import Space
+from nearkin.evaluation.space import Space
 
 COUNTED = 1024
 """Queries whose excluded references are counted at a time."""
