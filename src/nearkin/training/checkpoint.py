@@ -42,8 +42,15 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Delete both checkpoints, and the beginnings of one that a kill may have left."""
-    for path in [folder / LAST, folder / PREVIOUS, *folder.glob(f".{LAST}.*.part")]:
+    """Delete both checkpoints and what `remove_beginnings` does."""
+    for name in (LAST, PREVIOUS):
+        (folder / name).unlink(missing_ok=True)
+    remove_beginnings(folder)
+
+
+def remove_beginnings(folder: Path) -> None:
+    """Delete the hidden beginnings of files that a kill has left in a run's folder."""
+    for path in folder.glob(".*.part"):
         path.unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nearkin.distances.squared import wide
 from nearkin.training.step import Stepped
 
 SHRUNK = 0.01
@@ -105,5 +106,5 @@ class Health:
 def _spread(embeddings: Tensor, loss: Any) -> float:
     with torch.no_grad():
         distance = getattr(loss, "distance", None)
-        rows = embeddings if distance is None else distance.project(embeddings)
+        rows = embeddings if distance is None else distance.project(wide(embeddings))
         return float((rows - rows.mean(0)).square().sum(1).mean().sqrt())

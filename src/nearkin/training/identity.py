@@ -16,6 +16,9 @@ from nearkin.training.plan import TrainingPlan
 
 Identity = dict[str, Any]
 
+LONGEST_SHOWN = 200
+"""Characters up to which a differing value is shown in a message."""
+
 
 def identity_of(
     network: nn.Module,
@@ -44,9 +47,9 @@ def weights_hash(network: Mapping[str, Any], loss: Mapping[str, Any]) -> str:
 
 
 def tensor_hash(tensors: Mapping[str, Any]) -> str:
-    """A hash over names, kinds, shapes and bytes."""
+    """A hash over names, kinds, shapes and bytes, in the order of the names."""
     parts: list[bytes | str] = []
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):
         if isinstance(tensor, Tensor):
             parts += [name, str(tensor.dtype), str(tuple(tensor.shape)), tensor_bytes(tensor)]
     return content_hash(*parts)
@@ -74,8 +77,10 @@ def refuse_another(folder: Path, stored: Mapping[str, Any], given: Identity, cur
 def _difference(name: str, stored: object, given: object) -> str:
     if name == "initial weights":
         return "initial weights differ (build the network with the same seed)"
-    if name in ("labels", "first batch"):
-        return f"{name} {'differ' if name == 'labels' else 'differs'}"
+    if name == "labels":
+        return "labels differ"
+    if name == "first batch" or max(len(str(stored)), len(str(given))) > LONGEST_SHOWN:
+        return f"{name} differs"
     return f"{name} was {stored}, now {given}"
 
 

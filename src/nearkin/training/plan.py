@@ -6,10 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nearkin.core import choice, integer, non_negative, positive
+from nearkin.core import InputError, choice, integer, non_negative, positive
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine")
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,10 @@ class TrainingPlan:
         if self.patience is not None:
             integer("patience", self.patience, minimum=1)
         integer("seed", self.seed)
+        if not isinstance(self.device, str) or self.device.partition(":")[0] not in DEVICES:
+            raise InputError(
+                f"device {self.device!r} is unknown; allowed: {', '.join(DEVICES)}, or one by number: cuda:1"
+            )
 
     def rate_factor(self, step: int) -> float:
         """What the learning rates are multiplied with at `step` = 1, ..., steps.

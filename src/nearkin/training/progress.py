@@ -69,7 +69,7 @@ class ProgressBar:
         if self._task is None:
             self._task = self._bar.add_task(escape(self.title), total=report.steps, facts="")
         for note in report.notes:
-            self._bar.console.print(escape(note), style="yellow")
+            self._bar.console.print(escape(note), style="yellow", highlight=False)
         self._bar.update(self._task, completed=report.step, facts=facts(report, self._validation))
 
 

@@ -63,8 +63,8 @@ class Run:
             self._load_states(self.best_weights)
 
     def is_finite(self) -> bool:
-        """Whether every weight is a number."""
-        tensors = [*self.network.parameters(), *self.loss.parameters()]
+        """Whether every number of network and loss, buffers among them, is finite."""
+        tensors = [value for state in self._states().values() for value in state.values() if isinstance(value, Tensor)]
         return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
     def weights_hash(self) -> str:

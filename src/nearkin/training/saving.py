@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from torch import nn
+
 from nearkin.core import non_negative
-from nearkin.training.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
+from nearkin.training.checkpoint import read_checkpoint, remove_beginnings, remove_checkpoints, write_checkpoint
 from nearkin.training.history import History, write_curves
 from nearkin.training.identity import Identity, refuse_another, weights_hash
 from nearkin.training.outcome import CURVES, read_outcome, write_outcome
@@ -20,28 +22,33 @@ SAVING_SHARE = 0.02
 class Saver:
     """Checkpoints of one run in a folder, at most one in `seconds`; 0 asks for one a step."""
 
-    def __init__(self, folder: Path | str, seconds: float) -> None:
+    def __init__(self, folder: Path | str, seconds: float, identity: Identity) -> None:
         self.folder = Path(folder)
         self.seconds = self.pause = non_negative("checkpoint_seconds", seconds)
-        self.identity: Identity = {}
-        self._saved_at = time.perf_counter()
-
-    def resume(self, run: Run, identity: Identity) -> History | None:
-        """The history of a finished run, its weights loaded; or None, with `run` at its last checkpoint, if any."""
         self.identity = identity
-        history, notes = read_outcome(self.folder, run.network, run.loss, identity)
+        self.notes: list[str] = []
+        self._saved_at = time.perf_counter()
+        self._saved_step: int | None = None
+
+    def finished(self, network: nn.Module, loss: nn.Module) -> History | None:
+        """The history of the run if it is finished, its weights loaded."""
+        history, self.notes = read_outcome(self.folder, network, loss, self.identity)
         if history is not None:
             remove_checkpoints(self.folder)
-            return history
+        return history
+
+    def resume(self, run: Run) -> None:
+        """Put `run` where its last whole checkpoint left it, if there is one."""
         content, damaged = read_checkpoint(self.folder)
         if content is not None:
             weights = content["run"]["weights"]
-            refuse_another(
-                self.folder, content["identity"], identity, weights_hash(weights["network"], weights["loss"])
-            )
+            current = weights_hash(weights["network"], weights["loss"])
+            refuse_another(self.folder, content["identity"], self.identity, current)
             run.load_state_dict(content["run"])
-        run.notes += [*notes, *damaged]
-        return None
+            self.identity, self._saved_step = content["identity"], run.step
+        run.notes += [*self.notes, *damaged]
+        remove_beginnings(self.folder)
+        self._saved_at = time.perf_counter()
 
     def save_when_due(self, run: Run) -> None:
         """Write a checkpoint if the last one is old enough."""
@@ -50,24 +57,24 @@ class Saver:
 
     def save(self, run: Run) -> None:
         """Write a checkpoint; weights that are not finite raise TrainingFailed instead and leave the good one."""
+        if run.step == self._saved_step:
+            return
         if not run.is_finite():
             raise TrainingFailed("the weights are no longer finite")
         begun = time.perf_counter()
         write_checkpoint(self.folder, {"identity": self.identity, "step": run.step, "run": run.state_dict()})
-        self._saved_at = time.perf_counter()
+        self._saved_at, self._saved_step = time.perf_counter(), run.step
         if self.seconds > 0:
             self.pause = max(self.seconds, (self._saved_at - begun) / SAVING_SHARE)
 
-    def keep_what_is_good(self, run: Run) -> str:
-        """After a failure: save the step before it if its weights are finite; say what the folder holds."""
-        if run.step and run.is_finite():
-            self.save(run)
+    def failed(self, run: Run) -> str:
+        """After a failure: write the curves, leave the checkpoint as it is, and say what it has."""
         if run.step:
             write_curves(self.folder / CURVES, run.history().curves)
-        content, _ = read_checkpoint(self.folder)
-        return (
-            "no checkpoint had been written" if content is None else f"step {content['step']} is kept in {self.folder}"
+        kept = (
+            "none had been written" if self._saved_step is None else f"step {self._saved_step} is kept in {self.folder}"
         )
+        return f"last good checkpoint: {kept}"
 
     def finish(self, run: Run, history: History) -> None:
         """Write the outcome and delete the checkpoints."""

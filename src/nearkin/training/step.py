@@ -65,7 +65,12 @@ def take_step(
     """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises."""
     embeddings = network(images)
     if not bool(torch.isfinite(embeddings).all()):
-        raise TrainingFailed("the network's embeddings are no longer finite")
+        whose = (
+            "network's embeddings are no longer"
+            if bool(torch.isfinite(images).all())
+            else "images of the batch are not"
+        )
+        raise TrainingFailed(f"the {whose} finite")
     measure = loss.measure(embeddings, labels, generator=generator)
     value = float(measure.value.detach())
     if not math.isfinite(value):

@@ -71,21 +71,31 @@ def train(
     batches = Batches(images, labels, sampler, plan)
     network.to(batches.device)
     loss.to(batches.device)
-    run = Run(network, loss, plan)
-    saver = None if folder is None else Saver(folder, checkpoint_seconds)
-    history = None
-    if saver is not None:
-        history = saver.resume(run, identity_of(network, loss, batches.labels, batches.first(), plan, data))
+    saver = None
+    if folder is not None:
+        identity = identity_of(network, loss, batches.labels, batches.first(), plan, data)
+        saver = Saver(folder, checkpoint_seconds, identity)
+    history = None if saver is None else saver.finished(network, loss)
     if history is None:
-        with StopRequests() as requests, _own_random_stream(batches.device):
-            _loop(run, batches, validate, saver, on_step, requests)
-            run.take_best()
-            history = run.history()
-            if saver is not None:
-                saver.finish(run, history)
-        if requests.requested:
-            raise _interrupted(run, saver)
+        history = _trained(Run(network, loss, plan), batches, validate, saver, on_step)
     network.eval()
+    loss.eval()
+    return history
+
+
+def _trained(
+    run: Run, batches: Batches, validate: Validate | None, saver: Saver | None, on_step: OnStep | None
+) -> History:
+    with StopRequests() as requests, _own_random_stream(batches.device):
+        if saver is not None:
+            saver.resume(run)
+        _loop(run, batches, validate, saver, on_step, requests)
+        run.take_best()
+        history = run.history()
+        if saver is not None:
+            saver.finish(run, history)
+    if requests.requested:
+        raise _interrupted(run, saver)
     return history
 
 
@@ -101,29 +111,49 @@ def _loop(
     clock = _Clock(run)
     upcoming = batches.after(run.epoch, run.position)
     run.network.train()
+    run.loss.train()
     while run.stopped is None:
-        epoch, place, positions = next(upcoming)
+        begun = run.step
         try:
-            found = _step(run, batches, positions)
-            run.step, run.epoch, run.position = run.step + 1, epoch, place + 1
-            notes = run.health.look(run.step, batches.labels[positions], found, run.loss)
-            run.notes += notes
-            run.record(
-                step=run.step, epoch=epoch, loss=found.loss, active=found.active, positive=found.positive,
-                negative=found.negative,
-            )  # fmt: skip
-            validation = _validation(run, validate)
-            run.seconds = run.rows["seconds"][-1] = clock.seconds()
+            report = _advance(run, batches, next(upcoming), validate, clock)
             if saver is not None:
                 saver.save_when_due(run)
         except TrainingFailed as error:
-            raise _explained(error, run, saver) from None
+            raise _explained(error, run, begun, saver) from None
         if on_step is not None:
-            on_step(_report(run, found, validation, clock, notes))
+            on_step(report)
         if requests.requested and run.stopped is None:
             if saver is not None:
                 saver.save(run)
             raise _interrupted(run, saver)
+
+
+def _advance(
+    run: Run, batches: Batches, upcoming: tuple[int, int, Array], validate: Validate | None, clock: _Clock
+) -> StepReport:
+    epoch, place, positions = upcoming
+    found = _step(run, batches, positions)
+    run.step, run.epoch, run.position = run.step + 1, epoch, place + 1
+    notes = run.health.look(run.step, batches.labels[positions], found, run.loss)
+    run.notes += notes
+    run.record(
+        step=run.step, epoch=epoch, loss=found.loss, active=found.active,
+        positive=found.positive, negative=found.negative,
+    )  # fmt: skip
+    validation = _validation(run, validate)
+    run.seconds = run.rows["seconds"][-1] = clock.seconds()
+    return StepReport(
+        step=run.step,
+        steps=run.plan.steps,
+        epoch=epoch,
+        loss=found.loss,
+        active=found.active,
+        positive=found.positive,
+        negative=found.negative,
+        validation=validation,
+        seconds_left=clock.left(),
+        notes=tuple(notes),
+    )
 
 
 def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
@@ -151,31 +181,17 @@ def _validation(run: Run, validate: Validate | None) -> float | None:
     return value
 
 
-def _explained(error: TrainingFailed, run: Run, saver: Saver | None) -> TrainingFailed:
-    kept = "nothing is saved without a folder" if saver is None else saver.keep_what_is_good(run)
+def _explained(error: TrainingFailed, run: Run, begun: int, saver: Saver | None) -> TrainingFailed:
+    """The failure of step `begun` + 1 in full."""
+    kept = "nothing is saved without a folder" if saver is None else saver.failed(run)
     return TrainingFailed(
-        f"{error}, at step {run.step + 1} of {run.plan.steps} (learning rate {run.plan.learning_rate:g}); {kept}. "
+        f"{error}, at step {begun + 1} of {run.plan.steps} (learning rate {run.plan.learning_rate:g}); {kept}. "
         "A lower learning_rate or a gradient_clip may help"
     )
 
 
 def _interrupted(run: Run, saver: Saver | None) -> Interrupted:
     return Interrupted(run.step, run.plan.steps, None if saver is None else saver.folder)
-
-
-def _report(run: Run, found: Stepped, validation: float | None, clock: _Clock, notes: list[str]) -> StepReport:
-    return StepReport(
-        step=run.step,
-        steps=run.plan.steps,
-        epoch=run.epoch,
-        loss=found.loss,
-        active=found.active,
-        positive=found.positive,
-        negative=found.negative,
-        validation=validation,
-        seconds_left=clock.left(),
-        notes=tuple(notes),
-    )
 
 
 class _Clock:

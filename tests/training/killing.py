@@ -1,0 +1,145 @@
+"""Kills of a small training run, made in children forked from one process; prints what happened as JSON.
+
+`python killing.py random FOLDER KILLS` kills at random moments, `python killing.py files FOLDER` before every single
+operation on a file. After each kill the same call is made again; results are compared with an uninterrupted run's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch._dynamo  # what an optimiser imports when it is made; imported once here instead of in every child
+
+from nearkin.training import saving, train
+from training import setting
+
+OUTCOME = {"network.safetensors", "loss.safetensors", "curves.csv", "training.json"}
+
+
+def work(folder: Path, steps: int, tell: Callable[[bytes], None]) -> None:
+    """One call, the same every time; `tell` hears which phase begins."""
+
+    def told(phase: bytes, function: Callable) -> Callable:
+        def wrapped(*arguments: object, **keywords: object) -> object:
+            tell(phase)
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                tell(b"t")
+
+        return wrapped
+
+    saving.write_checkpoint = told(b"c", saving.write_checkpoint)
+    saving.write_outcome = told(b"o", saving.write_outcome)
+    train(
+        setting.network(dropout=0.2), setting.Remembering(mining="random"), setting.images, setting.labels,
+        setting.plan(steps=steps, validate_every=2), sampler=setting.Rounds(), validate=told(b"v", setting.separation),
+        folder=folder, checkpoint_seconds=0,
+    )  # fmt: skip
+
+
+def forked(action: Callable[[], None]) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+            os._exit(0)
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+    return child
+
+
+def outcome(folder: Path) -> dict[str, str]:
+    """The bits of the result; times, the one thing that may differ, are left out."""
+    record = json.loads((folder / "training.json").read_text())
+    rows = [line.rsplit(",", 1)[0] for line in (folder / "curves.csv").read_text().splitlines()]
+    return {
+        "network": record["sha256"]["network.safetensors"],
+        "loss": record["sha256"]["loss.safetensors"],
+        "curves": "\n".join(rows),
+        "best": repr((record["best_step"], record["best_validation"], record["notes"])),
+    }
+
+
+def finish(folder: Path, steps: int) -> dict[str, str]:
+    _, status = os.waitpid(forked(lambda: work(folder, steps, lambda phase: None)), 0)
+    if status:
+        raise SystemExit(f"a run that was not killed ended with status {status}")
+    left = {path.name for path in folder.iterdir()}
+    if left != OUTCOME:
+        raise SystemExit(f"the finished folder has {sorted(left)}")
+    return outcome(folder)
+
+
+def kill_at_random(base: Path, kills: int) -> dict[str, object]:
+    rng, steps, phases, same, resumed = random.Random(0), 60, Counter(), 0, 0
+    expected = finish(base / "whole", steps)
+    folder, done = base / "killed", 0
+    while sum(phases.values()) < kills:
+        reading, writing = os.pipe()
+        child = forked(lambda: work(folder, steps, lambda phase: os.write(writing, phase)))
+        os.close(writing)
+        time.sleep(rng.uniform(0.02, 0.2))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        said = os.read(reading, 1 << 16).decode()
+        os.close(reading)
+        if os.WIFSIGNALED(status):
+            phases[said[-1:] or "start"] += 1
+            resumed += any(folder.glob("checkpoint*.ckpt"))
+        if (folder / "training.json").exists() or sum(phases.values()) == kills:
+            same += finish(folder, steps) == expected
+            done += 1
+            shutil.rmtree(folder)
+    return {"phases": phases, "runs": done, "same": same, "resumed": resumed}
+
+
+def kill_before_every_file_operation(base: Path) -> dict[str, object]:
+    steps, operations, same = 3, 0, 0
+    expected = finish(base / "whole", steps)
+    while True:
+        folder = base / f"killed-{operations}"
+
+        def doomed() -> None:
+            left = operations
+
+            def counted(function: Callable) -> Callable:
+                def wrapped(*arguments: object, **keywords: object) -> object:
+                    nonlocal left
+                    if left == 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    left -= 1
+                    return function(*arguments, **keywords)
+
+                return wrapped
+
+            for name in ("open", "fsync", "replace", "rename", "unlink"):
+                setattr(os, name, counted(getattr(os, name)))
+            work(folder, steps, lambda phase: None)
+
+        _, status = os.waitpid(forked(doomed), 0)
+        if not os.WIFSIGNALED(status):
+            return {"operations": operations, "same": same, "status": status}
+        operations += 1
+        same += finish(folder, steps) == expected
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    where = Path(sys.argv[2])
+    found = (
+        kill_at_random(where, int(sys.argv[3])) if sys.argv[1] == "random" else kill_before_every_file_operation(where)
+    )
+    print(json.dumps(found))
