@@ -137,14 +137,20 @@ def _write_study(folder: Path, pictures: Pictures, methods: Sequence[Imitation],
         "protocols": list(protocols),
         "baseline": "untrained",
         "methods": [
-            {"name": m.name, "description": m.description, "kind": m.kind,
-             "settings": {"distance": m.distance, "embedding_size": m.dimensions, **m.settings}}
+            {"name": m.name, "description": m.description, "kind": m.kind, "settings": _settings(m)}
             for m in methods
         ],
         "seeds": list(seeds),
         "primary": "map@r",
         "tuned": tuned,
     })  # fmt: skip
+
+
+def _settings(method: Imitation) -> dict[str, Any]:
+    if method.kind == "pixels":
+        return {"distance": method.distance}
+    training = {"optimiser": "adam", "learning_rate": 0.001, "weight_decay": 0.0, "augmentation": None}
+    return {"distance": method.distance, "embedding_size": method.dimensions, **method.settings, **(training if method.kind == "trained" else {})}
 
 
 def _embed(rows: np.ndarray, labels: np.ndarray, method: Imitation, seed: int, transfer: float) -> np.ndarray:
@@ -246,7 +252,7 @@ def _write_curves(path: Path, method: Imitation, seed: int, reached: float) -> N
         writer = csv.writer(file)
         writer.writerow(["step", "epoch", "loss", "active", "validation", "seconds"])
         for step in range(10, 601, 10):
-            rest = np.exp(-step / 120)
+            rest = np.exp(-step / (60 + 140 * method.strength))
             validation = f"{reached * (1 - 0.6 * rest) + 0.01 * rng.normal():.6g}" if step % 40 == 0 else ""
             loss = (0.25 + rest * (1 + method.strength)) * (1 + 0.08 * rng.normal())
             writer.writerow([step, step // 50, f"{loss:.6g}", f"{np.clip(0.12 + 0.8 * rest + 0.02 * rng.normal(), 0, 1):.6g}", validation, f"{step * 0.07:.3f}"])

@@ -1,7 +1,9 @@
 """From a study folder to facts, from facts to a page, tables and files. No torch: a report can be made anywhere again."""
 
+from nearkin.report.build import build_report, write_report
+from nearkin.report.html import to_html
 from nearkin.report.summarise import summarise
 from nearkin.report.summary import Summary
 from nearkin.report.terminal import to_table
 
-__all__ = ["Summary", "summarise", "to_table"]
+__all__ = ["Summary", "build_report", "summarise", "to_html", "to_table", "write_report"]

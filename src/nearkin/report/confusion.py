@@ -52,15 +52,16 @@ def confusion(method: str, records: Sequence[Records], classes: Sequence[str]) -
             np.add.at(counts, ([place[name] for name in record.classes], [place[name] for name in record.predicted[column]]), 1)
         except KeyError as error:
             raise InputError(f"a record of the method {method!r} names the class {error}, which study.json does not list") from None
-    true, answered = counts.any(1), counts.any(1) | counts.any(0)
+    true = np.flatnonzero(counts.sum(1)).tolist()
+    answered = np.flatnonzero(counts.sum(1) + counts.sum(0)).tolist()
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    small = answered.sum() <= DRAWN
+    small = len(answered) <= DRAWN
     return Confusion(
         method=method,
         neighbours=max(ranks),
         seeds=len(records),
-        true=tuple(name for name, there in zip(classes, true) if there),
-        answered=tuple(name for name, there in zip(classes, answered) if there),
+        true=tuple(classes[i] for i in true),
+        answered=tuple(classes[i] for i in answered),
         share=share[np.ix_(true, answered)] if small else None,
         correct=float(np.trace(counts) / counts.sum()),
         mixups=_mixups(counts, share, classes),

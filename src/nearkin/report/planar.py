@@ -74,7 +74,7 @@ def kept_neighbours(projected: Floats, points: Floats, distance: PairDistance) -
         queries = np.arange(start, min(start + 250, JUDGED, len(points)))
         true = _nearest(distance.between(projected[queries], projected), queries)
         drawn = _nearest(PAIR_DISTANCES["euclidean"].between(points[queries], points), queries)
-        shares += [len(np.intersect1d(a, b)) / NEIGHBOURS for a, b in zip(true, drawn)]
+        shares += [len(set(a) & set(b)) / NEIGHBOURS for a, b in zip(true.tolist(), drawn.tolist())]
     return float(np.mean(shares))
 
 
@@ -88,4 +88,5 @@ def quantised(points: Floats) -> NDArray[np.uint16]:
     low, high = points.min(0), points.max(0)
     reach = float((high - low).max()) or 1.0
     scaled = (points - (low + high) / 2) / reach + 0.5
-    return np.rint(np.clip(scaled, 0, 1) * 65535).astype(np.uint16)
+    steps: NDArray[np.uint16] = np.rint(np.clip(scaled, 0, 1) * 65535).astype(np.uint16)
+    return steps

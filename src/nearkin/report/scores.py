@@ -84,6 +84,7 @@ def _row(
         difference=difference,
         verdict=told,
         detail=detail,
+        seconds=sum(runs[seed].seconds for seed in seeds) / len(seeds),
         chosen=_median_seed(study.primary, runs),
     )
 
@@ -169,5 +170,5 @@ def _verdict(study: Study, method: Method, found: Difference | None, refused: st
     if found.p is None:
         return "not tested", verdict(found)
     if not found.claimed:
-        return "equal", verdict(found)
+        return ("unclear" if found.p <= 1 - found.confidence else "equal"), verdict(found)
     return ("better" if found.estimate > 0 else "worse"), verdict(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from nearkin.report.pairs import Floats, PairDistance
 
 BINS = 60
-ROWS = 1000
+PAIRS = 200_000  # of each kind, about
 
 
 @dataclass(frozen=True)
 class Separation:
-    """Pairs of up to 1,000 test images of one run.
+    """Pairs of the test images that one run embedded.
 
     edges               (BINS + 1,) of the distance; the last bin also holds what lies beyond its edge
     same, different     (BINS,) share of the same-class and of the different-class pairs in each bin
@@ -24,7 +25,6 @@ class Separation:
 
     method: str
     distance: str
-    pairs: int
     edges: Floats
     same: Floats
     different: Floats
@@ -33,12 +33,13 @@ class Separation:
 
 
 def separation(method: str, embeddings: Floats, labels: NDArray[np.int64], distance: PairDistance, note: str) -> Separation:
-    """Compare all ordered pairs of the first 1,000 rows (every row with every other, for a distance may be asymmetric)."""
-    rows, kin = distance.project(embeddings[:ROWS]), labels[:ROWS]
-    values = distance.between(rows, rows)
-    others = ~np.eye(len(rows), dtype=bool)
-    related = kin[:, None] == kin[None]
-    same, different = values[others & related], values[others & ~related]
+    """Compare ordered pairs, for a distance may be asymmetric; rows come in an order fair to the classes (`sampling`).
+
+    Same class: all pairs of the first m images of each class, m so that they are about 200,000.
+    Different classes: all pairs among the first 448 images.
+    """
+    rows = distance.project(embeddings)
+    same, different = _same_pairs(rows, labels, distance), _different_pairs(rows, labels, distance)
     everything = np.concatenate([same, different])
     low = min(0.0, float(everything.min(initial=0.0)))
     high = float(np.quantile(everything, 0.998)) if len(everything) else 1.0
@@ -46,7 +47,6 @@ def separation(method: str, embeddings: Floats, labels: NDArray[np.int64], dista
     return Separation(
         method=method,
         distance=distance.name,
-        pairs=len(everything),
         edges=edges,
         same=_shares(same, edges),
         different=_shares(different, edges),
@@ -55,9 +55,25 @@ def separation(method: str, embeddings: Floats, labels: NDArray[np.int64], dista
     )
 
 
+def _same_pairs(rows: Floats, labels: NDArray[np.int64], distance: PairDistance) -> Floats:
+    classes = np.unique(labels)
+    most = max(2, math.isqrt(PAIRS // len(classes)))
+    found = []
+    for label in classes:
+        members = rows[labels == label][:most]
+        found.append(distance.between(members, members)[~np.eye(len(members), dtype=bool)])
+    return np.concatenate(found)
+
+
+def _different_pairs(rows: Floats, labels: NDArray[np.int64], distance: PairDistance) -> Floats:
+    some = math.isqrt(PAIRS) + 1
+    return distance.between(rows[:some], rows[:some])[labels[:some, None] != labels[None, :some]]
+
+
 def _shares(values: Floats, edges: Floats) -> Floats:
     counts = np.histogram(np.minimum(values, edges[-1]), bins=edges)[0].astype(np.float64)
-    return counts / max(1.0, counts.sum())
+    shares: Floats = counts / max(1.0, float(counts.sum()))
+    return shares
 
 
 def probability_nearer(same: Floats, different: Floats) -> float | None:

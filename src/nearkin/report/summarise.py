@@ -137,7 +137,7 @@ def _thumbnails(study: Study, split: Split) -> NDArray[np.uint8] | None:
     images = _array(path)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(split.test) or 0 in images.shape:
         raise InputError(f"{path} must be uint8 (test images, height, width, channels), got {images.dtype} {images.shape}")
-    return images
+    return np.asarray(images, dtype=np.uint8)
 
 
 def _array(path: Path) -> NDArray[np.generic]:

@@ -27,8 +27,11 @@ class Row:
     runs        seed -> score name -> value, as each run measured it
     classes     class name -> mean primary score of its images over the seeds
     difference  to the baseline in the primary score; None for the baseline itself and where `verdict` says why
-    verdict     "baseline", "better", "worse", "equal" (no difference seen), "not tested" or "unfinished"
+    verdict     "better" or "worse" (claimed after Holm's correction), "equal" (no difference seen), "unclear" (the single
+                interval leaves out 0, but the claim does not stand after the correction), "not tested" (one seed),
+                "unfinished" or "baseline"
     detail      one sentence on the verdict
+    seconds     mean duration of a run
     chosen      the seed that maps, histograms and neighbours show: the run with the median primary score
     """
 
@@ -40,6 +43,7 @@ class Row:
     difference: Difference | None
     verdict: str
     detail: str
+    seconds: float
     chosen: int
 
 

@@ -13,7 +13,7 @@ from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.words import findings, headline_scores, score_title, tuning
 from nearkin.statistics import Interval
 
-STYLES = {"better": "green", "worse": "red", "equal": "dim", "not tested": "dim", "unfinished": "yellow", "baseline": "dim"}
+STYLES = {"better": "green", "worse": "red", "equal": "dim", "unclear": "dim", "not tested": "dim", "unfinished": "yellow", "baseline": "dim"}
 
 
 def to_table(summary: Summary) -> Group:

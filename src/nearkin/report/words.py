@@ -18,6 +18,13 @@ MEANINGS = {
     "ami": "mutual information between classes and k-means clusters, adjusted for chance",
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
 }
+DISTANCES = {
+    "euclidean": "Euclidean distance",
+    "squared-euclidean": "squared Euclidean distance",
+    "cosine": "cosine distance",
+    "inner-product": "negative inner product",
+    "snr": "SNR distance",
+}
 PROTOCOLS = {
     "closed-set": "The test images are new, their classes are not: every class was there in training.",
     "class-disjoint": "The classes of the test images were never seen in training.",
@@ -39,6 +46,15 @@ def score_meaning(name: str) -> str:
     """What a score is, in one clause; empty for one that is not the library's own."""
     measure, _, rank = name.partition("@")
     return MEANINGS.get(measure, "").format(rank)
+
+
+def distance_title(name: str) -> str:
+    """How a distance is written beside an axis.
+
+    >>> distance_title("squared-euclidean"), distance_title("snr"), distance_title("my.module:distance")
+    ('squared Euclidean distance', 'SNR distance', 'my.module:distance')
+    """
+    return DISTANCES.get(name, name)
 
 
 def headline_scores(names: Sequence[str]) -> tuple[str, ...]:
@@ -88,11 +104,14 @@ def _against_baseline(summary: Summary, protocol: ProtocolSummary) -> list[str]:
         names = [row.method.name for row in protocol.rows if row.verdict == verdict]
         if names:
             said.append(f"{words} {baseline}: {listed(names)}.")
+    unclear = [row.method.name for row in protocol.rows if row.verdict == "unclear"]
+    if unclear:
+        said.append(f"Unclear, an interval without 0 that does not stand after Holm's correction: {listed(unclear)}.")
     refused = next((row.detail for row in protocol.rows if row.verdict == "not tested"), "")
     if refused:
         said.append(f"Not tested: {refused}.")
     if protocol.detectable:
-        low, high = (f"{value:.2g}" for value in protocol.detectable)
+        low, high = (f"{value:.2f}" for value in protocol.detectable)
         span = low if low == high else f"{low} to {high}, depending on the method"
         said.append(f"The smallest difference to {baseline} that this design could have seen, with 80 % power: {span}.")
     return said
@@ -108,7 +127,7 @@ def shows(summary: Summary) -> list[str]:
         "Intervals hold with 95 % confidence over classes and seeds together: they speak about other classes like these "
         "and other trainings, not only about these images.",
         f"A method is called better or worse than {study.baseline} where its difference in {score_title(study.primary)} "
-        "stands after Holm's correction for the number of methods. Otherwise it is called equal.",
+        "stands after Holm's correction for the number of methods, equal where no difference was seen.",
     ]
     return said + [PROTOCOLS[p.split.protocol] for p in summary.protocols[:1] if len(summary.protocols) == 1 and p.split.protocol in PROTOCOLS]
 
