@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
@@ -108,8 +109,7 @@ def _possible(spread: Spread) -> Spread:
     levels = (np.arange(_GRID) + 0.5) / _GRID
     by_seeds = spread.by_seeds[..., None, None] * _chi_square_ratio(levels, spread.seed_freedom)[:, None]
     by_units = spread.by_units[..., None, None] * _chi_square_ratio(levels, spread.unit_freedom)[None, :]
-    by_both = spread.by_both[..., None, None]
-    return Spread(spread.mean, by_seeds, by_units, by_both, spread.seeds, spread.units, spread.unit_freedom)
+    return replace(spread, by_seeds=by_seeds, by_units=by_units, by_both=spread.by_both[..., None, None])
 
 
 def _chi_square_ratio(levels: Array, freedom: float) -> Array:

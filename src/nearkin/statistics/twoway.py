@@ -15,7 +15,7 @@ Source:    Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Spread:
         parts = np.stack([self.mean, self.by_seeds, self.by_units, self.by_both])[:, place]
         return Spread(parts[0], parts[1], parts[2], parts[3], self.seeds, self.units, self.unit_freedom)
 
+    def without_luck(self) -> Spread:
+        """The spread with the seeds' and the units' parts at least the residual's, below which only chance takes them."""
+        by_seeds, by_units = np.maximum(self.by_seeds, self.by_both), np.maximum(self.by_units, self.by_both)
+        return replace(self, by_seeds=by_seeds, by_units=by_units)
+
     def components(self) -> Components:
         """Variance components per (seed, unit) cell, each at least 0; of a single mean (see `at`)."""
         residual = float(self.by_both) * self.seeds * self.units
@@ -85,8 +90,8 @@ def spread_of(cells: Cells) -> Spread:
 
 
 def _pull(cells: Cells) -> Array:
-    """(C - 1) (t[s, c] - mean n[c]) / (N - n[c]), centred in each seed: a unit's pull on the mean, per seed."""
-    away = cells.totals - cells.mean[..., None, None] * cells.sizes
+    """(C - 1) (t[s, c] - m[s] n[c]) / (N - n[c]), centred in each seed: a unit's pull on each seed's mean."""
+    away = cells.totals - (cells.totals.sum(-1, keepdims=True) / cells.queries) * cells.sizes
     pull: Array = away * ((cells.units - 1) / (cells.queries - cells.sizes))
     pull -= pull.mean(-1, keepdims=True)
     return pull

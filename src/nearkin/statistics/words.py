@@ -59,10 +59,13 @@ def _span(low: float | None, high: float | None) -> str:
 
 
 def _digits(low: float | None, high: float | None) -> int:
-    """Decimals that show two significant digits of the half width, 3 to 6; 3 without a width."""
+    """Decimals that show two digits of the half width and keep an end apart from 0, 3 to 6; 3 without a width."""
     if low is None or high is None or not high > low:
         return 3
-    return min(6, max(3, 1 - math.floor(math.log10((high - low) / 2))))
+    digits = max(3, 1 - math.floor(math.log10((high - low) / 2)))
+    while digits < 6 and any(end != 0 and round(end, digits) == 0 for end in (low, high)):
+        digits += 1
+    return min(6, digits)
 
 
 def _signed(value: float, digits: int) -> str:
