@@ -94,4 +94,4 @@ class Contrastive(RowLoss):
 
 def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kept = torch.where(mask, values * weights, 0)
-    return added(kept.sum(1)), added(weights.sum(1)), added((kept > 0).sum(1))
+    return added(kept.sum(1)), added(weights.sum(1)), added(torch.where(kept > 0, weights, 0).sum(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from nearkin.core import InputError, choice, non_negative
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
@@ -49,16 +50,16 @@ class NPair(RowLoss):
         z = block.distances + torch.where(block.negatives.any(1), crowd, 0)[:, None]
         kept = torch.where(valid, log1p_exp(torch.where(valid, z, 0)) * weights, 0)
         against = Terms(added(kept.sum(1)), added((valid * weights).sum(1)))
-        return (against, self._norms(block)) if self.l2 else against
+        return (against, self._norms(block, weights)) if self.l2 else against
 
-    def _norms(self, block: Block) -> Terms:
+    def _norms(self, block: Block, weights: Tensor) -> Terms:
         """lambda/2 (|x_i|^2 + |x_j|^2) over positive pairs."""
         norms = block.references.square().sum(1).expand(len(block.anchors), -1)
         if block.own is not None:
             norms = torch.cat([norms, block.own.square().sum(2)], 1)
         both = block.anchors.square().sum(1, keepdim=True) + norms
-        kept = torch.where(block.positives, both * (self.l2 / 2), 0)
-        return Terms(added(kept.sum(1)), added(block.positives.sum(1)))
+        kept = torch.where(block.positives, both * weights * (self.l2 / 2), 0)
+        return Terms(added(kept.sum(1)), added(weights.sum(1)))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -76,7 +76,7 @@ class Triplet(RowLoss):
         z = block.distances.gather(1, positive) - block.distances.gather(1, negative)
         weights = valid if block.weights is None else block.weights.gather(1, positive) * valid
         kept = torch.where(valid, self.term(z)[0] * weights, 0)
-        active = None if self.hinge == "soft" else added((kept > 0).sum(1))
+        active = None if self.hinge == "soft" else added(torch.where(kept > 0, weights, 0).sum(1))
         return Terms(added(kept.sum(1)), added(weights.sum(1)), active)
 
     def extra_repr(self) -> str:

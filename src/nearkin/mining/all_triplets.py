@@ -21,7 +21,7 @@ Term = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class TripletSums(NamedTuple):
-    """Over all valid triplets: the sum of f, the number of triplets (or their weights), the number with f > 0."""
+    """Over all valid triplets: the sum of f, the number of triplets, the number with f > 0 (or their weights' sums)."""
 
     total: Tensor
     valid: Tensor
@@ -59,9 +59,10 @@ class _AllTriplets(torch.autograd.Function):
         active = total.clone()
         for k in range(index.shape[1]):
             value, slope = term(near[:, k : k + 1] - far)
-            active += added((value > 0).sum(1))
+            above = (value > 0).sum(1)
             if share is not None:
-                value, slope = value * share[:, k : k + 1], slope * share[:, k : k + 1]
+                value, slope, above = value * share[:, k : k + 1], slope * share[:, k : k + 1], above * share[:, k]
+            active += added(above)
             total += added(value.sum(1))
             to_far -= slope
             to_near[:, k] = slope.sum(1)
@@ -99,4 +100,5 @@ def _cube(
     """The same in one cube (b, C, C), for a compiler: no shape depends on labels."""
     value = term(distances[:, :, None] - distances[:, None, :])[0]
     value = torch.where(positives[:, :, None] & negatives[:, None, :], value, 0)
-    return TripletSums(added(value * weights[:, :, None]), count, added((value.detach() > 0).sum((1, 2))))
+    active = added((value.detach() > 0).sum(2) * weights)
+    return TripletSums(added(value * weights[:, :, None]), count, active)

@@ -145,7 +145,9 @@ class FirstTwo(PairRule):
         labels = _given(values)
         order = labels.argsort(stable=True)
         ordered = labels[order]
-        place = torch.arange(len(labels), device=labels.device) - torch.searchsorted(ordered, ordered)
+        first = torch.searchsorted(ordered, ordered)
+        alone = torch.searchsorted(ordered, ordered, right=True) - first == 1
+        place = torch.where(alone, -1, torch.arange(len(labels), device=labels.device) - first)
         return torch.stack([labels, torch.empty_like(labels).scatter_(0, order, place.to(labels.dtype))], 1)
 
     def relate(self, anchors: Tensor | None, references: Tensor | None, rows: slice) -> Relation:
