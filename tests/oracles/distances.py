@@ -1,0 +1,93 @@
+"""Distances between two vectors, entry by entry [EUC-1, EUC-2, COS-1, DOT-1, SNR-1]; row = anchor, smaller = nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from oracles.arithmetic import Number, real, root, square
+
+Vector = Sequence[Number]
+Matrix = list[list[Number]]
+
+
+def squared_euclidean(x: Vector, z: Vector) -> Number:
+    """sum_m (x_m - z_m)^2 [EUC-2]."""
+    return sum(square(a - b) for a, b in zip(x, z, strict=True))
+
+
+def euclidean(x: Vector, z: Vector) -> Number:
+    """sqrt(sum_m (x_m - z_m)^2), 0 with derivative 0 between equal vectors [EUC-1]."""
+    return root(squared_euclidean(x, z))
+
+
+def unit(x: Vector) -> list[Number]:
+    """x / max(|x|, 1e-12); the floor passes no gradient, and a zero row is a constant."""
+    length = root(sum(square(a) for a in x))
+    return [a / length for a in x] if real(length) > 1e-12 else [real(a) / 1e-12 for a in x]
+
+
+def cosine(x: Vector, z: Vector) -> Number:
+    """1 - u(x)'u(z) [COS-1]."""
+    return 1.0 - sum(a * b for a, b in zip(unit(x), unit(z), strict=True))
+
+
+def near_cosine(x: Vector, z: Vector) -> Number:
+    """|u(x) - u(z)|^2 / 2: the same for two non-zero vectors, and accurate where they almost agree."""
+    return squared_euclidean(unit(x), unit(z)) / 2.0
+
+
+def inner_product(x: Vector, z: Vector) -> Number:
+    """-x'z [DOT-1]."""
+    return -sum(a * b for a, b in zip(x, z, strict=True))
+
+
+def variance(x: Vector) -> Number:
+    """(1/D) sum_m (x_m - mean)^2 over the components of one vector."""
+    mean = sum(x) / len(x)
+    return sum(square(a - mean) for a in x) / len(x)
+
+
+def snr(anchor: Vector, compared: Vector, eps: float = 1e-12) -> Number:
+    """Var(compared - anchor) / max(Var(anchor), eps), no gradient through the floor [SNR-1]."""
+    noise = [b - a for a, b in zip(anchor, compared, strict=True)]
+    signal = variance(anchor)
+    return variance(noise) / (signal if real(signal) > eps else eps)
+
+
+PAIR: dict[str, Callable[[Vector, Vector], Number]] = {
+    "euclidean": euclidean,
+    "squared-euclidean": squared_euclidean,
+    "cosine": cosine,
+    "inner-product": inner_product,
+    "snr": snr,
+}
+
+
+def matrix(
+    name: str | Callable[[Vector, Vector], Number], anchors: Sequence[Vector], references: Sequence[Vector]
+) -> Matrix:
+    """d[i][j] from anchor i to reference j, every entry by the formula."""
+    pair = PAIR[name] if isinstance(name, str) else name
+    return [[pair(anchor, reference) for reference in references] for anchor in anchors]
+
+
+def self_matrix(name: str | Callable[[Vector, Vector], Number], rows: Sequence[Vector]) -> Matrix:
+    """d[i][j] within one set; the self entries are 0 by index, but for the inner product."""
+    d = matrix(name, rows, rows)
+    if name != "inner-product":
+        for i in range(len(rows)):
+            d[i][i] = 0.0
+    return d
+
+
+def with_own(
+    name: str | Callable[[Vector, Vector], Number],
+    d: Matrix,
+    anchors: Sequence[Vector],
+    own: Sequence[Sequence[Vector]],
+) -> Matrix:
+    """d with the distances of anchor i to its own vectors own[i] appended to row i."""
+    pair = PAIR[name] if isinstance(name, str) else name
+    return [
+        row + [pair(anchor, vector) for vector in vectors] for row, anchor, vectors in zip(d, anchors, own, strict=True)
+    ]

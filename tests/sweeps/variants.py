@@ -1,0 +1,164 @@
+"""Every loss of the table with every option that changes its rows, each beside the oracle that says what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nearkin.distances import DISTANCES, Distance
+from nearkin.losses import RowLoss, make_loss
+from nearkin.mining import Random, make_miner
+from oracles import contrastive, mining, n_pair, triplet, tuples
+from oracles.kin import Kin
+
+Oracle = Callable[..., Any]
+"""(d, kin, anchors, columns, noise) -> value; columns[i][j] is the vector in column j of row i."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A loss of the table, its options, and what it means."""
+
+    name: str
+    oracle: Oracle
+    options: dict[str, Any]
+    symmetric: bool = False  # needs a symmetric distance
+    norms: bool = False  # needs the embeddings' own norms
+    chooses: bool = False  # compares distances to choose: exact ties are needed to test ties
+    draws: int = 0  # random triplets an anchor
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
+
+    @property
+    def tuples(self) -> bool:
+        return self.make("euclidean").tuples
+
+    def make(self, distance: str | Distance, **more: Any) -> RowLoss:
+        return make_loss(self.name, distance=distance, **self.options, **more)
+
+    def works_with(self, distance: str) -> bool:
+        kind = DISTANCES[distance]
+        return (kind.symmetric or not self.symmetric) and (kind.keeps_space or not self.norms)
+
+
+def _contrastive(form: str, reduction: str, margin: float = 1.0, positive_margin: float = 0.0) -> Oracle:
+    return lambda d, kin, *_: contrastive.contrastive(d, kin, form, margin, positive_margin, reduction)
+
+
+def _all(cost: triplet.Cost, reduction: str = "mean") -> Oracle:
+    return _chosen(lambda d, kin: mining.all_valid(kin), cost, reduction)
+
+
+def _chosen(rule: Callable[[Any, Kin], mining.Triplets], cost: triplet.Cost, reduction: str = "mean") -> Oracle:
+    return lambda d, kin, *_: triplet.over_triplets(d, rule(d, kin), cost, reduction, kin)
+
+
+def _semi_hard(fallback: str) -> Callable[[Any, Kin], mining.Triplets]:
+    return lambda d, kin: mining.semi_hard(d, kin, fallback)
+
+
+def _semi_hard_set(margin: float) -> Callable[[Any, Kin], mining.Triplets]:
+    return lambda d, kin: mining.semi_hard_set(d, kin, margin)
+
+
+def _random(cost: triplet.Cost, count: int, reduction: str = "mean") -> Oracle:
+    def oracle(d: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> Any:
+        return triplet.over_triplets(d, mining.drawn(kin, noise, count), cost, reduction, kin)
+
+    return oracle
+
+
+def _n_pair(l2: float = 0.0, reduction: str = "mean") -> Oracle:
+    def oracle(d: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> Any:
+        pull = n_pair.l2_over_positive_pairs(anchors, columns, kin, l2, reduction) if l2 else 0.0
+        return n_pair.over_positive_pairs(d, kin, reduction) + pull
+
+    return oracle
+
+
+def _combined(form: str = "CMB-2", log: bool = False, scale: float = 1.0, reduction: str = "mean") -> Oracle:
+    return lambda d, kin, *_: tuples.combined_over_pairs(d, kin, form, log, scale, reduction)
+
+
+def _contrastives() -> list[Variant]:
+    def variant(oracle: Oracle, symmetric: bool = False, **options: Any) -> Variant:
+        return Variant("contrastive", oracle, options, symmetric=symmetric)
+
+    linear = {"form": "linear"}
+    return [
+        variant(_contrastive("CON-1", "mean")),
+        variant(_contrastive("CON-1", "mean", margin=2.5), margin=2.5),
+        variant(_contrastive("CON-1", "sum"), reduction="sum"),
+        variant(_contrastive("CON-1", "sum_unordered"), True, reduction="sum_unordered"),
+        variant(_contrastive("CON-1", "mean_nonzero"), reduction="mean_nonzero"),
+        variant(_contrastive("CON-1", "pos_neg"), average="sides"),
+        variant(_contrastive("CON-1", "pos_neg_nonzero"), average="sides", reduction="mean_nonzero"),
+        variant(_contrastive("CON-4", "pos_neg_nonzero"), **linear),
+        variant(
+            _contrastive("CON-4", "pos_neg", 2.0, 0.3), **linear, margin=2.0, positive_margin=0.3, reduction="mean"
+        ),
+        variant(_contrastive("CON-4", "mean_nonzero", 1.0, 0.3), **linear, positive_margin=0.3, average="pairs"),
+        variant(_contrastive("CON-4", "sum"), **linear, reduction="sum"),
+        variant(_contrastive("CON-4", "mean"), **linear, average="pairs", reduction="mean"),
+    ]
+
+
+def _triplets() -> list[Variant]:
+    def variant(oracle: Oracle, chooses: bool = False, draws: int = 0, **options: Any) -> Variant:
+        return Variant("triplet", oracle, options, chooses=chooses, draws=draws)
+
+    linear, squared, soft = triplet.linear_hinge, triplet.squared_hinge, triplet.soft_margin
+    skip = make_miner("semi-hard", fallback="skip")
+    return [
+        variant(_all(linear(0.2))),
+        variant(_all(linear(1.5)), margin=1.5),
+        variant(_all(linear(0.0), "mean_nonzero"), margin=0.0, reduction="mean_nonzero"),
+        variant(_all(linear(0.2), "sum"), reduction="sum"),
+        variant(_all(squared(0.2)), hinge="squared"),
+        variant(_all(squared(1.0), "mean_nonzero"), hinge="squared", margin=1.0, reduction="mean_nonzero"),
+        variant(_all(soft), hinge="soft"),
+        variant(_all(soft, "sum"), hinge="soft", reduction="sum"),
+        variant(_chosen(_semi_hard("easiest"), linear(0.2)), True, mining="semi-hard"),
+        variant(_chosen(_semi_hard("easiest"), linear(1.0), "mean_nonzero"), True, mining="semi-hard", margin=1.0, reduction="mean_nonzero"),
+        variant(_chosen(_semi_hard("skip"), squared(1.0)), True, mining=skip, margin=1.0, hinge="squared"),
+        variant(_chosen(_semi_hard_set(1.0), linear(1.0)), True, mining="semi-hard-set", margin=1.0),
+        variant(_chosen(_semi_hard_set(1.0), squared(1.0), "sum"), True, mining="semi-hard-set", margin=1.0, hinge="squared", reduction="sum"),
+        variant(_chosen(_semi_hard_set(1.0), linear(1.0), "mean_nonzero"), True, mining="semi-hard-set", margin=1.0, reduction="mean_nonzero"),
+        variant(_chosen(mining.batch_hard, linear(0.5)), True, mining="batch-hard", margin=0.5),
+        variant(_chosen(mining.batch_hard, soft), True, mining="batch-hard", hinge="soft"),
+        variant(_chosen(mining.batch_hard, squared(0.2), "sum"), True, mining="batch-hard", hinge="squared", reduction="sum"),
+        variant(_random(linear(0.2), 1), draws=1, mining="random"),
+        variant(_random(linear(0.5), 3, "mean_nonzero"), draws=3, mining=Random(triplets=3), margin=0.5, reduction="mean_nonzero"),
+    ]  # fmt: skip
+
+
+def _pairs_of_classes() -> list[Variant]:
+    def variant(name: str, oracle: Oracle, norms: bool = False, **options: Any) -> Variant:
+        return Variant(name, oracle, options, norms=norms)
+
+    ratio, linear = triplet.ratio, triplet.linear_hinge
+    return [
+        variant("triplet-network", _all(ratio(2.0))),
+        variant("triplet-network", _all(ratio(1.0)), scale=1.0),
+        variant("triplet-network", _all(ratio(2.0), "sum"), reduction="sum"),
+        variant("n-pair", _n_pair()),
+        variant("n-pair", _n_pair(0.02), True, l2=0.02),
+        variant("n-pair", _n_pair(0.3, "sum"), True, l2=0.3, reduction="sum"),
+        variant("n-pair", _n_pair(), pairs="all"),
+        variant("n-pair", _n_pair(0.3), True, pairs="all", l2=0.3),
+        variant("tuple-triplet", _all(ratio(2.0))),
+        variant("tuple-triplet", _all(ratio(2.0), "sum"), reduction="sum"),
+        variant("tuple-triplet", _all(linear(1.0)), inner="triplet"),
+        variant("tuple-triplet", _all(linear(0.2)), inner="triplet", margin=0.2),
+        variant("combined-negatives", _combined()),
+        variant("combined-negatives", _combined(log=True), log=True),
+        variant("combined-negatives", _combined(scale=0.5), scale=0.5),
+        variant("combined-negatives", _combined("CMB-1"), printed=True),
+        variant("combined-negatives", _combined("CMB-1", scale=2.0, reduction="sum"), printed=True, scale=2.0, reduction="sum"),
+    ]  # fmt: skip
+
+
+VARIANTS = _contrastives() + _triplets() + _pairs_of_classes()

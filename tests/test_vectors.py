@@ -1,0 +1,445 @@
+"""Published check values: the oracles and the library reproduce every entry in value and gradient.
+
+NEARKIN_VECTORS names `vectors.json` or a folder with it. Entries of a formula printed wrongly in its document must
+*not* be matched by the library's default; the oracle of the printed form must.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nearkin.core.tensors import Block, Own, Terms, added
+from nearkin.distances import SNR, Distance, make_distance
+from nearkin.losses import LOSSES, CombinedNegatives, Contrastive, NPair, RowLoss, Triplet, TripletNetwork, TupleTriplet
+from nearkin.mining import count_triplets, make_miner
+from nearkin.pairs import Matrix
+from oracles import contrastive, distances, lifted, mining, n_pair, triplet, tuples
+from oracles.gradient import value_and_gradient
+from oracles.kin import Kin, by_position, kin, same_label
+from own_losses import LiftedStructure, Mahalanobis
+
+FORMULAS = {
+    *("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2"),
+    *("CON-1", "CON-2", "CON-3", "CON-4"),
+    *("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "TRI-COUNT", "SBH-1"),
+    *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2", "LFT-1"),
+}
+"""Formulas that the library has; the lifted loss stands in the tests as somebody's own."""
+
+BLOCKS = (None, 3, 1)
+RELATIVE, ABSOLUTE = 1e-9, 1e-12
+
+
+def entries() -> list[dict[str, Any]]:
+    place = os.environ.get("NEARKIN_VECTORS")
+    if not place:
+        return []
+    path = Path(place)
+    return json.loads((path / "vectors.json" if path.is_dir() else path).read_text())["entries"]
+
+
+VECTORS = [entry for entry in entries() if entry["id"] in FORMULAS]
+RIGHT = [entry for entry in VECTORS if not entry.get("wrong_as_printed")]
+WRONG = [entry for entry in VECTORS if entry.get("wrong_as_printed")]
+
+pytestmark = pytest.mark.skipif(not VECTORS, reason="needs check values: set NEARKIN_VECTORS to vectors.json")
+
+NAMES = {
+    "euclidean": "euclidean",
+    "squared": "squared-euclidean",
+    "cosine": "cosine",
+    "dot": "inner-product",
+    "snr": "snr",
+}
+
+
+class Vectors(NamedTuple):
+    """One entry: its oracle over lists, and the library's answer over tensors (and a block size)."""
+
+    oracle: Callable[..., Any]
+    library: Callable[..., Tensor] | None
+
+
+def arrays(entry: dict[str, Any]) -> dict[str, np.ndarray]:
+    names = entry["gradient"] or {
+        name: 0 for name in entry["inputs"] if name not in {"labels", "different", "triplet_list"}
+    }
+    return {name: np.array(entry["inputs"][name], dtype=float) for name in names}
+
+
+def labelled(entry: dict[str, Any]) -> Kin:
+    labels = entry["inputs"]["labels"]
+    return kin(same_label(labels), by_position, len(labels), len(labels))
+
+
+def labels_of(entry: dict[str, Any]) -> Tensor:
+    return torch.tensor(entry["inputs"]["labels"])
+
+
+# Distances: the matrix, and a weighted sum of its entries as a loss of somebody's own, so that it can be blocked.
+
+
+class WeightedSum(RowLoss):
+    """The sum of weights times distances over positive pairs."""
+
+    def rows(self, block: Block) -> Terms:
+        return Terms(added(torch.where(block.positives, block.distances * block.weights, 0)), added(block.positives))
+
+
+def pair_distance(entry: dict[str, Any]) -> Callable[..., Any]:
+    if "eps" in entry["params"]:
+        return lambda x, z: distances.snr(x, z, entry["params"]["eps"])
+    return distances.PAIR[distance_name(entry)]
+
+
+def distance_name(entry: dict[str, Any]) -> str:
+    by_id = {"EUC-1": "euclidean", "SNR-1": "snr", "SNR-2": "snr"}
+    return NAMES[entry["params"].get("d") or by_id[entry["id"]]]
+
+
+def library_distance(entry: dict[str, Any]) -> Distance:
+    return SNR(entry["params"]["eps"]) if "eps" in entry["params"] else make_distance(distance_name(entry))
+
+
+def of_a_matrix(entry: dict[str, Any]) -> Vectors:
+    pair, weights = pair_distance(entry), entry.get("weights")
+
+    def oracle(embeddings: Any) -> Any:
+        count = range(len(embeddings))
+        return sum(weights[i][j] * pair(embeddings[i], embeddings[j]) for i in count for j in count if i != j)
+
+    def library(embeddings: Tensor, block_size: int | None) -> Tensor:
+        loss = WeightedSum(library_distance(entry), reduction="sum", block_size=block_size)
+        wanted = torch.tensor(weights, dtype=embeddings.dtype)
+        plus, minus = wanted.clamp(min=0), (-wanted).clamp(min=0)
+        return loss(embeddings, Matrix(plus)) - loss(embeddings, Matrix(minus))
+
+    return Vectors(oracle, library)
+
+
+# Contrastive
+
+
+def of_contrastive(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+    name = NAMES[p["distance"]]
+    printed = {"004-eq1-printed": contrastive.printed_004_eq_1, "001-eq1-inverted": contrastive.inverted_001_eq_1}
+
+    def oracle(embeddings: Any) -> Any:
+        d = distances.self_matrix(name, embeddings)
+        if p["kind"] in printed:
+            return printed[p["kind"]](d, relation, p["margin"])
+        return contrastive.contrastive(d, relation, p["kind"], p["margin"], p["pos_margin"], p["reduction"])
+
+    options = {
+        "CON-3": {"form": "linear", "average": "pairs", "reduction": "mean"},
+        "CON-4": {"form": "linear", "positive_margin": p["pos_margin"]},
+    }.get(p["kind"], {"reduction": p["reduction"]})
+    return Vectors(oracle, on_labels(entry, lambda **more: Contrastive(p["margin"], distance=name, **options, **more)))
+
+
+def of_ready_pairs(entry: dict[str, Any]) -> Vectors:
+    different, margin = entry["inputs"]["different"], entry["params"]["margin"]
+
+    def library(first: Tensor, second: Tensor, block_size: int | None) -> Tensor:
+        loss = Contrastive(margin, block_size=block_size)
+        return loss.pairs(first, second, different=torch.tensor(different))
+
+    return Vectors(lambda first, second: contrastive.ready_pairs(first, second, different, margin), library)
+
+
+# Triplets
+
+
+def of_triplets(entry: dict[str, Any]) -> Vectors:
+    if "L" in entry["inputs"]:
+        return of_mahalanobis(entry)
+    p, relation = entry["params"], labelled(entry)
+    name, margin = NAMES[p["distance"]], p["sign"] * p["margin"]
+    cost = triplet.squared_hinge(margin) if p["hinge"] == "squared" else triplet.linear_hinge(margin)
+
+    def oracle(embeddings: Any) -> Any:
+        d = distances.self_matrix(name, embeddings)
+        return triplet.over_triplets(d, mining.all_valid(relation), cost, p["reduction"])
+
+    options = {"hinge": p["hinge"], "reduction": p["reduction"], "distance": name}
+    return Vectors(oracle, on_labels(entry, lambda **more: Triplet(p["margin"], **options, **more)))
+
+
+def of_mahalanobis(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+
+    def oracle(embeddings: Any, L: Any) -> Any:
+        rows = [[sum(a * b for a, b in zip(weights, row, strict=True)) for weights in L] for row in embeddings]
+        d = distances.self_matrix("squared-euclidean" if p["relative"] else "euclidean", rows)
+        if p["relative"]:
+            lengths = [distances.squared_euclidean(row, [0.0] * len(row)) for row in rows]
+            d = [[entry / length for entry in row] for row, length in zip(d, lengths, strict=True)]
+        return triplet.over_triplets(d, mining.all_valid(relation), triplet.linear_hinge(p["margin"]))
+
+    def library(embeddings: Tensor, L: Tensor, block_size: int | None) -> Tensor:
+        distance = Mahalanobis(L.detach(), relative=p["relative"])
+        loss = Triplet(p["margin"], distance=distance, block_size=block_size)
+        value = loss(embeddings, labels_of(entry))
+        (slope,) = torch.autograd.grad(value, distance.factor, retain_graph=True)
+        return value + (slope * (L - L.detach())).sum()  # hands the parameter's gradient to the tensor that was given
+
+    return Vectors(oracle, library)
+
+
+def of_semi_hard(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+    name, fallback = NAMES[p["distance"]], p.get("fallback")
+
+    def choose(d: Any) -> Any:
+        return mining.semi_hard(d, relation, fallback) if fallback else mining.semi_hard_set(d, relation, p["margin"])
+
+    def make(**more: Any) -> RowLoss:
+        miner = make_miner("semi-hard", fallback=fallback) if fallback else "semi-hard-set"
+        return Triplet(p["margin"], mining=miner, distance=name, **more)
+
+    return Vectors(over_choice(entry, name, choose, triplet.linear_hinge(p["margin"])), on_labels(entry, make))
+
+
+def of_batch_hard(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+    name = NAMES[p["distance"]]
+    rule = {False: mining.batch_hard, True: mining.easiest_triplet, "easy_positive": mining.easy_positive}[p["flip"]]
+    cost = triplet.soft_margin if p["soft"] else triplet.linear_hinge(p["margin"])
+
+    def make(**more: Any) -> RowLoss:
+        hinge = "soft" if p["soft"] else "linear"
+        return Triplet(p["margin"], mining="batch-hard", hinge=hinge, distance=name, **more)
+
+    return Vectors(over_choice(entry, name, lambda d: rule(d, relation), cost), on_labels(entry, make))
+
+
+def over_choice(entry: dict[str, Any], name: str, choose: Callable[[Any], Any], cost: Any) -> Callable[..., Any]:
+    def oracle(embeddings: Any) -> Any:
+        d = distances.self_matrix(name, embeddings)
+        return triplet.over_triplets(d, choose(d), cost)
+
+    return oracle
+
+
+def of_given_triplets(entry: dict[str, Any]) -> Vectors:
+    margin, given = entry["params"]["margin"], entry["inputs"]["triplet_list"]
+
+    def oracle(embeddings: Any) -> Any:
+        d = distances.self_matrix("euclidean", embeddings)
+        return triplet.over_triplets(d, [tuple(each) for each in given], triplet.linear_hinge(margin))
+
+    def library(embeddings: Tensor, block_size: int | None) -> Tensor:
+        return Triplet(margin, block_size=block_size)(embeddings, triplets=torch.tensor(given))
+
+    return Vectors(oracle, library)
+
+
+def of_ratios(entry: dict[str, Any]) -> Vectors:
+    form = entry["params"]["form"]
+    scale = 1.0 if form == "HOF-1-mse" else entry["params"]["const"]
+    cost = triplet.ratio(scale) if form == "HOF-2" else triplet.ratio_as_defined(form == "HOF-1-mse")
+
+    def library(anchor: Tensor, positive: Tensor, negative: Tensor, block_size: int | None) -> Tensor:
+        return TripletNetwork(scale, block_size=block_size)(anchor, own=Own.triplets(positive, negative))
+
+    return Vectors(lambda anchor, positive, negative: triplet.row_by_row(anchor, positive, negative, cost), library)
+
+
+# Pairs of N classes
+
+
+def on_pairs(make: Callable[..., RowLoss]) -> Callable[..., Tensor]:
+    def library(anchors: Tensor, positives: Tensor, block_size: int | None) -> Tensor:
+        classes = torch.arange(len(anchors))
+        return make(block_size=block_size)(anchors, classes, positives, classes)
+
+    return library
+
+
+def of_n_pair(entry: dict[str, Any]) -> Vectors:
+    p = entry["params"]
+    name = NAMES[p.get("distance", "dot")]
+
+    def oracle(anchors: Any, positives: Any) -> Any:
+        if "parse" in p:
+            return n_pair.printed_001_eq_7(anchors, positives, p["parse"], p["l2"])
+        return n_pair.n_pair(anchors, positives, name) + n_pair.l2(anchors, positives, p["l2"])
+
+    return Vectors(oracle, on_pairs(lambda **more: NPair(p["l2"], distance=name, **more)))
+
+
+def of_all_positives(entry: dict[str, Any]) -> Vectors:
+    name, relation = NAMES[entry["params"]["distance"]], labelled(entry)
+
+    def oracle(embeddings: Any) -> Any:
+        return n_pair.over_positive_pairs(distances.self_matrix(name, embeddings), relation)
+
+    return Vectors(oracle, on_labels(entry, lambda **more: NPair(pairs="all", distance=name, **more)))
+
+
+def of_tuples(entry: dict[str, Any]) -> Vectors:
+    hof = entry["params"]["inner"] == "hof"
+    cost = triplet.ratio() if hof else triplet.linear_hinge(1.0)
+    make = on_pairs(lambda **more: TupleTriplet("triplet-network" if hof else "triplet", **more))
+    return Vectors(lambda anchors, positives: tuples.tuple_triplet(anchors, positives, cost), make)
+
+
+def of_combined(entry: dict[str, Any]) -> Vectors:
+    form, log = entry["params"]["form"], entry["params"]["log"]
+    make = on_pairs(lambda **more: CombinedNegatives(printed=form == "CMB-1", log=log, **more))
+    return Vectors(lambda anchors, positives: tuples.combined_negatives(anchors, positives, form, log), make)
+
+
+def of_lifted(entry: dict[str, Any]) -> Vectors:
+    name, relation = NAMES[entry["params"]["distance"]], labelled(entry)
+
+    def oracle(embeddings: Any) -> Any:
+        return lifted.lifted(distances.self_matrix(name, embeddings), relation, entry["params"]["margin"])
+
+    return Vectors(oracle, on_labels(entry, lambda **more: LiftedStructure(distance=name, **more)))
+
+
+def on_labels(entry: dict[str, Any], make: Callable[..., RowLoss]) -> Callable[..., Tensor]:
+    return lambda embeddings, block_size: make(block_size=block_size)(embeddings, labels_of(entry))
+
+
+MATRICES = ("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2")
+FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
+    **{name: of_a_matrix for name in MATRICES},
+    **{name: of_contrastive for name in ("CON-1", "CON-3", "CON-4")},
+    "CON-2": of_ready_pairs,
+    **{name: of_triplets for name in ("TRI-1", "TRI-2", "TRI-5")},
+    "TRI-3": of_semi_hard,
+    **{name: of_batch_hard for name in ("TRI-4", "SBH-1")},
+    "TRI-6": of_given_triplets,
+    **{name: of_ratios for name in ("HOF-1", "HOF-2")},
+    **{name: of_n_pair for name in ("NP-1", "NP-2")},
+    "NP-3": of_all_positives,
+    "TUP-1": of_tuples,
+    **{name: of_combined for name in ("CMB-1", "CMB-2")},
+    "LFT-1": of_lifted,
+}
+COUNTED = [entry for entry in VECTORS if entry["id"] == "TRI-COUNT" or not entry["inputs"]]
+WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED]
+
+
+def ids(some: list[dict[str, Any]]) -> list[str]:
+    return [entry["key"] for entry in some]
+
+
+def scalar_value(entry: dict[str, Any]) -> float:
+    return entry["weighted_sum"] if "weights" in entry else entry["value"]
+
+
+def answer(entry: dict[str, Any], block_size: int | None) -> tuple[float, dict[str, np.ndarray]]:
+    """The library's value and gradients; a batch without terms warns, which is not the question here."""
+    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in arrays(entry).items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value = FORMS[entry["id"]](entry).library(**tensors, block_size=block_size)
+    found = torch.autograd.grad(value, list(tensors.values()))
+    return float(value.detach()), {name: slope.numpy() for name, slope in zip(tensors, found, strict=True)}
+
+
+def test_no_formula_of_the_library_is_without_check_values():
+    assert {entry["id"] for entry in VECTORS} == FORMULAS == {*FORMS, "TRI-COUNT"}
+    assert {formula for entry in LOSSES.values() for formula in entry.formulas} <= FORMULAS
+    assert len(WITH_VALUES) >= 75
+    assert len(WRONG) >= 10
+
+
+@pytest.mark.parametrize("entry", WITH_VALUES, ids=ids(WITH_VALUES))
+def test_the_oracle_reproduces_the_entry(entry):
+    value, gradient = value_and_gradient(FORMS[entry["id"]](entry).oracle, arrays(entry))
+    np.testing.assert_allclose(value, scalar_value(entry), RELATIVE, ABSOLUTE)
+    for name, wanted in entry["gradient"].items():
+        np.testing.assert_allclose(gradient[name], np.reshape(wanted, gradient[name].shape), RELATIVE, ABSOLUTE)
+
+
+@pytest.mark.parametrize("block_size", BLOCKS)
+@pytest.mark.parametrize("entry", WITH_VALUES, ids=ids(WITH_VALUES))
+def test_the_library_reproduces_the_entry(entry, block_size):
+    value, gradient = answer(entry, block_size)
+    np.testing.assert_allclose(value, scalar_value(entry), RELATIVE, ABSOLUTE)
+    for name, wanted in entry["gradient"].items():
+        np.testing.assert_allclose(gradient[name], np.reshape(wanted, gradient[name].shape), RELATIVE, ABSOLUTE)
+
+
+MATRIX_ENTRIES = [entry for entry in RIGHT if entry["id"] in MATRICES]
+
+
+@pytest.mark.parametrize("entry", MATRIX_ENTRIES, ids=ids(MATRIX_ENTRIES))
+def test_every_distance_of_the_matrix_is_right_to_its_own_size(entry):
+    x = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)
+    found = library_distance(entry)(x).numpy()
+    apart = ~np.eye(len(x), dtype=bool)
+    np.testing.assert_allclose(found[apart], np.array(entry["value"])[apart], rtol=RELATIVE, atol=0)
+    if entry["id"] != "DOT-1":
+        assert (np.diag(found) == 0).all()
+
+
+@pytest.mark.parametrize("entry", WRONG, ids=ids(WRONG))
+def test_the_library_does_not_compute_what_is_printed_wrong(entry):
+    if entry["id"] in MATRICES:
+        x = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)
+        apart = ~np.eye(len(x), dtype=bool)
+        found, printed = library_distance(entry)(x).numpy()[apart], np.array(entry["value"])[apart]
+        assert np.abs(found - printed).max() > 1e-3 * np.abs(printed).max()
+        return
+    value, _ = answer(entry, None)
+    assert abs(value - entry["value"]) > 1e-3 * abs(entry["value"])
+
+
+PRINTED_FORMS = [entry for entry in WRONG if entry["id"] not in MATRICES]
+
+
+@pytest.mark.parametrize("entry", PRINTED_FORMS, ids=ids(PRINTED_FORMS))
+def test_the_oracle_of_the_printed_form_is_the_wrong_value(entry):
+    value, gradient = value_and_gradient(FORMS[entry["id"]](entry).oracle, arrays(entry))
+    np.testing.assert_allclose(value, entry["value"], RELATIVE, ABSOLUTE)
+    for name, wanted in (entry["gradient"] or {}).items():
+        np.testing.assert_allclose(gradient[name], wanted, RELATIVE, ABSOLUTE)
+
+
+@pytest.mark.parametrize("entry", COUNTED, ids=ids(COUNTED))
+def test_triplets_are_counted_as_the_entry_counts(entry):
+    if entry["id"] == "TUP-1":
+        assert len(tuples.tuple_triplets(entry["params"]["classes"])) == entry["value"] == 90
+        return
+    x, margin = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64), entry["params"]["margin"]
+    relation = labelled(entry)
+    assert mining.classify(distances.self_matrix("euclidean", x.tolist()), relation, margin) == entry["value"]
+    same = labels_of(entry)[:, None] == labels_of(entry)[None]
+    counts = count_triplets(make_distance("euclidean")(x), same & ~torch.eye(len(x), dtype=torch.bool), ~same, margin)
+    assert {**counts._asdict(), "total": counts.total} == entry["value"]
+
+
+CHOICES = [entry for entry in RIGHT if "triplets" in entry.get("extra", {})]
+
+
+@pytest.mark.parametrize("entry", CHOICES, ids=ids(CHOICES))
+def test_miners_choose_the_triplets_of_the_entry(entry):
+    p, relation = entry["params"], labelled(entry)
+    x = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)
+    name = NAMES[p["distance"]]
+    d = distances.self_matrix(name, x.tolist())
+    semi_hard = entry["id"] == "TRI-3"
+    oracle = mining.semi_hard(d, relation, p["fallback"]) if semi_hard else mining.batch_hard(d, relation)
+    assert sorted(map(list, oracle)) == sorted(entry["extra"]["triplets"])
+    miner = make_miner("semi-hard", fallback=p["fallback"]) if semi_hard else make_miner("batch-hard")
+    same = labels_of(entry)[:, None] == labels_of(entry)[None]
+    kept = miner.choose(make_distance(name)(x), same & ~torch.eye(len(x), dtype=torch.bool), ~same, None)
+    rows = torch.arange(len(x))[:, None].expand_as(kept.valid)
+    found = torch.stack([rows, kept.positive, kept.negative], 2)[kept.valid]
+    assert sorted(found.tolist()) == sorted(entry["extra"]["triplets"])
