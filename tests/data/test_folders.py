@@ -96,6 +96,16 @@ def test_deeper_folders_belong_to_their_class(make):
     assert images.labels.tolist() == [0, 0, 1]
 
 
+def test_member_names_of_other_archivers_are_understood(tmp_path):
+    images = load_images(make_zip(tmp_path / "x.zip", {"./a/1.png": png(1), "./b//1.png": png(2), "c\\1.png": png(3)}))
+    assert images.image_ids == ("a/1.png", "b/1.png", "c/1.png")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds 'a/1.png' twice"):
+        load_images(make_zip(tmp_path / "x.zip", {"a/1.png": png(1), "./a/1.png": png(2), "b/1.png": png(2)}))
+
+
 @pytest.mark.parametrize("validation", [None, "val", "validation"])
 def test_folders_of_parts_are_the_official_split(make, validation):
     parts = ["train", "test", *([validation] if validation else [])]

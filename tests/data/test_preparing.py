@@ -32,7 +32,8 @@ def test_halving_weighs_neighbours_by_a_triangle(channels, dtype):
         return table / table.sum(1, keepdims=True)
 
     expected = np.einsum("ay,yxc,bx->abc", weights(8), image.astype(float), weights(8))
-    assert abs(resized(image, (4, 4)) - expected).max() <= 1.01
+    by_fixed_point = dtype is np.uint8 and channels in (1, 3)
+    assert abs(resized(image, (4, 4)) - expected).max() <= (1.01 if by_fixed_point else 0.51)
 
 
 def test_luma_and_copies():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from nearkin.data.images import ImageSet
 
@@ -20,27 +18,27 @@ def tied_images(images: ImageSet) -> NDArray[np.int64]:
 
 def tied_classes(images: ImageSet) -> NDArray[np.int64]:
     """(C,) the number of each class's unit: classes are tied where a unit of images holds both."""
-    units = tied_images(images)
-    both = connected_components(_links([images.labels, units], len(images.classes)), directed=False)[1]
-    return _codes(both[: len(images.classes)])
+    return _components(images.labels, tied_images(images), len(images.classes))
 
 
 def tied(columns: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """(N,) components of N elements, two of which are linked where they agree in any column."""
     count = len(columns[0])
-    elements = np.arange(count, dtype=np.int64)
-    stacked = [elements.repeat(len(columns)), np.stack(columns, axis=1).ravel()]
+    elements = np.arange(count, dtype=np.int64).repeat(len(columns))
     offsets = np.cumsum([0, *[int(column.max(initial=-1)) + 1 for column in columns]])[:-1]
-    stacked[1] = stacked[1] + np.tile(offsets, count)
-    return _codes(connected_components(_links(stacked, count), directed=False)[1][:count])
+    return _components(elements, (np.stack(columns, axis=1) + offsets).ravel(), count)
 
 
-def _links(ends: list[NDArray[np.int64]], offset: int) -> coo_array:
-    """The graph in which the first ends (numbered below `offset`) are linked to the second, numbered from there on."""
-    first, second = ends[0], ends[1] + offset
-    size = int(max(offset, second.max(initial=-1) + 1))
-    return coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(size, size))
+def _components(ends: NDArray[np.int64], others: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(count,) components of the graph in which ends[i], below `count`, is linked to others[i], of another kind."""
+    from scipy.sparse import coo_array  # a quarter of a second that only splits need
+    from scipy.sparse.csgraph import connected_components
+
+    size = count + int(others.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends, others + count)), shape=(size, size))
+    return _codes(connected_components(graph, directed=False)[1][:count])
 
 
 def _codes(values: object) -> NDArray[np.int64]:
+    """Equal values get equal whole numbers from 0."""
     return np.unique(np.asarray(values), return_inverse=True)[1].astype(np.int64)
