@@ -192,6 +192,22 @@ def test_images_may_come_from_a_function_or_a_tensor() -> None:
     assert len(asked) == 20 * 12
 
 
+def test_batches_are_the_plan_s_and_the_same_for_every_network_and_loss() -> None:
+    asked: list[list[np.ndarray]] = []
+
+    def source(positions: np.ndarray) -> np.ndarray:
+        asked[-1].append(positions)
+        return images[positions]
+
+    for seed, loss in ((3, Triplet()), (3, Remembering(mining="random")), (4, Triplet())):
+        asked.append([])
+        run(network(seed=len(asked)), loss, images=source, plan=plan(seed=seed, classes_per_batch=5), sampler=None)
+    counts = [np.unique(labels[batch], return_counts=True)[1].tolist() for batch in asked[0]]
+    assert counts == [[3] * 5] * 20
+    np.testing.assert_array_equal(asked[0], asked[1])
+    assert not np.array_equal(asked[0], asked[2])
+
+
 def test_every_step_is_reported() -> None:
     reports: list[StepReport] = []
     history = run(network(), Triplet(), validate=separation, on_step=reports.append)
@@ -248,6 +264,7 @@ def test_a_validation_that_is_not_a_number_stops_the_run() -> None:
         ({"images": images.transpose(0, 2, 3, 1)}, "channels come last"),
         ({"images": lambda positions: images[positions][1:]}, "gave 11 images for 12 positions"),
         ({"sampler": Rounds(batches=0)}, "no batch in epoch 0"),
+        ({"sampler": None, "plan": plan(classes_per_batch=7)}, "classes_per_batch is 7, but there are only 6 classes"),
         ({"checkpoint_seconds": -1.0, "folder": "unused"}, "checkpoint_seconds must be"),
     ],
 )

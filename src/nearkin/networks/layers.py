@@ -51,7 +51,7 @@ class ConvLayer(nn.Module):
         around = before if padding == "same" and not even else (0, 0)
         deviation = (2.0 / (channels * kernel[0] * kernel[1])) ** 0.5
         self.convolution = _drawn(deviation, generator, nn.Conv2d, channels, filters, kernel, padding=around)
-        self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.convolution.to(memory_format=torch.channels_last)
         self.pooling = nn.Identity() if pool == (1, 1) else nn.MaxPool2d(pool)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, need, write_atomically, write_json
@@ -74,7 +75,11 @@ def read_outcome(
 def _write_weights(path: Path, state: Mapping[str, Any]) -> bytes:
     safetensors = need("safetensors.torch", extra="train", purpose="saving weights")
     content: bytes = safetensors.save(
-        {name: value.cpu().clone() for name, value in state.items() if isinstance(value, Tensor)}
+        {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in state.items()
+            if isinstance(value, Tensor)
+        }
     )
     write_atomically(path, content)
     return content
