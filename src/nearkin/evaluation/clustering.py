@@ -11,7 +11,12 @@ from nearkin.evaluation.result import Clustering
 
 
 def cluster(
-    points: Rows, labels: Array, *, restarts: int = 10, seed: int | np.random.Generator = 0, what: str = "the embeddings"
+    points: Rows,
+    labels: Array,
+    *,
+    restarts: int = 10,
+    seed: int | np.random.Generator = 0,
+    what: str = "the embeddings",
 ) -> Clustering:
     """Cluster `points` (N, D) into as many clusters as `labels` (N,) has classes, and compare the two.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nearkin.core import InputError, InputTypeError
 
 Array = np.ndarray
-Rows = Tensor | np.ndarray
+Rows = Tensor | Array
 
 
 def finite_rows(name: str, rows: object) -> Tensor:
@@ -25,7 +25,9 @@ def finite_rows(name: str, rows: object) -> Tensor:
             raise InputTypeError(f"{name} must be floating numbers of shape (rows, dimensions), got {rows.dtype}")
         rows = torch.from_numpy(np.array(rows, dtype=np.float64 if rows.dtype.itemsize >= 8 else np.float32, order="C"))
     if not isinstance(rows, Tensor):
-        raise InputTypeError(f"{name} must be a tensor or an array of shape (rows, dimensions), got {type(rows).__name__}")
+        raise InputTypeError(
+            f"{name} must be a tensor or an array of shape (rows, dimensions), got {type(rows).__name__}"
+        )
     if rows.dim() != 2 or not rows.is_floating_point():
         raise InputTypeError(
             f"{name} must be floating numbers of shape (rows, dimensions), got {rows.dtype} of shape {tuple(rows.shape)}"
@@ -65,7 +67,9 @@ def _one_dimensional(name: str, values: object, rows: int) -> Array:
     if array.ndim != 1:
         raise InputError(f"{name} must have one entry for each of the {rows} rows, got shape {array.shape}")
     if len(array) != rows:
-        raise InputError(f"{name} has {len(array)} entries for {rows} rows of embeddings; there must be one for each row")
+        raise InputError(
+            f"{name} has {len(array)} entries for {rows} rows of embeddings; there must be one for each row"
+        )
     return array
 
 

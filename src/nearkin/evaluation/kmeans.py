@@ -102,7 +102,8 @@ def _draw(weights: Tensor, number: int, rng: np.random.Generator) -> Array:
     if not running[-1] > 0:
         return np.minimum((uniform * len(running)).astype(np.int64), len(running) - 1)
     last = int(np.flatnonzero(weights.cpu().numpy())[-1])
-    return np.minimum(np.searchsorted(running, uniform * running[-1], side="right"), last)
+    drawn: Array = np.minimum(np.searchsorted(running, uniform * running[-1], side="right"), last)
+    return drawn
 
 
 def _squared_to(x: Tensor, norms: Tensor, indices: Array) -> Tensor:

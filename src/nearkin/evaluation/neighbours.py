@@ -47,7 +47,8 @@ class Window:
     @property
     def present(self) -> Array:
         """(b, count): False for references that may not answer; they stand last."""
-        return self.levels != self.excluded_level
+        there: Array = self.levels != self.excluded_level
+        return there
 
 
 def windows(

@@ -10,11 +10,11 @@ from nearkin.evaluation.inputs import Array, exact_labels
 
 def contingency(labels: object, clusters: object) -> Array:
     """Number of samples of each class (row) in each cluster (column), int64; empty rows and columns do not exist."""
-    size = np.shape(labels)[0] if np.ndim(labels) else 0
-    classes = exact_labels("labels", labels, size)
-    found = exact_labels("clusters", clusters, size)
+    size = len(np.atleast_1d(np.asarray(labels)))
     if size == 0:
         raise InputError("labels is empty; a clustering of nothing has no score")
+    classes = exact_labels("labels", labels, size)
+    found = exact_labels("clusters", clusters, size)
     rows, row = np.unique(classes, return_inverse=True)
     columns, column = np.unique(found, return_inverse=True)
     table = np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))

@@ -46,7 +46,9 @@ class Clustering:
     def spread(self) -> dict[str, Bounds]:
         """Smallest and largest value over restarts, of each score and of the inertia."""
         names = self.restarts[0]
-        return {name: Bounds(min(r[name] for r in self.restarts), max(r[name] for r in self.restarts)) for name in names}
+        return {
+            name: Bounds(min(r[name] for r in self.restarts), max(r[name] for r in self.restarts)) for name in names
+        }
 
 
 @dataclass(frozen=True)

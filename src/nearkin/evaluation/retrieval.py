@@ -29,7 +29,7 @@ def query_scores(relevant: Array, divisor: Array, at: tuple[int, ...]) -> Column
     rank = np.arange(1, relevant.shape[1] + 1)
     counted = relevant & (rank <= divisor[:, None])
     precision = np.cumsum(relevant, axis=1) / rank
-    scores = {f"hit@{k}": relevant[:, :k].any(1).astype(np.float64) for k in at}
+    scores: Columns = {f"hit@{k}": relevant[:, :k].any(1).astype(np.float64) for k in at}
     scores["r-precision"] = counted.sum(1) / divisor
     scores["ap@r"] = np.where(counted, precision, 0.0).sum(1) / divisor
     return scores
@@ -60,12 +60,11 @@ def _tie_may_matter(level: Array, relevant: Array, depth: int) -> Array:
     """(b,): True where equal distances mix relevant with other references, or may go on to do so behind the depth."""
     level, relevant = level[:, : depth + 1], relevant[:, : depth + 1]
     equal = level[:, 1:] == level[:, :-1]
-    return (equal & (relevant[:, 1:] != relevant[:, :-1])).any(1) | equal[:, depth - 1 :].any(1)
+    mixed: Array = (equal & (relevant[:, 1:] != relevant[:, :-1])).any(1) | equal[:, depth - 1 :].any(1)
+    return mixed
 
 
-def _bounds(
-    window: Window, tied: Array, query_codes: Array, reference_codes: Array, depth: int
-) -> tuple[Array, Array]:
+def _bounds(window: Window, tied: Array, query_codes: Array, reference_codes: Array, depth: int) -> tuple[Array, Array]:
     """What is relevant along the first `depth` ranks of the rows `tied`, in the worst and in the best order of ties."""
     keys = window.keys[torch.from_numpy(tied).to(window.keys.device)]
     classes = torch.from_numpy(reference_codes).to(keys.device)

@@ -12,9 +12,9 @@ from nearkin.distances import Distance, make_distance
 from nearkin.evaluation.averages import Average
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.inputs import Array, Rows, Side, side
-from nearkin.evaluation.space import Space
 from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
 from nearkin.evaluation.retrieval import Columns
+from nearkin.evaluation.space import Space
 from nearkin.evaluation.sweep import Nearest, Swept, nearest_references, sweep
 from nearkin.evaluation.task import Task, make_task
 from nearkin.evaluation.voting import vote_columns
@@ -57,7 +57,7 @@ def evaluate(
 
     Equations:  `retrieval` (Recall@K, R-precision, MAP@R: divisor R), `votes` (kNN), `partitions` (NMI, AMI, F1)
     Order:      by (distance, lowest index); an asymmetric distance takes the query as its anchor. Distances are made in
-                float64 and compared to 52 - log2(references) binary digits, so that rounding makes no order.
+                float64 and compared to 11 decimal digits, so that rounding makes no order (`space`).
                 `Evaluation.ties` bounds the retrieval scores over all orders of equal distances, and a warning says
                 when more than 1 % of the queries have a tie at the cut: the index decides, and the score says little
     Shapes:     embeddings (Q, D), labels (Q,) whole numbers, compared exactly; references (R, D), support (S, D)

@@ -2,9 +2,9 @@
 
 A distance and a reference's index are packed into one whole number of 64 bits, the distance above and the index below.
 Whole numbers sort fast and never tie, so one partial sort gives the order (distance, lowest index). Distances that
-differ only by the rounding of their computation are equal, as they are on paper: a distance keeps 52 - log2(R) binary
-digits of its own size where the order is that of squared Euclidean distances (36 for 60,000 references), and 44 binary
-digits of the query's largest distance where it is not.
+differ only by the rounding of their computation are equal, as they are on paper: a squared distance keeps 36 binary
+digits (52 - log2(R) of them for more than 65,536 references) where it gives the order; where it does not, a distance is
+rounded to 44 binary digits of the query's largest one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ EXCLUDED = 2**63 - 1
 
 NEAR = 2.5e-6
 """Share of a query's squared norm (mean removed) below which a product of float64 loses more than it may."""
+
+INDEX_BITS = 16
+"""Fewest bits for the index; rounding away so many of a float64 makes sums in another order equal."""
 
 DIGITS = 44
 """Binary digits of a row's largest distance that are kept where `link` may subtract."""
@@ -46,7 +49,7 @@ class Space:
             self.reference_norms = self.references.square().sum(1)
             shift = self.references.mean(0)
             self._left, self._right = _factors(self.queries - shift, self.references - shift)
-        self.bits = max(len(self.references) - 1, 1).bit_length()
+        self.bits = max(INDEX_BITS, (len(self.references) - 1).bit_length())
         self._index = torch.arange(len(self.references), device=self.queries.device)
 
     def keys(self, queries: Tensor, row: Tensor, column: Tensor, out: Tensor | None = None) -> Tensor:

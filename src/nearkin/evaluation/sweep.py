@@ -41,7 +41,9 @@ def sweep(task: Task, *, at: tuple[int, ...], neighbours: int, block: int | None
     tables: tuple[Columns, Columns, Columns] = ({}, {}, {})
     found = _empty(total, neighbours)
     for window in windows(task.space, task.exclusions, order, deepest[order], block):
-        parts = block_scores(window, task.query_codes[window.queries], task.reference_codes, divisor[window.queries], at)
+        parts = block_scores(
+            window, task.query_codes[window.queries], task.reference_codes, divisor[window.queries], at
+        )
         for table, part in zip(tables, parts):
             for name, values in part.items():
                 table.setdefault(name, np.empty(total))[window.queries] = values

@@ -34,7 +34,8 @@ class Task:
     @property
     def lone(self) -> Array:
         """(Q,) True for queries without a relevant reference."""
-        return self.relevant == 0
+        alone: Array = self.relevant == 0
+        return alone
 
 
 def make_task(distance: Distance, queries: Side, references: Side | None) -> Task:
@@ -93,4 +94,6 @@ def _check_answerable(relevant: Array, available: Array, gallery: Side) -> None:
             f"query {int(np.argmin(available))} has nothing to be compared with: every reference is itself or of its group"
         )
     if not relevant.any():
-        raise InputError("no query has a relevant reference: every class has one row only (or one group); nothing to find")
+        raise InputError(
+            "no query has a relevant reference: every class has one row only (or one group); nothing to find"
+        )

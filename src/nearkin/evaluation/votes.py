@@ -2,8 +2,9 @@
 
 A neighbour at distance d votes for its class with weight 1 (`uniform`) or 1/d (`distance`); where neighbours lie at
 d = 0, they have weight 1 and all others 0. Scores are the classes' shares of all weight. The prediction is the class of
-the largest score, the smallest class among equals. A query counts as right in the top 5 if its class is among the first
-five of that order *and* has a positive score: a class nobody voted for never counts.
+the largest score, the smallest class among equals; scores that differ only by the rounding of their sums are equal. A
+query counts as right in the top 5 if its class is among the first five of that order *and* has a positive score: a class
+nobody voted for never counts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from nearkin.core import InputError, choice
 from nearkin.evaluation.inputs import Array
 
 WEIGHTS = ("uniform", "distance")
+
+DIGITS = 40
+"""Binary digits of a score that are compared."""
 
 
 def class_scores(distances: Array, voters: Array, classes: int, *, weights: str = "uniform") -> Array:
@@ -28,17 +32,19 @@ def class_scores(distances: Array, voters: Array, classes: int, *, weights: str 
     place = (rows * classes + np.maximum(voters, 0)).ravel()
     scores = np.bincount(place, weights=weight.ravel(), minlength=len(voters) * classes).reshape(len(voters), classes)
     total = weight.sum(1, keepdims=True)
-    return np.divide(scores, total, out=np.zeros_like(scores), where=total > 0)
+    shares: Array = np.divide(scores, total, out=np.zeros_like(scores), where=total > 0)
+    return shares
 
 
 def ranking(scores: Array) -> Array:
     """All classes (b, classes) by falling score, the smallest class first among equals."""
-    return np.argsort(-scores, axis=1, kind="stable")
+    return np.argsort(-_rounded(scores), axis=1, kind="stable")
 
 
 def predicted(scores: Array) -> Array:
     """The class (b,) of the largest score, the smallest among equals."""
-    return scores.argmax(1)
+    first: Array = _rounded(scores).argmax(1)
+    return first
 
 
 def right_within(scores: Array, truth: Array, top: int) -> Array:
@@ -46,9 +52,17 @@ def right_within(scores: Array, truth: Array, top: int) -> Array:
 
     A truth of -1 (a class that no reference has) is never right.
     """
+    scores = _rounded(scores)
     own = np.take_along_axis(scores, np.maximum(truth, 0)[:, None], axis=1)
     before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < truth[:, None]))
-    return (truth >= 0) & (own[:, 0] > 0) & (before.sum(1) < top)
+    right: Array = (truth >= 0) & (own[:, 0] > 0) & (before.sum(1) < top)
+    return right
+
+
+def _rounded(scores: Array) -> Array:
+    fraction, exponent = np.frexp(scores)
+    rounded: Array = np.ldexp(np.round(fraction * 2.0**DIGITS), exponent - DIGITS)
+    return rounded
 
 
 def _uniform(distances: Array) -> Array:
@@ -59,7 +73,9 @@ def _inverse(distances: Array, voters: Array) -> Array:
     """1/d up to a factor a row: the nearest weighs 1, so that no distance is too small to be inverted."""
     present = voters >= 0
     if (present & ~(distances >= 0)).any():
-        raise InputError("distance-weighted votes need distances of at least 0; this distance goes below, so use weights='uniform'")
+        raise InputError(
+            "distance-weighted votes need distances of at least 0; this distance goes below, so use weights='uniform'"
+        )
     nearest = np.where(present, distances, np.inf).min(1, keepdims=True)
     zero = np.where(distances == 0, 1.0, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,0 +1,158 @@
+"""k-means: greedy starts and Lloyd's rounds equal the scalar loops; seeds repeat; empty clusters move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nearkin.core import InputError, derived_seed
+from nearkin.evaluation import cluster, evaluate, kmeans
+from nearkin.evaluation.kmeans import _draw, _fill_empty, _plus_plus
+from oracles import clustering as oracle
+
+
+def blobs(seed: int, centres: int = 5, rows: int = 120, spread: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(rows) % centres)
+    return rng.normal(size=(centres, 4))[labels] * 3 + spread * rng.normal(size=(rows, 4)), labels
+
+
+@pytest.mark.parametrize("clusters", [2, 5, 9])
+@pytest.mark.parametrize("seed", range(4))
+def test_starts_and_rounds_equal_the_scalar_loops(seed, clusters):
+    x, _ = blobs(seed, rows=60, spread=2.0)
+    expected = oracle.starts(x.tolist(), clusters, np.random.default_rng(derived_seed(seed, "k-means", 0)))
+    chosen = _plus_plus(
+        torch.from_numpy(x - x.mean(0)), clusters, np.random.default_rng(derived_seed(seed, "k-means", 0))
+    )
+    assert chosen.tolist() == expected
+    assignments, centres = oracle.lloyd(x.tolist(), x[expected].tolist())
+    (found,) = kmeans(x, clusters, restarts=1, seed=seed)
+    assert found.assignments.tolist() == assignments
+    np.testing.assert_allclose(found.centres, centres, atol=1e-12)
+    assert found.inertia == pytest.approx(sum(oracle.squared(p, centres[a]) for p, a in zip(x, assignments)))
+    assert found.converged
+
+
+def test_the_same_seed_gives_the_same_bits_and_the_global_state_stays():
+    x, _ = blobs(0, spread=2.0)
+    before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    first, second, other = (kmeans(x, 7, restarts=3, seed=seed) for seed in (1, 1, 2))
+    assert before == (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # noqa: NPY002
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.assignments, b.assignments)
+        np.testing.assert_array_equal(a.centres, b.centres)
+    assert first[0].inertia != other[0].inertia
+    drawn = [kmeans(x, 7, restarts=1, seed=np.random.default_rng(5))[0].inertia for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_restarts_come_by_inertia_and_more_of_them_are_never_worse():
+    x, _ = blobs(3, centres=9, rows=90, spread=1.0)
+    few, many = kmeans(x, 9, restarts=2, seed=0), kmeans(x, 9, restarts=8, seed=0)
+    inertia = [each.inertia for each in many]
+    assert inertia == sorted(inertia)
+    assert inertia[0] <= few[0].inertia
+    assert {each.inertia for each in few} <= set(inertia)
+
+
+def test_planted_blobs_are_found_whatever_their_place():
+    x, labels = blobs(1)
+    for points in (x, x + 1e5, torch.from_numpy(x.astype(np.float32))):
+        found = cluster(points, labels, seed=0)
+        assert found.scores == {"nmi": pytest.approx(1), "ami": pytest.approx(1), "pairwise-f1": 1}
+
+
+def test_inertia_is_no_worse_than_scikit_learns():
+    sklearn = pytest.importorskip("sklearn.cluster")
+    x, _ = blobs(5, centres=8, rows=400, spread=1.5)
+    theirs = sklearn.KMeans(8, n_init=10, random_state=0).fit(x).inertia_
+    assert kmeans(x, 8, seed=0)[0].inertia <= theirs * 1.01
+
+
+def test_candidates_are_drawn_in_proportion_to_their_weights():
+    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
+    drawn = np.bincount(_draw(weights, 40_000, np.random.default_rng(0)), minlength=5) / 40_000
+    assert drawn == pytest.approx([0, 0.25, 0, 0.75, 0], abs=0.01)
+    drawn = np.bincount(_draw(torch.zeros(4, dtype=torch.float64), 40_000, np.random.default_rng(0))) / 40_000
+    assert drawn == pytest.approx([0.25] * 4, abs=0.01)
+
+
+def test_greedy_starts_leave_less_than_uniform_ones():
+    x, _ = blobs(7, centres=10, rows=300, spread=0.1)
+    points = torch.from_numpy(x)
+
+    def left(chosen: np.ndarray) -> float:
+        return float(torch.cdist(points, points[chosen]).amin(1).square().sum())
+
+    rng = np.random.default_rng(0)
+    greedy = np.mean([left(_plus_plus(points, 10, rng)) for _ in range(20)])
+    uniform = np.mean([left(rng.choice(300, 10, replace=False)) for _ in range(20)])
+    assert greedy < uniform / 10
+
+
+def test_an_empty_cluster_takes_the_point_farthest_from_its_centre():
+    x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [50.0]], dtype=torch.float64)
+    assignment = torch.tensor([0, 0, 0, 0, 3])
+    _fill_empty(x, torch.tensor([[1.0], [70.0], [80.0], [20.0]], dtype=torch.float64), assignment)
+    assert assignment.tolist() == [2, 0, 0, 1, 3]  # the lone point of cluster 3 stays, though farther
+
+
+def test_more_clusters_than_distinct_points_leave_some_empty():
+    x = np.repeat(np.array([[0.0], [1.0]]), 3, axis=0)
+    (found,) = kmeans(x, 4, restarts=1)
+    assert found.inertia == 0
+    assert len(set(found.assignments.tolist())) == 2
+    collapsed = cluster(np.ones((6, 2)), np.arange(6) % 3)
+    assert collapsed.scores["nmi"] == 0
+
+
+def test_as_many_clusters_as_points_give_every_point_its_own():
+    x = np.random.default_rng(0).normal(size=(9, 2))
+    (found,) = kmeans(x, 9, restarts=1)
+    assert sorted(found.assignments.tolist()) == list(range(9))
+    assert found.inertia == pytest.approx(0)
+
+
+def test_one_round_that_is_not_enough_says_so():
+    x, _ = blobs(2, rows=200, spread=3.0)
+    (found,) = kmeans(x, 6, restarts=1, rounds=1)
+    assert (found.rounds, found.converged) == (1, False)
+
+
+def test_the_scores_of_every_restart_are_reported():
+    x, labels = blobs(4, centres=8, rows=160, spread=2.5)
+    found = evaluate(x, labels, restarts=4, seed=3).clustering
+    assert len(found.restarts) == 4
+    inertia = [each["inertia"] for each in found.restarts]
+    assert inertia == sorted(inertia)
+    assert inertia[0] == found.best.inertia < inertia[-1]
+    assert {name: found.restarts[0][name] for name in found.scores} == found.scores
+    nmi = [each["nmi"] for each in found.restarts]
+    assert (found.spread["nmi"].low, found.spread["nmi"].high) == (min(nmi), max(nmi))
+    assert found.spread["nmi"].low < found.spread["nmi"].high
+
+
+def test_what_was_clustered_is_said_and_done():
+    x, labels = blobs(6)
+    x = x * np.random.default_rng(0).uniform(0.1, 10, size=(len(x), 1))
+    plain, cosine = (evaluate(x, labels, distance=name) for name in ("euclidean", "cosine"))
+    assert plain.clustering.what == "k-means with 5 clusters on the embeddings, 10 restarts, the one of lowest inertia"
+    assert cosine.clustering.what.startswith("k-means with 5 clusters on the embeddings as Cosine() projects them")
+    assert cosine.notes[-1] == cosine.clustering.what
+    units = evaluate(x / np.linalg.norm(x, axis=1, keepdims=True), labels)
+    assert cosine.scores["nmi"] == units.scores["nmi"] > plain.scores["nmi"]
+    product = evaluate(x, labels, distance="inner-product")
+    assert "k-means is Euclidean there, the distance is not" in product.clustering.what
+    assert product.scores["nmi"] == plain.scores["nmi"]
+
+
+def test_impossible_requests_are_refused():
+    x = np.zeros((3, 2))
+    with pytest.raises(InputError, match="cannot make 4 clusters of 3 points"):
+        kmeans(x, 4)
+    with pytest.raises(InputError, match="restarts must be a whole number of at least 1"):
+        kmeans(x, 2, restarts=0)
+    with pytest.raises(InputError, match="points holds NaN or infinity in 1 of 3 rows, first in row 1"):
+        kmeans(np.array([[0.0], [np.nan], [1.0]]), 2)
