@@ -221,6 +221,11 @@ def test_check_leaks_names_images_and_groups_on_both_sides():
             "class-disjoint",
             "tie the classes together",
         ),
+        (
+            image_set(np.repeat(np.arange(6), 3), groups=np.repeat([0, 0, 0, 1, 2, 3], 3)),
+            "class-disjoint",
+            "tie the classes together",
+        ),
         (image_set([0, 1] * 9), "official", "comes without an official split"),
         (image_set([0, 1] * 9, split=["train"] * 18), "official", "18 training and 0 test"),
     ],
