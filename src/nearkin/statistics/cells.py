@@ -64,8 +64,9 @@ def unit_index(units: ArrayLike, queries: int) -> NDArray[np.int64]:
     labels = np.asarray(units)
     if labels.shape != (queries,):
         raise InputError(f"classes must name one class a query, {queries} in all, got shape {labels.shape}")
-    if labels.dtype.kind == "f":
-        raise InputTypeError("classes must be integers or names, got floating-point numbers")
+    if labels.dtype.kind not in "biuSU":
+        kind = "floating-point numbers" if labels.dtype.kind == "f" else f"an array of {labels.dtype}"
+        raise InputTypeError(f"classes must be integers or names, got {kind}")
     return np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 

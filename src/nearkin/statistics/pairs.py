@@ -56,7 +56,7 @@ def differences_of(
     spread = spread_of(Cells(apart, cells.sizes))
     over = "runs" if classes is None else design.over
     half = half_width(spread, (1 - design.confidence) / design.simultaneous)
-    seen = detectable(spread.without_luck(), (1 - design.confidence) / design.comparisons, design.power, design.span)
+    seen = detectable(spread.at_least_residual(), (1 - design.confidence) / design.comparisons, design.power, design.span)
     numbers = zip(pairs, half, two_sided_p(spread), seen, strict=True)
     return [
         _record(spread.at(index), pair, float(width), float(p), float(visible), cells.queries, over, design)

@@ -38,8 +38,9 @@ class Components(_Record):
 class Interval(_Record):
     """A mean with its interval, and over what the interval speaks.
 
-    `over` says in words what was treated as a sample: "classes and seeds", "classes", "queries and seeds", "seeds",
-    "queries", "episodes". `note` is empty, or one sentence that a reader must see beside the number.
+    `over` says in words what was treated as a sample: "classes and seeds" ("groups and seeds", "queries and seeds"),
+    "classes", "seeds", "queries", "episodes", or "nothing". `units` counts the classes, groups, queries or episodes. `note`
+    is empty, or one sentence that a reader must see beside the number.
     """
 
     estimate: float
@@ -61,7 +62,9 @@ class Difference(_Record):
     `p` is two-sided and agrees with the interval: the interval at confidence 1 - p touches 0. `p_adjusted` is `p` after
     the family's correction (Holm or Bonferroni; equal to `p` for a difference on its own), and `claimed` is
     p_adjusted <= 1 - confidence. Where `p` is None a claim is refused, and `note` says why.
-    `detectable` is the smallest true difference that this design would have claimed with `power`.
+    `standardised` is the estimate over sqrt(seed + unit + residual), the spread of one class in one run; so it does not
+    shrink or grow with the number of seeds and classes. `detectable` is the smallest true difference that this design
+    would have claimed with probability `power`; None where nothing within the bounds would have been.
     """
 
     a: str

@@ -57,7 +57,7 @@ class Spread:
         parts = np.stack([self.mean, self.by_seeds, self.by_units, self.by_both])[:, place]
         return Spread(parts[0], parts[1], parts[2], parts[3], self.seeds, self.units, self.unit_freedom)
 
-    def without_luck(self) -> Spread:
+    def at_least_residual(self) -> Spread:
         """The spread with the seeds' and the units' parts at least the residual's, below which only chance takes them."""
         by_seeds, by_units = np.maximum(self.by_seeds, self.by_both), np.maximum(self.by_units, self.by_both)
         return replace(self, by_seeds=by_seeds, by_units=by_units)
