@@ -201,6 +201,18 @@ def test_ties_on_paper_are_ties_whatever_the_rounding(name):
     check(quietly(codes, y, distance=name), truth)
 
 
+def test_parallel_rows_are_the_same_row_to_the_cosine():
+    base = np.random.default_rng(5).normal(size=(6, 5))
+    x = np.concatenate([base * scale for scale in (1.0, 3.0, 0.1, 7.0)])
+    y = np.random.default_rng(6).integers(0, 3, size=24)
+    found = quietly(x, y, distance="cosine", knn=(3,))
+    for i, near in enumerate(found.queries["neighbours"]):
+        twins = [j for j in range(24) if j % 6 == i % 6 and j != i]
+        assert near[:3].tolist() == twins
+        assert (found.queries["distances"][i, :3] == 0).all()
+        assert found.queries["distances"][i, 3] > 0
+
+
 def test_a_network_collapsed_to_one_point_is_not_scored_in_silence():
     y = np.repeat(np.arange(4), 5)
     with pytest.warns(UserWarning, match="20 of 20 queries have equal distances at the cut"):

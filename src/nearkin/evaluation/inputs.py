@@ -17,8 +17,8 @@ Rows = Tensor | Array
 def finite_rows(name: str, rows: object) -> Tensor:
     """`rows` as a detached floating tensor (N, D) with N, D > 0, all finite.
 
-    Half precision is raised to float32 and float64 stays. A tensor keeps its device; an array is not copied if it need
-    not be. Errors name the first row that holds NaN or infinity.
+    Half precision is raised to float32 and float64 stays. A tensor keeps its device. Errors name the first row that
+    holds NaN or infinity.
     """
     if isinstance(rows, np.ndarray):
         if rows.dtype.kind != "f":
@@ -55,9 +55,11 @@ def exact_labels(name: str, labels: object, rows: int) -> Array:
 def sample_names(name: str, names: object, rows: int) -> Array:
     """Identities of samples or groups, (rows,): whole numbers or strings."""
     array = _one_dimensional(name, names, rows)
-    if array.dtype.kind not in "iuU":
+    if array.dtype.kind == "U":
+        return array
+    if array.dtype.kind not in "iu":
         raise InputTypeError(f"{name} must be whole numbers or strings, one for each row, got {array.dtype}")
-    return array
+    return exact_labels(name, array, rows)
 
 
 def _one_dimensional(name: str, values: object, rows: int) -> Array:

@@ -59,7 +59,7 @@ def windows(
     Memory:  O(block x R), whatever the number of queries
     """
     references, device = len(space.references), space.queries.device
-    size = block or min(max(BLOCK // references, ROWS[0]), ROWS[1])
+    size = block or rows_of_a_block(references)
     buffer = torch.empty(min(size, len(queries)), references, dtype=torch.float64, device=device)
     for start in range(0, len(queries), size):
         part = queries[start : start + size]
@@ -68,6 +68,11 @@ def windows(
             keys = space.keys(torch.from_numpy(part).to(device), row, column, buffer[: len(part)])
             count = min(references, int(counts[start : start + size].max()))
             yield Window(part, smallest(keys, count), keys, space.bits, space.excluded_level)
+
+
+def rows_of_a_block(references: int) -> int:
+    """How many queries a block has where nobody says."""
+    return min(max(BLOCK // references, ROWS[0]), ROWS[1])
 
 
 def smallest(keys: Tensor, count: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.kmeans import Clusters
@@ -65,7 +65,6 @@ class Evaluation:
     `clustering` None where not asked for.
     `lone`      number of queries without a relevant reference.
     `notes`     sentences for the reader: lone queries, ties, clipped k, what was clustered.
-    `settings`  how it was computed: distance, numbers of queries and references, k, seed.
 
     A score of retrieval or kNN is the mean of its column (of the columns' class means with `macro`).
     """
@@ -76,4 +75,3 @@ class Evaluation:
     clustering: Clustering | None
     lone: int
     notes: tuple[str, ...]
-    settings: dict[str, object] = field(default_factory=dict)

@@ -1,13 +1,14 @@
 """Recall@K, R-precision and MAP@R of a block of queries, and their bounds where distances tie [EVA-1].
 
-For a query with R relevant references (its class, without itself) let rel_t be 1 where rank t has its class:
+For a query with R relevant references (its class, without itself) let rel_t be 1 where rank t has its class, else 0:
 
-    Recall@K      = 1 if rel_1 + ... + rel_K > 0, else 0          precision@1 = Recall@1
+    hit@K         = 1 if rel_1 + ... + rel_K > 0, else 0
     R-precision   = (1/R) sum_{t <= R} rel_t
-    MAP@R         = (1/R) sum_{t <= R} rel_t Prec(t),             Prec(t) = (1/t) sum_{s <= t} rel_s
+    AP@R          = (1/R) sum_{t <= R} rel_t Prec(t),     Prec(t) = (1/t) sum_{s <= t} rel_s
 
-The divisor is always R, also where fewer references than R may answer. Ranks are those of (distance, lowest index).
-The bounds order equal distances with the relevant references first (high) and last (low).
+Recall@K and MAP@R are the means of hit@K and AP@R over queries; precision@1 is Recall@1. The divisor is always R, never
+the number of hits. Ranks are those of (distance, lowest index). The bounds take the relevant references first (high) or
+last (low) among equal distances.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def query_scores(relevant: Array, divisor: Array, at: tuple[int, ...]) -> Column
     rank = np.arange(1, relevant.shape[1] + 1)
     counted = relevant & (rank <= divisor[:, None])
     precision = np.cumsum(relevant, axis=1) / rank
-    scores: Columns = {f"hit@{k}": relevant[:, :k].any(1).astype(np.float64) for k in at}
+    scores: Columns = {f"hit@{k}": np.asarray(relevant[:, :k].any(1), dtype=np.float64) for k in at}
     scores["r-precision"] = counted.sum(1) / divisor
     scores["ap@r"] = np.where(counted, precision, 0.0).sum(1) / divisor
     return scores

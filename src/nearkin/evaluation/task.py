@@ -10,10 +10,8 @@ from nearkin.core import InputError
 from nearkin.distances import Distance
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array, Side, shared_codes
+from nearkin.evaluation.neighbours import rows_of_a_block
 from nearkin.evaluation.space import Space
-
-COUNTED = 1024
-"""Queries whose excluded references are counted at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,9 @@ def make_task(distance: Distance, queries: Side, references: Side | None) -> Tas
     exclusions = Exclusions(*_names(queries, references))
     size = np.bincount(reference_codes, minlength=len(classes))
     relevant, available = size[query_codes], np.full(len(queries), len(gallery))
-    for start in range(0, len(queries), COUNTED):
-        rows = np.arange(start, min(start + COUNTED, len(queries)))
+    step = rows_of_a_block(len(gallery))
+    for start in range(0, len(queries), step):
+        rows = np.arange(start, min(start + step, len(queries)))
         row, column = exclusions.pairs(rows)
         kin = query_codes[rows[row]] == reference_codes[column]
         relevant[rows] -= np.bincount(row[kin], minlength=len(rows))
