@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nearkin.comparison.progress import Listener, Silent
 from nearkin.comparison.recipe import Recipe
-from nearkin.comparison.run_files import has_tables
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study, open_study
+from nearkin.comparison.tables import has_tables
 from nearkin.comparison.tuning import trials
 from nearkin.comparison.validation_table import write_validation_table
 from nearkin.comparison.workers import work_with_others

@@ -75,7 +75,8 @@ def _check_method(
     if loss is None or len(problems.found) > before:
         return None
     with problems.gathered(f"{path}.training"):
-        TrainingPlan(**{**training, **own["training"]})
+        if training:  # nothing where the recipe's own section is wrong
+            TrainingPlan(**{**training, **own["training"]})
     distance = _evaluation_distance(entry.get("evaluation"), evaluation, loss, f"{path}.evaluation", problems)
     search = _search_space(entry, own, {**tuning.get("search", {}), **_mapping(entry.get("search"))}, path, tuning, problems)
     if len(problems.found) > before:

@@ -11,9 +11,10 @@ from torch import nn
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
 from nearkin.comparison.progress import Listener, Step
-from nearkin.comparison.run_files import write_embeddings, write_record, write_records, write_tables
+from nearkin.comparison.run_files import write_embeddings, write_record, write_records
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
+from nearkin.comparison.tables import write_tables
 from nearkin.core import derived_seed
 from nearkin.data import Split
 from nearkin.evaluation import Evaluation, evaluate

@@ -84,9 +84,9 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
         if recipe.baseline not in rows:
             near = suggestion(recipe.baseline, rows)
             problems.add("baseline", f"must be a row of the table ({', '.join(rows)}), got {recipe.baseline!r}{near}")
-    names = schemas.score_names(recipe.evaluation)
+    names = schemas.score_names(recipe.evaluation) if recipe.evaluation else ()
     for key, value in (("primary", recipe.primary), ("tuning.metric", recipe.tuning.get("metric"))):
-        if recipe.evaluation and value is not None and value not in names:
+        if names and value is not None and value not in names:
             problems.add(key, f"must be one of {', '.join(names)}, got {value!r}{suggestion(value, names)}")
 
 

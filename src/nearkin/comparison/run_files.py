@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,9 @@ import numpy as np
 
 from nearkin.comparison.runs import RECORD
 from nearkin.comparison.versions import versions
-from nearkin.core import need, write_atomically, write_json
+from nearkin.core import write_atomically, write_json
 from nearkin.data import ImageSet
 from nearkin.evaluation import Evaluation
-
-TEXTS = ("id", "label", "image_id", "hash", "class", "group", "neighbours", "distances")
-"""Columns that are text even where they look like numbers: a class may be called 007 or NaN."""
 
 
 def write_embeddings(folder: Path, embeddings: np.ndarray, images: ImageSet, *, csv: bool) -> None:
@@ -85,25 +80,6 @@ def _write_csv(path: Path, header: list[str], rows: Iterable[list[str]]) -> None
     writer.writerow(header)
     writer.writerows(rows)
     write_atomically(path, text.getvalue())
-
-
-def has_tables() -> bool:
-    """Whether Parquet can be written (extra `tables`)."""
-    return find_spec("pyarrow") is not None
-
-
-def write_tables(folder: Path) -> None:
-    """The CSV files of a run as Parquet beside them, where the extra `tables` is installed; text stays text."""
-    if not has_tables():
-        return
-    arrow_csv, parquet, arrow = (need(name, extra="tables", purpose="Parquet files") for name in ("pyarrow.csv", "pyarrow.parquet", "pyarrow"))
-    for path in sorted(folder.glob("*.csv")):
-        header = path.open(encoding="utf-8").readline().strip().split(",")
-        texts = {name: arrow.string() for name in header if name in TEXTS or name.startswith("predicted@")}
-        options = arrow_csv.ConvertOptions(column_types=texts, null_values=[""], strings_can_be_null=False)
-        parse = arrow_csv.ParseOptions(newlines_in_values=True)
-        table = arrow_csv.read_csv(path, parse_options=parse, convert_options=options)
-        write_atomically(path.with_suffix(".parquet"), partial(parquet.write_table, table))
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

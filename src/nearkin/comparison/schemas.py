@@ -111,13 +111,13 @@ def check_evaluation(section: object, problems: Problems) -> dict[str, Any] | No
     checked = check_section(schema_of(_evaluation), section, "evaluation", problems)
     if checked is None:
         return None
-    if checked["distance"] != OWN:
-        with problems.gathered("evaluation.distance"):
-            pick("distance", {**DISTANCES, OWN: None}, checked["distance"])
+    before = len(problems.found)
+    with problems.gathered("evaluation.distance"):
+        pick("distance", {**DISTANCES, OWN: None}, checked["distance"])
     for key in ("at", "knn"):
         if not checked[key] or min(checked[key]) < 1:
             problems.add(f"evaluation.{key}", f"must be a list of whole numbers of at least 1, got {checked[key]!r}")
-    return checked
+    return checked if len(problems.found) == before else None
 
 
 def _evaluation(

@@ -36,7 +36,7 @@ def main(folder: str, threads: str) -> int:
 
 def _watch_parent() -> None:
     """Stop as on a request to end when the parent is gone: the system then closes our stdin."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -27,7 +27,7 @@ def work_with_others(study: Study, jobs: int, listener: Listener) -> None:
     Errors:  WorkerFailed with a worker's own words; KeyboardInterrupt when this process or a worker was stopped. The
              others then finish their step, save and stop too
     """
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // jobs))
     workers = [_Worker(study.folder, threads, listener) for _ in range(jobs)]
     try:
         codes = _wait(workers)
@@ -36,11 +36,17 @@ def work_with_others(study: Study, jobs: int, listener: Listener) -> None:
             worker.stop()
         _wait(workers)
         raise
-    failed = next((worker for worker, code in zip(workers, codes) if code not in (0, STOPPED)), None)
+    failed = next((worker for worker, code in zip(workers, codes) if code not in (0, STOPPED, -signal.SIGTERM)), None)
     if failed is not None:
-        raise WorkerFailed(failed.error or f"a worker process ended with exit code {failed.process.returncode}")
-    if STOPPED in codes:
+        raise WorkerFailed(failed.error or _words_on(failed.process.returncode))
+    if any(codes):
         raise KeyboardInterrupt
+
+
+def _words_on(code: int) -> str:
+    ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    memory = "; is there memory enough for so many (--jobs)?" if code == -9 else ""
+    return f"a worker process {ended}{memory}"
 
 
 def _wait(workers: list[_Worker]) -> list[int]:
@@ -53,7 +59,7 @@ def _wait(workers: list[_Worker]) -> list[int]:
             except subprocess.TimeoutExpired:
                 continue
             waiting.remove(worker)
-            worker.reader.join()
+            worker.close()
             if code != 0:
                 for other in waiting:
                     other.stop()
@@ -71,6 +77,7 @@ class _Worker:
             stdin=subprocess.PIPE,  # closed by the system when this process dies: the worker's sign to stop
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which then asks the workers to stop
             env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": str(threads)},
         )
         self.error = ""
@@ -82,6 +89,13 @@ class _Worker:
         """Ask the worker to finish its step, save and stop."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Hear the last words and close the pipes."""
+        self.reader.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def _read(self) -> None:
         for line in self.process.stdout or ():

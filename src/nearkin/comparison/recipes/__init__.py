@@ -1,0 +1,1 @@
+"""The packaged recipes, and the losses that only they use."""
