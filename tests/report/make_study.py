@@ -208,27 +208,27 @@ def _write_run(folder: Path, pictures: Pictures, method: Imitation, protocol: st
     scores |= {"precision@1": columns["hits@1"], "r-precision": columns["r-precision"], "map@r": columns["ap@r"]}
     scores |= {f"knn@{k}": columns[f"knn@{k}"] for k in (1, 5)}
     wobble = 0.01 * np.random.default_rng([seed, 9]).normal()
-    scores |= {"nmi": np.array([min(1.0, 0.5 + 0.45 * columns["ap@r"].mean() + wobble)]), "ami": np.array([0.45 + 0.45 * columns["ap@r"].mean() + wobble])}
+    scores |= {"nmi": np.array([min(1.0, 0.5 + 0.45 * np.nanmean(columns["ap@r"]) + wobble)]), "ami": np.array([0.45 + 0.45 * np.nanmean(columns["ap@r"]) + wobble])}
     _json(run / "run.json", {
         "schema": 1, "key": key, "method": method.name, "protocol": protocol, "seed": seed, "distance": method.distance,
         "recipe": {"loss": method.settings}, "data": "9f2c61d0" * 8, "fingerprint": _key("fingerprint", method.name, 0), "status": "done",
-        "scores": {name: float(values.mean()) for name, values in scores.items()},
+        "scores": {name: float(np.nanmean(values)) for name, values in scores.items()},
         "seconds": 41.5 if method.kind == "trained" else 0.4, "best_step": 480 if method.kind == "trained" else 0, "notes": [],
     })  # fmt: skip
     if method.kind == "trained":
-        _write_curves(run / "curves.csv", method, seed, float(columns["ap@r"].mean()))
+        _write_curves(run / "curves.csv", method, seed, float(np.nanmean(columns["ap@r"])))
 
 
 def _retrieval(labels: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
-    """Per-query columns of self-retrieval: hits at K, AP at R, R-precision; self is last in `order`."""
+    """Per-query columns of self-retrieval: hits at K, AP at R, R-precision; self is last in `order`; NaN without kin."""
     same = labels[order[:, :-1]] == labels[:, None]
     relevant = same.sum(1)
     ranks = np.arange(1, same.shape[1] + 1)
     within = ranks <= relevant[:, None]
     columns = {f"hits@{k}": same[:, :k].any(1).astype(float) for k in (1, 2, 4, 8)}
-    columns["r-precision"] = (same & within).sum(1) / relevant
-    columns["ap@r"] = (np.cumsum(same, axis=1) / ranks * (same & within)).sum(1) / relevant
-    return columns
+    columns["r-precision"] = (same & within).sum(1) / np.maximum(relevant, 1)
+    columns["ap@r"] = (np.cumsum(same, axis=1) / ranks * (same & within)).sum(1) / np.maximum(relevant, 1)
+    return {name: np.where(relevant > 0, values, np.nan) for name, values in columns.items()}
 
 
 def _write_records(path: Path, pictures: Pictures, test: np.ndarray, columns: dict[str, np.ndarray], order: np.ndarray, distances: np.ndarray) -> None:
@@ -241,7 +241,7 @@ def _write_records(path: Path, pictures: Pictures, test: np.ndarray, columns: di
             near = order[row, :10]
             writer.writerow([
                 image, f"{pictures.name}/{image:05d}", _key("image", str(image), 0), pictures.classes[pictures.labels[image]], "",
-                *(f"{columns[name][row]:.10g}" for name in scores), *(pictures.classes[columns[name][row]] for name in votes),
+                *(f"{columns[name][row]:.10g}".replace("nan", "") for name in scores), *(pictures.classes[columns[name][row]] for name in votes),
                 " ".join(map(str, test[near])), " ".join(f"{value:.6g}" for value in distances[row, near]),
             ])  # fmt: skip
 

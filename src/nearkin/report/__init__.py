@@ -2,7 +2,7 @@
 
 from nearkin.report.build import build_report, write_report
 from nearkin.report.html import to_html
-from nearkin.report.summarise import summarise
+from nearkin.report.make_summary import summarise
 from nearkin.report.summary import Summary
 from nearkin.report.terminal import to_table
 

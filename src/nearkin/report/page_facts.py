@@ -74,7 +74,7 @@ def _points(points: Points) -> dict[str, Any]:
         "count": len(points.place),
         "label": packed(points.label),
         "ids": _packed_bytes(json.dumps(points.image_ids, ensure_ascii=False).encode()),
-        "pictured": points.pictured,
+        "pictured": picture.count if picture else 0,
         "sprite": picture
         and {
             "media": picture.media,
@@ -120,11 +120,11 @@ def _separation(found: Separation) -> dict[str, Any]:
 def _confusion(found: Confusion) -> dict[str, Any]:
     return {
         "method": found.method,
-        "words": f"{percent(found.correct)} right, votes of {found.neighbours} neighbours, {found.seeds} seed{'s' if found.seeds > 1 else ''}",
+        "words": f"{percent(found.correct, 1)} right, votes of {found.neighbours} neighbours, {found.seeds} seed{'s' if found.seeds > 1 else ''}",
         "true": found.true,
         "answered": found.answered,
         "share": None if found.share is None else [_short(row) for row in found.share],
-        "mixups": [{"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share)} for m in found.mixups],
+        "mixups": [{"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share, 1)} for m in found.mixups],
     }
 
 

@@ -18,7 +18,7 @@ PAIRS = 200_000  # of each kind, about
 class Separation:
     """Pairs of the test images that one run embedded.
 
-    edges               (BINS + 1,) of the distance; the last bin also holds what lies beyond its edge
+    edges               (BINS + 1,) of the distance; the farthest 0.2 % of the pairs lie beyond the last one
     same, different     (BINS,) share of the same-class and of the different-class pairs in each bin
     nearer              probability that a same-class pair is nearer than a different-class pair, a tie counting half
     """
@@ -67,12 +67,12 @@ def _same_pairs(rows: Floats, labels: NDArray[np.int64], distance: PairDistance)
 
 def _different_pairs(rows: Floats, labels: NDArray[np.int64], distance: PairDistance) -> Floats:
     some = math.isqrt(PAIRS) + 1
-    return distance.between(rows[:some], rows[:some])[labels[:some, None] != labels[None, :some]]
+    apart: Floats = distance.between(rows[:some], rows[:some])[labels[:some, None] != labels[None, :some]]
+    return apart
 
 
 def _shares(values: Floats, edges: Floats) -> Floats:
-    counts = np.histogram(np.minimum(values, edges[-1]), bins=edges)[0].astype(np.float64)
-    shares: Floats = counts / max(1.0, float(counts.sum()))
+    shares: Floats = np.histogram(values, bins=edges)[0] / max(1, len(values))
     return shares
 
 

@@ -28,20 +28,25 @@ class Sprite:
 def sprite(thumbnails: Bytes, budget: int) -> Sprite | None:
     """As many of the first thumbnails (n, h, w, C) as fit into `budget` bytes: as PNG if all do, else as JPEG, else fewer.
 
-    One channel is grey; three are colour; of any other number the first is shown.
+    One channel is grey; three are colour; of any other number the first is shown. What is to be expected is judged by the
+    first 200, so that ten thousand photos are not encoded three times.
     """
-    count = len(thumbnails)
-    if not count:
+    if not len(thumbnails):
         return None
-    channels = thumbnails.shape[3]
-    thumbnails = thumbnails if channels in (1, 3) else thumbnails[..., :1]
-    picture = _sheet(thumbnails, "PNG")
-    if len(picture.encoded) > budget:
-        picture = _sheet(thumbnails, "JPEG")
+    thumbnails = thumbnails if thumbnails.shape[3] in (1, 3) else thumbnails[..., :1]
+    form = "PNG" if _fitting(thumbnails, "PNG", budget) >= len(thumbnails) else "JPEG"
+    count = min(len(thumbnails), _fitting(thumbnails, form, budget))
+    picture = _sheet(thumbnails[:count], form)
     while len(picture.encoded) > budget and count > 1:
-        count = max(1, int(count * 0.97 * budget / len(picture.encoded)))
-        picture = _sheet(thumbnails[:count], "JPEG")
+        count = max(1, int(count * 0.95 * budget / len(picture.encoded)))
+        picture = _sheet(thumbnails[:count], form)
     return picture
+
+
+def _fitting(thumbnails: Bytes, form: str, budget: int) -> int:
+    """How many thumbnails are expected to fit, at least 1."""
+    tried = thumbnails[:200]
+    return max(1, int(budget * len(tried) / len(_sheet(tried, form).encoded)))
 
 
 def _sheet(thumbnails: Bytes, form: str) -> Sprite:

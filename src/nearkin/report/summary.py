@@ -49,24 +49,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Points:
-    """Test images shown in every map of a protocol, in an order of which every beginning is a fair share of the classes.
+    """Test images shown in every map of a protocol.
 
-    place     (P,) places within the split's test images
-    label     (P,) indices into the protocol's `classes`
-    pictured  how many of the first points have a thumbnail in `sprite`
+    All test images have a number in an order of which every beginning is a fair share of the classes. The first P are
+    points of the maps; the first ones, points or not, have a thumbnail in `sprite`, for they may be neighbours of points.
+
+    place      (P,) places of the points within the split's test images
+    label      (P,) their classes, as indices into the protocol's `classes`
+    image_ids  their ids
     """
 
     place: NDArray[np.int64]
     label: NDArray[np.int64]
     image_ids: tuple[str, ...]
-    pictured: int
     sprite: Sprite | None
 
 
 @dataclass(frozen=True)
 class Map:
-    """Where one run put the points: `xy` (P, 2) in a square of 65,536 steps; `neighbours` (P, K) as numbers of points
-    (-1: not shown in the page) and `neighbour_labels` (P, K) as indices into `classes` (-1: there is none)."""
+    """Where one run put the points: `xy` (P, 2) in a square of 65,536 steps; `neighbours` (P, K) as numbers of
+    images and `neighbour_labels` (P, K) as indices into `classes`; -1 where there is none."""
 
     method: str
     seed: int

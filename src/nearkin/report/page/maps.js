@@ -52,7 +52,7 @@ class Maps {
     const { count, pictured } = this.protocol.points;
     const total = this.protocol.sizes.reduce((sum, size) => sum + size, 0);
     const dots = count < total ? `${count.toLocaleString("en")} of ${total.toLocaleString("en")} test images are shown, every class in its proportion` : `All ${total.toLocaleString("en")} test images are shown`;
-    const images = pictured === 0 ? "; the study holds no thumbnails" : pictured < count ? `; ${pictured.toLocaleString("en")} of them have their picture in this page, for its size` : "";
+    const images = pictured === 0 ? "; the study holds no thumbnails" : pictured < count ? `; ${pictured.toLocaleString("en")} of them have their picture in this page, to keep it small` : "";
     return `${dots}${images}. Each method is shown with the seed whose ${facts.primary} is the median of its seeds.`;
   }
 

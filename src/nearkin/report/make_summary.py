@@ -28,6 +28,8 @@ from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 POINTS = 5_000  # in one map
 POINTS_OF_ALL_MAPS = 100_000
 SPRITE_BYTES = 4_500_000  # of all protocols; base64 makes 6 MB of them
+THUMBNAILS = 10_000  # of one protocol, where they fit
+NUMBERED = 65_535  # images that the page can point at
 NEIGHBOURS = 5  # shown beside each map
 
 
@@ -61,8 +63,9 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_by
     rows = result_rows(study, runs, answers, scores)
     pairs = differences_of_pairs(study, rows, answers)
     best, level = best_and_level(study, rows, pairs)
-    points = _points(study, split, first, labels, limit, sprite_bytes)
-    drawn = [_drawn(row, runs[row.method.name][row.chosen], answers[row.method.name][row.chosen], points, labels, projection) for row in rows]
+    order = stratified_order(labels, np.random.default_rng(derived_seed(0, "points", split.protocol)))
+    points = _points(study, split, first, labels, order, limit, sprite_bytes)
+    drawn = [_drawn(row, runs[row.method.name][row.chosen], answers[row.method.name][row.chosen], points, labels, order, projection) for row in rows]
     trained = [row for row in rows if row.method.kind == "trained"]
     curves = [read_curve(runs[row.method.name][seed]) for row in trained for seed in row.seeds]
     confusions = [confusion(row.method.name, list(answers[row.method.name].values()), study.data.classes) for row in rows]
@@ -116,17 +119,16 @@ def _labels(split: Split, records: Records, classes: Sequence[str]) -> NDArray[n
     return np.array([place[name] for name in records.classes], dtype=np.int64)
 
 
-def _points(study: Study, split: Split, records: Records, labels: NDArray[np.int64], limit: int, sprite_bytes: int) -> Points:
-    rng = np.random.default_rng(derived_seed(0, "points", split.protocol))
-    place = stratified_order(labels, rng)[:limit]
+def _points(
+    study: Study, split: Split, records: Records, labels: NDArray[np.int64], order: NDArray[np.int64], limit: int, sprite_bytes: int
+) -> Points:
+    place = order[:limit]
     thumbnails = _thumbnails(study, split)
-    picture = sprite(thumbnails[place], sprite_bytes) if thumbnails is not None else None
     return Points(
         place=place,
         label=labels[place],
         image_ids=tuple(records.image_ids[image] for image in place),
-        pictured=picture.count if picture else 0,
-        sprite=picture,
+        sprite=sprite(thumbnails[order[:THUMBNAILS]], sprite_bytes) if thumbnails is not None else None,
     )
 
 
@@ -161,20 +163,24 @@ def _embeddings(run: Run, split_size: int, place: NDArray[np.int64]) -> Floats:
     return rows
 
 
-def _drawn(row: Row, run: Run, records: Records, points: Points, labels: NDArray[np.int64], projection: str) -> tuple[Map, Separation]:
+def _drawn(
+    row: Row, run: Run, records: Records, points: Points, labels: NDArray[np.int64], order: NDArray[np.int64], projection: str
+) -> tuple[Map, Separation]:
     """The map and the histogram of a method's chosen run."""
     rows = _embeddings(run, len(labels), points.place)
     distance, note = pair_distance(run.distance)
     how, xy, kept = planar(rows, distance, projection)
-    neighbours, neighbour_labels = _neighbours(records, points, labels)
+    neighbours, neighbour_labels = _neighbours(records, points, labels, order)
     name = row.method.name
     drawn = Map(name, run.seed, run.distance, how, kept, quantised(xy), neighbours, neighbour_labels)
     return drawn, separation(name, rows, points.label, distance, note)
 
 
-def _neighbours(records: Records, points: Points, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nearest test images of every point: as numbers of points, and their classes."""
+def _neighbours(
+    records: Records, points: Points, labels: NDArray[np.int64], order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nearest test images of every point: their numbers in the order, and their classes."""
     number = np.full(len(labels) + 1, -1, dtype=np.int64)  # the last entry answers for the padding -1
-    number[points.place] = np.arange(len(points.place))
+    number[order[:NUMBERED]] = np.arange(len(order[:NUMBERED]))
     near = records.neighbours[points.place][:, :NEIGHBOURS]
     return number[near], np.append(labels, -1)[near]
