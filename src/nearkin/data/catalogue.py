@@ -129,6 +129,7 @@ CATALOGUE: dict[str, Entry] = {
         "get the AT&T 'Database of Faces' (att_faces.zip, 400 images of 40 people) and put it there",
     ),
 }
+"""The data sets by name."""
 
 
 def data_root() -> Path:
