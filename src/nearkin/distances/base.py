@@ -33,7 +33,11 @@ class Distance(nn.Module):
     symmetric: ClassVar[bool] = True
     self_is_zero: ClassVar[bool] = True
     keeps_space: ClassVar[bool] = True
-    """`project` is the identity: norms in the distance's space are norms of the embeddings."""
+    """`project` is the identity: norms in the distance's space are norms of the embeddings. Found out, not declared."""
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        cls.keeps_space = cls.project is Distance.project
 
     def project(self, x: Tensor) -> Tensor:
         """Rows in the space where squared Euclidean distances are taken."""

@@ -19,8 +19,6 @@ class Cosine(Distance):
                x / 1e-12 would be 1e12)
     """
 
-    keeps_space = False
-
     def project(self, x: Tensor) -> Tensor:
         length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         turned = length > SHORTEST

@@ -24,7 +24,6 @@ class SNR(Distance):
     """
 
     symmetric = False
-    keeps_space = False
 
     def __init__(self, eps: float = 1e-12) -> None:
         super().__init__()

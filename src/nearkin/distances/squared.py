@@ -49,7 +49,8 @@ class SquaredKernel:
         """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs."""
         centred = (anchors - self.shift).to(self.dtype)
         norms = centred.square().sum(1, keepdim=True)
-        squared = torch.mm(centred, self.centred.T, out=out).mul_(-2).add_(norms).add_(self.norms)
+        with torch.autocast(anchors.device.type, enabled=False):
+            squared = torch.mm(centred, self.centred.T, out=out).mul_(-2).add_(norms).add_(self.norms)
         near = squared < (norms + self.norms).mul_(NEAR[self.dtype])
         rows, columns = near.nonzero(as_tuple=True)
         for i, j in _chunks(rows, columns, anchors.shape[1]):
@@ -60,8 +61,9 @@ class SquaredKernel:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
         far = gradient.index_put(near, gradient.new_zeros(()))
         centred = (anchors - self.shift).to(self.dtype)
-        to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
-        to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
+        with torch.autocast(anchors.device.type, enabled=False):
+            to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
+            to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
         for i, j in _chunks(*near, anchors.shape[1]):
             pull = (2 * (anchors[i] - self.references[j]) * gradient[i, j][:, None]).to(self.dtype)
             to_anchors = to_anchors.index_add(0, i, pull)

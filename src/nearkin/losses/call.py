@@ -12,7 +12,7 @@ from nearkin.core import InputError, InputTypeError
 from nearkin.core.tensors import Own
 from nearkin.distances import Distance, compute_dtype, wide
 from nearkin.losses.group import Group, gathered
-from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, as_rule, as_values
+from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, SharedLabel, as_rule, as_values
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Call:
             return Relation(empty, empty)
         values = None if self.values is None else self.values[start:stop]
         relation = self.rule.relate(values, self.reference_values, slice(start, stop))
+        if relation.positives.shape != (stop - start, len(self.references)):
+            raise InputError(
+                f"a matrix of pairs must have a column for each of the {len(self.references)} references; "
+                f"its rows have {relation.positives.shape[1]}"
+            )
         if self.ids is None or self.reference_ids is None:
             return relation
         other = self.ids[start:stop, None] != self.reference_ids
@@ -94,6 +99,10 @@ def arrange(
         raise InputError(
             "labels are missing: give integers (N,), multi-hot (N, classes), a pairs rule, own columns or triplets"
         )
+    if reference_ids is not None and (references is None or ids is None):
+        raise InputError("reference_ids say which references are in the batch: give references and ids as well")
+    if references is not None and ids is not None and reference_ids is None:
+        raise InputError("ids are compared with reference_ids, which are missing")
     device, count = embeddings.device, len(embeddings)
     rule = None if labels is None else as_rule(labels, count, device)
     anchors = distance.project(wide(embeddings))
@@ -150,6 +159,10 @@ def _check_own(own: Own, embeddings: Tensor) -> None:
     shape = tuple(own.vectors.shape)
     if len(shape) != 3 or shape[0] != len(embeddings) or shape[2] != embeddings.shape[1]:
         raise InputError(f"own vectors must have shape ({len(embeddings)}, K, {embeddings.shape[1]}), got {shape}")
+    if own.vectors.device != embeddings.device:
+        raise InputError(
+            f"own vectors are on {own.vectors.device}, the embeddings on {embeddings.device}; they must be together"
+        )
     for name, mask in (("positives", own.positives), ("negatives", own.negatives)):
         if mask.dtype != torch.bool or tuple(mask.shape) != shape[:2]:
             raise InputError(
@@ -193,8 +206,9 @@ def _reference_values(rule: PairRule | None, reference_labels: Any, references: 
     if reference_labels is None:
         raise InputError("references need reference_labels of the same kind as labels")
     values = reference_labels.values if isinstance(reference_labels, PairRule) else reference_labels
-    if isinstance(values, Tensor) and values.is_floating_point() and rule.classes() is None:
-        given = values  # a function's values may be anything
+    anything = rule.classes() is None and not isinstance(rule, SharedLabel)  # a function's values, say
+    if isinstance(values, Tensor) and values.is_floating_point() and anything:
+        given = values
     else:
         given = as_values("reference_labels", values, len(references), references.device)
     own = rule.values

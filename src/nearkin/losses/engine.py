@@ -198,6 +198,8 @@ class RowLoss(nn.Module):
     def _entries(self, block: Block) -> Tensor:
         terms = self.rows(block)
         several = (terms,) if isinstance(terms, Terms) else tuple(terms)
+        if self.reduction == "mean_nonzero" and any(term.active is None for term in several):
+            raise InputError(f"reduction='mean_nonzero' needs Terms(..., active) of {type(self).__name__}.rows")
         attached = added(block.anchors[:0])
         nan = torch.full_like(attached, torch.nan)
         return torch.stack(
@@ -224,8 +226,8 @@ class RowLoss(nn.Module):
         if not torch.compiler.is_compiling() and not self._said_empty and not bool(parts[1].any()):
             self._said_empty = True
             warnings.warn(
-                f"{type(self).__name__}: this batch has no valid term (no positive pair, no negative pair or one sample); "
-                "its loss is 0. Said once.",
+                f"{type(self).__name__}: this batch has no valid term (no positive pair, no negative pair, one sample, "
+                "or nothing that the miner keeps); its loss is 0. Said once.",
                 stacklevel=3,
             )
         value = self.combine(parts[0], self._divisors(parts)).to(call.dtype)

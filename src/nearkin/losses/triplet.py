@@ -46,6 +46,8 @@ class Triplet(RowLoss):
         self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
         self.mining = mining if mining in COUNTED else make_miner(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
+        if self.hinge == "soft" and self.reduction == "mean_nonzero":
+            raise InputError("terms of hinge='soft' are never 0: use reduction='mean', not 'mean_nonzero'")
         if self.mining == "semi-hard-set" and self.hinge == "soft":
             raise InputError("semi-hard-set is bounded by the margin, which hinge='soft' does not have")
 
@@ -70,6 +72,9 @@ class Triplet(RowLoss):
         return Terms(total, count, None if self.hinge == "soft" else active)
 
     def _mined(self, block: Block, miner: Miner) -> Terms:
+        if not block.distances.shape[1]:  # no column to choose
+            nothing = added(block.distances)
+            return Terms(nothing, nothing, nothing)
         positive, negative, valid = miner.choose(
             block.distances.detach(), block.positives, block.negatives, block.noise
         )
