@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from comparison.studies import recipe
 
+from comparison.studies import recipe
 from nearkin.comparison import RecipeError
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from comparison.studies import SECTION, recipe, section
 
+from comparison.studies import SECTION, recipe, section
 from nearkin.comparison.overrides import apply_overrides
 from nearkin.core import InputError
 

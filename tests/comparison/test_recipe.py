@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from comparison.studies import SECTION, recipe, section
 
+from comparison.studies import SECTION, recipe, section
 from nearkin.comparison import RecipeError, check_recipe, read_recipe
 from nearkin.comparison.yaml_text import parse_yaml, to_yaml
 from nearkin.core import InputError

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from comparison.studies import recipe
 from PIL import Image
 
+from comparison.studies import recipe
 from nearkin.comparison import compare
 from nearkin.data import load_images
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comparison.studies import recipe, results
 
+from comparison.studies import recipe, results
 from nearkin.comparison import compare
 from nearkin.comparison.working import planned_runs
 from nearkin.core import InputError

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from comparison.studies import recipe
 
+from comparison.studies import recipe
 from nearkin.comparison import compare
 from nearkin.comparison.recipe import Method
 from nearkin.comparison.tuning import drawn

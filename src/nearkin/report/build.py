@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nearkin.core import write_atomically
 from nearkin.report.html import to_html
-from nearkin.report.results import write_results
 from nearkin.report.make_summary import summarise
+from nearkin.report.results import write_results
 from nearkin.report.summary import Summary
 
 
