@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 
@@ -144,9 +145,13 @@ def test_weights_have_the_stated_variances() -> None:
 
 
 def test_equal_layers_do_not_share_their_random_stream() -> None:
-    network = Network(4, 4, 1, 5).add_fc(16).add_fc(16)
-    first, second = network.hidden[0].linear.weight, network.hidden[1].linear.weight
-    assert abs(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1]) < 0.3
+    full = Network(4, 4, 1, 16).add_fc(16).add_fc(16)
+    convolutional = Network(4, 4, 3, 16).add_conv(3, 3, 1, 1, 3).add_conv(3, 3, 1, 1, 3)
+    for network in (full, convolutional):
+        weights = [p.flatten() for p in network.parameters() if p.ndim > 1]
+        for first, second in itertools.pairwise(weights):
+            size = min(len(first), len(second))
+            assert abs(torch.corrcoef(torch.stack([first[:size], second[:size]]))[0, 1]) < 0.3
 
 
 @given(

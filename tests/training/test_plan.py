@@ -29,7 +29,7 @@ from training.setting import plan
         ({"validate_every": 0}, "validate_every"),
         ({"patience": 0}, "patience"),
         ({"seed": -1}, "seed"),
-        ({"device": "cpuu"}, "device 'cpuu'"),
+        ({"device": "cpuu"}, "device 'cpuu' is unknown; allowed: cpu, cuda"),
         ({"device": 3}, "device"),
     ],
 )

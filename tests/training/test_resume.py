@@ -17,6 +17,7 @@ from torch import nn
 
 from nearkin.core import InputError
 from nearkin.losses import Triplet
+from nearkin.networks import Network
 from nearkin.training import History, Interrupted, StepReport, TrainingFailed, train
 from training.setting import Remembering, Rounds, bits, images, labels, network, plan, separation
 
@@ -133,6 +134,14 @@ def test_the_saved_weights_are_the_network_s(tmp_path: Path) -> None:
         saved = load_file(tmp_path / f"{name}.safetensors")
         assert saved.keys() == module.state_dict().keys()
         assert all(torch.equal(saved[key], value) for key, value in module.state_dict().items())
+
+
+def test_the_folder_alone_builds_the_network_again(tmp_path: Path) -> None:
+    _, net, _ = same_call(tmp_path, net=network())
+    record = json.loads((tmp_path / "training.json").read_text())
+    again = Network.from_configuration(record["architecture"])
+    again.load_state_dict(load_file(tmp_path / "network.safetensors"))
+    assert bits(again) == bits(net)
 
 
 def test_a_loss_without_weights_writes_no_file(tmp_path: Path) -> None:

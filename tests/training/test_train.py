@@ -265,6 +265,8 @@ def test_a_validation_that_is_not_a_number_stops_the_run() -> None:
         ({"images": lambda positions: images[positions][1:]}, "gave 11 images for 12 positions"),
         ({"sampler": Rounds(batches=0)}, "no batch in epoch 0"),
         ({"sampler": None, "plan": plan(classes_per_batch=7)}, "classes_per_batch is 7, but there are only 6 classes"),
+        ({"plan": plan(device="cuda:99")}, r"device 'cuda:99' is not there: torch sees \d+ CUDA devices"),
+        ({"plan": plan(device="cpu:x")}, "device must be cpu, cuda"),
         ({"checkpoint_seconds": -1.0, "folder": "unused"}, "checkpoint_seconds must be"),
     ],
 )
@@ -278,3 +280,13 @@ def test_what_does_not_fit_is_refused_in_words(options: dict[str, Any], words: s
 def test_something_that_is_no_loss_of_nearkin_is_refused() -> None:
     with pytest.raises(InputError, match="must be a loss of nearkin"):
         run(network(), nn.TripletMarginLoss())
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_graphics_card_ends_where_one_on_the_processor_does() -> None:
+    here, there = network(), network()
+    run(here, Triplet())
+    run(there, Triplet(), plan=plan(device="cuda"))
+    assert all(p.is_cuda for p in there.parameters())
+    for a, b in zip(here.parameters(), there.parameters(), strict=True):
+        torch.testing.assert_close(a, b.cpu(), rtol=1e-2, atol=1e-3)

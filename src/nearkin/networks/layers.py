@@ -51,7 +51,7 @@ class ConvLayer(nn.Module):
         around = before if padding == "same" and not even else (0, 0)
         deviation = (2.0 / (channels * kernel[0] * kernel[1])) ** 0.5
         self.convolution = _drawn(deviation, generator, nn.Conv2d, channels, filters, kernel, padding=around)
-        self.convolution.to(memory_format=torch.channels_last)
+        self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pooling = nn.Identity() if pool == (1, 1) else nn.MaxPool2d(pool)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def _drawn(
     deviation: float, generator: torch.Generator, kind: Callable[..., Layer], *sizes: Any, **options: Any
 ) -> Layer:
     """A layer of torch without its own initialisation, which would draw from (and move) the global random state."""
-    layer: Layer = skip_init(kind, *sizes, **options)  # type: ignore[no-untyped-call]
+    layer: Layer = skip_init(kind, *sizes, **options)
     with torch.no_grad():
         layer.weight.normal_(0.0, deviation, generator=generator)
         if layer.bias is not None:

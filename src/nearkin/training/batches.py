@@ -31,7 +31,7 @@ class Batches:
         self.images = images
         self.labels = _checked(labels)
         self.sampler = _class_balanced(self.labels, plan) if sampler is None else sampler
-        self.device = torch.device(plan.device)
+        self.device = _available(plan.device)
         if not callable(images) and len(images) != len(self.labels):
             raise InputError(
                 f"there are {len(images)} images and {len(self.labels)} labels; each image needs one label"
@@ -57,6 +57,18 @@ class Batches:
     def first(self) -> Tensor:
         """The images of the first batch."""
         return self.load(next(self.after(0, 0))[2])[0]
+
+
+def _available(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device must be cpu, cuda or one of several by number: cuda:1, got {name!r}") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use 'cpu'"
+        )
+    return device
 
 
 def _checked(labels: Array) -> Array:

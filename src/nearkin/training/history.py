@@ -20,7 +20,7 @@ WHOLE = ("step", "epoch")
 Column = np.ndarray[Any, np.dtype[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
     """The record of a finished run.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, content_hash
+from nearkin.networks import Network
 from nearkin.training.plan import TrainingPlan
 
 Identity = dict[str, Any]
@@ -85,5 +87,7 @@ def _difference(name: str, stored: object, given: object) -> str:
 
 
 def _words(module: nn.Module) -> str:
-    """The module's text on one line, without memory addresses, which change from one process to the next."""
+    """What the module is, on one line, without memory addresses, which change from one process to the next."""
+    if isinstance(module, Network):
+        return json.dumps(module.configuration())
     return re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(repr(module).split()))

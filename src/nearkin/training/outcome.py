@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nearkin.core import InputError, need, write_atomically, write_json
+from nearkin.core import InputError, content_hash, need, write_atomically, write_json
+from nearkin.networks import Network
 from nearkin.training.history import History, read_curves, write_curves
 from nearkin.training.identity import Identity, refuse_another, weights_hash
 
@@ -28,6 +29,7 @@ def write_outcome(folder: Path, network: nn.Module, loss: nn.Module, history: Hi
     record = {
         "schema": SCHEMA,
         "identity": identity,
+        "architecture": network.configuration() if isinstance(network, Network) else None,
         "best_step": history.best_step,
         "best_validation": history.best_validation,
         "stopped": history.stopped,
@@ -35,7 +37,7 @@ def write_outcome(folder: Path, network: nn.Module, loss: nn.Module, history: Hi
         "seconds": history.seconds,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in written.items()},
     }
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, {**record, "checksum": _checksum(record)})
 
 
 def read_outcome(
@@ -43,22 +45,24 @@ def read_outcome(
 ) -> tuple[History | None, list[str]]:
     """The history of the run in `folder`, its weights loaded into network and loss; or None, and what is damaged."""
     try:
-        text = (folder / RECORD).read_text("utf-8")
+        content = (folder / RECORD).read_bytes()
     except FileNotFoundError:
         return None, []
     try:
-        record = json.loads(text)
-        schema, stored = record["schema"], record["identity"]
+        record = json.loads(content)
+        schema, checksum = record["schema"], record.pop("checksum", None)
     except (ValueError, KeyError, TypeError):
-        return None, [f"{RECORD} is damaged; the run was trained again"]
+        return None, [f"{RECORD} is damaged (it is no record); the run was trained again"]
     if schema != SCHEMA:
         raise InputError(f"{folder / RECORD} has the schema {schema!r}; this version reads {SCHEMA}")
+    if checksum != _checksum(record):
+        return None, [f"{RECORD} is damaged (its checksum does not fit its content); the run was trained again"]
     try:
         contents = {name: _checked(folder / name, digest) for name, digest in record["sha256"].items()}
     except (OSError, ValueError) as error:
         return None, [f"{error}; the run was trained again"]
     weights, own = _tensors(contents[NETWORK]), _tensors(contents[LOSS]) if LOSS in contents else {}
-    refuse_another(folder, stored, identity, weights_hash(weights, own))
+    refuse_another(folder, record["identity"], identity, weights_hash(weights, own))
     network.load_state_dict(weights)
     loss.load_state_dict(own)
     history = History(
@@ -88,6 +92,10 @@ def _write_weights(path: Path, state: Mapping[str, Any]) -> bytes:
 def _tensors(content: bytes) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = need("safetensors.torch", extra="train", purpose="loading weights").load(content)
     return tensors
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return content_hash(json.dumps(record, sort_keys=True))
 
 
 def _checked(path: Path, digest: str) -> bytes:

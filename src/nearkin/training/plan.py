@@ -10,7 +10,7 @@ from nearkin.core import InputError, choice, integer, non_negative, positive
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine")
-DEVICES = ("cpu", "cuda", "mps", "xpu")
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class TrainingPlan:
     validate_every:     steps between two validations; the last step is always validated
     patience:           stop after so many validations without a better one; None: use the whole budget
     seed:               of batches and of random miners; the network's weights have the network's own seed
-    device:             "cpu", "cuda", "cuda:1", ...
+    device:             "cpu", "cuda", or one of several by number: "cuda:1"
 
     Errors: InputError naming the setting, what was given and what is allowed
     """

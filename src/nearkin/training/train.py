@@ -52,8 +52,9 @@ def train(
     folder:        where checkpoints and the outcome live. The same call on the same folder goes on after a Ctrl-C,
                    a SIGTERM or a kill and ends with the bits of a run that was never stopped (on a CPU, with as many
                    threads); a finished run is read back. Without a folder nothing is written. One process at a time
-    data:          a name or hash of the data, part of what makes a run the same run; beside it only the labels and
-                   the first batch are compared
+    data:          a name or hash of the data and of how it is validated, part of what makes a run the same run;
+                   beside it the plan, the texts and initial weights of network and loss, the labels and the first
+                   batch are compared
     on_step:       called after every step, e.g. a `ProgressBar`
     checkpoint_seconds: least time between two checkpoints, longer where writing is slow, so that it takes at most
                    2 % of the time. A run shorter than this writes none: it is repeated instead. 0 writes one a step
@@ -158,7 +159,7 @@ def _advance(
 
 def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
     step = run.step + 1
-    torch.default_generator.manual_seed(derived_seed(run.plan.seed, "network", step))
+    _seed_global_stream(batches.device, derived_seed(run.plan.seed, "network", step))
     generator = torch.Generator().manual_seed(derived_seed(run.plan.seed, "loss", step))
     images, labels = batches.load(positions)
     return take_step(run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator)
@@ -207,6 +208,14 @@ class _Clock:
     def left(self) -> float:
         here = time.perf_counter() - self.begun
         return here / max(self.run.step - self.first, 1) * (self.run.plan.steps - self.run.step)
+
+
+def _seed_global_stream(device: torch.device, seed: int) -> None:
+    """Seed what dropout draws from; only inside `_own_random_stream`."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 @contextmanager
