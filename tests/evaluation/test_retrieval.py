@@ -249,9 +249,9 @@ def test_labels_are_compared_exactly_however_large(shift):
     assert (found.queries["predicted@3"] - shift <= 5).all()
 
 
-@pytest.mark.parametrize("count", [(40, 3), (200, 10), (1500, 2)])
+@pytest.mark.parametrize("count", [(40, 3), (200, 10), (1500, 2), (1500, 400)])
 def test_classes_of_any_size_are_ranked_as_deep_as_they_are(count):
-    """Few neighbours of many, many of few, and almost all: the three ways to find the first of an order."""
+    """Many neighbours of few rows, many of many, and few of many: each has its way to find the first of an order."""
     rows, classes = count
     rng = np.random.default_rng(rows)
     x, y = rng.integers(0, 40, size=(rows, 3)).astype(float), rng.integers(0, classes, size=rows)
@@ -263,6 +263,8 @@ def test_classes_of_any_size_are_ranked_as_deep_as_they_are(count):
         order = np.lexsort((np.arange(rows), squared[i]))[:-1]
         relevant = y[order] == y[i]
         depth = relevant.sum()
+        if not depth:
+            continue
         hits = relevant[:depth]
         precision = np.cumsum(hits) / np.arange(1, depth + 1)
         assert found.queries["r-precision"][i] == pytest.approx(hits.mean(), abs=1e-12)
@@ -310,6 +312,25 @@ def test_float32_half_and_float64_rows_agree_where_rounding_decides_nothing():
         assert quietly(rows, case.y).scores == wanted.scores
 
 
+def test_who_may_not_answer_is_no_hit_however_large_k_is():
+    case = tied_case(13)
+    groups = np.arange(18) % 3
+    groups[case.y == 1] = 0  # a whole class in one group: its queries are lone
+    truth = oracle("euclidean", case, excluded=lambda i, j: groups[i] == groups[j], ks=KS)
+    found = quietly(case.x, case.y, groups=groups, lone="miss", at=(*KS, 18, 99))
+    check(found, truth, lone="miss")
+    assert (found.queries["relevant"] == 0).sum() >= 6
+    assert ((found.queries["hit@99"] == 0) == (found.queries["relevant"] == 0)).all()
+    bounds = found.ties.bounds["recall@18"]
+    assert bounds.low == found.scores["recall@18"] == bounds.high
+
+
+def test_inner_products_keep_their_digits():
+    x = np.array([[1.0, 0.0], [0.5, 1.0], [0.5 + 1e-9, 2.0], [0.5 + 2e-9, 3.0], [-4.0, 0.0]])
+    found = quietly(x, [0, 1, 0, 1, 0], distance="inner-product")
+    assert found.queries["neighbours"][0][:4].tolist() == [3, 2, 1, 4]
+
+
 def test_float64_rows_keep_their_digits():
     steps = np.array([0.0, 1.0, 1.0 + 1e-9, 1.0 + 2e-9])[:, None]
     found = quietly(np.vstack([steps, steps + 50]), [0, 1, 0, 1, 2, 3, 2, 3])
@@ -317,20 +338,36 @@ def test_float64_rows_keep_their_digits():
     assert found.queries["neighbours"][3][:3].tolist() == [2, 1, 0]
 
 
-def test_a_distance_of_ones_own_is_ranked_by_its_link():
-    class Capped(Distance):
-        """Symmetrised signal to noise, bounded: its order is not that of the rows."""
+class Pooled(Distance):
+    """Symmetrised signal to noise: its order is not that of the rows."""
 
-        order_is_euclidean = False
+    order_is_euclidean = False
 
-        def link(self, squared, anchor_norm, reference_norm):
-            return 2 * squared / (anchor_norm + reference_norm)
+    def link(self, squared, anchor_norm, reference_norm):
+        return 2 * squared / (anchor_norm + reference_norm)
 
+
+class Backwards(Distance):
+    """Noise over the *reference's* signal: neither the order of the rows nor symmetric."""
+
+    order_is_euclidean = False
+    symmetric = False
+
+    def link(self, squared, anchor_norm, reference_norm):
+        return squared / (reference_norm + 0 * anchor_norm)
+
+
+@pytest.mark.parametrize("own", [Pooled, Backwards])
+def test_a_distance_of_ones_own_is_ranked_by_its_link(own):
     case = random_case(12)
     norms = (case.x**2).sum(1)
     squared = ((case.x[:, None] - case.x[None]) ** 2).sum(2)
-    truth = Oracle((2 * squared / (norms[:, None] + norms)).tolist(), case.y.tolist(), case.y.tolist(), ks=KS)
-    check(quietly(case.x, case.y, distance=Capped()), truth)
+    d = 2 * squared / (norms[:, None] + norms) if own is Pooled else squared / norms
+    truth = Oracle(d.tolist(), case.y.tolist(), case.y.tolist(), ks=KS)
+    found = quietly(case.x, case.y, distance=own())
+    check(found, truth)
+    for i, order in enumerate(truth.orders):
+        assert found.queries["distances"][i] == pytest.approx(d[i][order[:10]], rel=1e-11)
 
 
 def test_inputs_are_left_as_they_were_and_gradients_are_not_asked_for():
