@@ -102,7 +102,11 @@ def test_multi_hot_reference_labels_are_integers_too():
 
 
 def test_a_matrix_of_pairs_must_fit_the_columns():
-    refuses("a matrix of pairs must have a column for each of the 6 references; its rows have 5", X, Matrix(torch.ones(6, 5) > 0))
+    refuses(
+        "a matrix of pairs must have a column for each of the 6 references; its rows have 5",
+        X,
+        Matrix(torch.ones(6, 5) > 0),
+    )
     refuses("a column for each of the 6 references; its rows have 1", X, Matrix(torch.ones(6, 1) > 0))
     refuses("a column for each of the 4 references; its rows have 6", X, Matrix(torch.ones(6, 6) > 0), Z)
 

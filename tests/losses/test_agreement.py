@@ -1,0 +1,76 @@
+"""The same formulas in another library give the same values and gradients, with its normalisation switched off."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from nearkin.losses import Contrastive, NPair, RowLoss, Triplet
+
+pml = pytest.importorskip("pytorch_metric_learning", reason="needs pytorch-metric-learning: nearkin[bench]")
+losses = pytest.importorskip("pytorch_metric_learning.losses")
+miners = pytest.importorskip("pytorch_metric_learning.miners")
+distances = pytest.importorskip("pytorch_metric_learning.distances")
+reducers = pytest.importorskip("pytorch_metric_learning.reducers")
+
+EUCLIDEAN = distances.LpDistance(normalize_embeddings=False, p=2)
+SQUARED = distances.LpDistance(normalize_embeddings=False, p=2, power=2)
+PRODUCT = distances.DotProductSimilarity(normalize_embeddings=False)
+NOISE = distances.SNRDistance(normalize_embeddings=False)
+MEAN, NONZERO = reducers.MeanReducer(), reducers.AvgNonZeroReducer()
+
+LOPSIDED = torch.tensor([0, 1, 0, 2, 1, 0, 3, 2, 0, 1, 1, 0])
+ONE_PAIR_A_CLASS = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+
+
+def theirs(margin: float, distance: object, reducer: object, **more: object) -> object:
+    return losses.TripletMarginLoss(margin=margin, distance=distance, reducer=reducer, **more)
+
+
+CASES: dict[str, tuple[RowLoss, object, object]] = {
+    "TRI-1 mean": (Triplet(1.0), theirs(1.0, EUCLIDEAN, MEAN), None),
+    "TRI-1 mean_nonzero": (Triplet(1.0, reduction="mean_nonzero"), theirs(1.0, EUCLIDEAN, NONZERO), None),
+    "TRI-2": (Triplet(0.2, distance="squared-euclidean"), theirs(0.2, SQUARED, MEAN), None),
+    "TRI-3 set": (
+        Triplet(1.0, mining="semi-hard-set"),
+        theirs(1.0, EUCLIDEAN, MEAN),
+        miners.TripletMarginMiner(1.0, type_of_triplets="semihard", distance=EUCLIDEAN),
+    ),
+    "TRI-4 hinge": (Triplet(0.5, mining="batch-hard"), theirs(0.5, EUCLIDEAN, MEAN), miners.BatchHardMiner(distance=EUCLIDEAN)),
+    "TRI-4 soft": (
+        Triplet(mining="batch-hard", hinge="soft"),
+        theirs(0.0, EUCLIDEAN, MEAN, smooth_loss=True),
+        miners.BatchHardMiner(distance=EUCLIDEAN),
+    ),
+    "CON-4": (
+        Contrastive(2.0, form="linear", positive_margin=0.2),
+        losses.ContrastiveLoss(pos_margin=0.2, neg_margin=2.0, distance=EUCLIDEAN),
+        None,
+    ),
+    "CON-4 on SNR": (
+        Contrastive(1.5, form="linear", positive_margin=0.01, distance="snr"),
+        losses.SignalToNoiseRatioContrastiveLoss(pos_margin=0.01, neg_margin=1.5, distance=NOISE),
+        None,
+    ),
+    "NP-1": (NPair(), losses.NPairsLoss(distance=PRODUCT, reducer=MEAN), None),
+    "NP-3": (NPair(pairs="all"), losses.NTXentLoss(temperature=1.0, distance=PRODUCT, reducer=MEAN), None),
+}  # fmt: skip
+
+
+def slope(value: Tensor, x: Tensor) -> Tensor:
+    return torch.autograd.grad(value, x)[0]
+
+
+@pytest.mark.parametrize("block_size", [None, 5])
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradient_equal_those_of_pytorch_metric_learning(name, block_size):
+    ours, their_loss, miner = CASES[name]
+    y = ONE_PAIR_A_CLASS if name == "NP-1" else LOPSIDED
+    x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    before, ours.block_size = ours.block_size, block_size
+    value = ours(x, y)
+    ours.block_size = before
+    wanted = their_loss(x, y) if miner is None else their_loss(x, y, miner(x, y))
+    torch.testing.assert_close(value, wanted, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(slope(value, x), slope(wanted, x), rtol=1e-10, atol=1e-12)
