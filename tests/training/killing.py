@@ -83,26 +83,31 @@ def finish(folder: Path, steps: int) -> dict[str, str]:
 
 
 def kill_at_random(base: Path, kills: int) -> dict[str, object]:
-    rng, steps, phases, same, resumed = random.Random(0), 60, Counter(), 0, 0
+    """Kill after a random number of phases and a random moment more, so that a busy machine is killed as far on."""
+    rng, steps, phases, same, runs, resumed = random.Random(0), 60, Counter(), 0, 0, 0
     expected = finish(base / "whole", steps)
-    folder, done = base / "killed", 0
+    folder = base / "killed"
     while sum(phases.values()) < kills:
         reading, writing = os.pipe()
         child = forked(lambda: work(folder, steps, lambda phase: os.write(writing, phase)))
         os.close(writing)
-        time.sleep(rng.uniform(0.02, 0.2))
+        said = b""
+        for _ in range(rng.randrange(24)):
+            said += os.read(reading, 1)
+        time.sleep(rng.uniform(0, 0.01))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        said = os.read(reading, 1 << 16).decode()
+        while more := os.read(reading, 1 << 16):
+            said += more
         os.close(reading)
         if os.WIFSIGNALED(status):
-            phases[said[-1:] or "start"] += 1
+            phases[said[-1:].decode() or "start"] += 1
             resumed += any(folder.glob("checkpoint*.ckpt"))
         if (folder / "training.json").exists() or sum(phases.values()) == kills:
             same += finish(folder, steps) == expected
-            done += 1
+            runs += 1
             shutil.rmtree(folder)
-    return {"phases": phases, "runs": done, "same": same, "resumed": resumed}
+    return {"phases": phases, "runs": runs, "same": same, "resumed": resumed}
 
 
 def kill_before_every_file_operation(base: Path) -> dict[str, object]:

@@ -242,10 +242,15 @@ def test_weights_that_explode_stop_the_run() -> None:
         run(network(), Contrastive(distance="squared-euclidean"), plan=settings)
 
 
+def test_weights_that_explode_at_the_last_step_are_not_called_a_result() -> None:
+    with pytest.raises(TrainingFailed, match="the weights are no longer finite, at step 1 of 1"):
+        run(network(), Triplet(), plan=plan(steps=1, learning_rate=1e300, optimizer="sgd"))
+
+
 def test_images_that_are_not_finite_are_blamed_themselves() -> None:
     broken = images.copy()
     broken[:, 0, 2, 2] = np.nan
-    with pytest.raises(TrainingFailed, match="images of the batch are not finite, at step 1 of 20"):
+    with pytest.raises(InputError, match="an image of the batch has a pixel that is not finite"):
         run(network(), Triplet(), images=broken)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nearkin.core import InputError
 from nearkin.training.plan import TrainingPlan
 
 
@@ -65,12 +66,9 @@ def take_step(
     """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises."""
     embeddings = network(images)
     if not bool(torch.isfinite(embeddings).all()):
-        whose = (
-            "network's embeddings are no longer"
-            if bool(torch.isfinite(images).all())
-            else "images of the batch are not"
-        )
-        raise TrainingFailed(f"the {whose} finite")
+        if not bool(torch.isfinite(images).all()):
+            raise InputError("an image of the batch has a pixel that is not finite; look at what gives the images")
+        raise TrainingFailed("the network's embeddings are no longer finite")
     measure = loss.measure(embeddings, labels, generator=generator)
     value = float(measure.value.detach())
     if not math.isfinite(value):

@@ -114,18 +114,17 @@ def _loop(
     run.network.train()
     run.loss.train()
     while run.stopped is None:
-        begun = run.step
+        number = run.step + 1
         try:
             report = _advance(run, batches, next(upcoming), validate, clock)
+            if on_step is not None:
+                on_step(report)
+            leaving = requests.requested and run.stopped is None
             if saver is not None:
-                saver.save_when_due(run)
+                saver.save(run) if leaving else saver.save_when_due(run)
         except TrainingFailed as error:
-            raise _explained(error, run, begun, saver) from None
-        if on_step is not None:
-            on_step(report)
-        if requests.requested and run.stopped is None:
-            if saver is not None:
-                saver.save(run)
+            raise _explained(error, number, run, saver) from None
+        if leaving:
             raise _interrupted(run, saver)
 
 
@@ -166,12 +165,13 @@ def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
 
 
 def _validation(run: Run, validate: Validate | None) -> float | None:
-    """The validation due at this step, if any."""
-    plan = run.plan
-    if validate is None or (run.step % plan.validate_every and run.step != plan.steps):
+    """The validation due at this step, if any; the weights must be finite then, validation or not."""
+    if run.step % run.plan.validate_every and run.step != run.plan.steps:
         return None
     if not run.is_finite():
         raise TrainingFailed("the weights are no longer finite")
+    if validate is None:
+        return None
     run.network.eval()
     with torch.no_grad():
         value = float(validate(run.network))
@@ -182,11 +182,11 @@ def _validation(run: Run, validate: Validate | None) -> float | None:
     return value
 
 
-def _explained(error: TrainingFailed, run: Run, begun: int, saver: Saver | None) -> TrainingFailed:
-    """The failure of step `begun` + 1 in full."""
+def _explained(error: TrainingFailed, number: int, run: Run, saver: Saver | None) -> TrainingFailed:
+    """The failure of step `number` in full."""
     kept = "nothing is saved without a folder" if saver is None else saver.failed(run)
     return TrainingFailed(
-        f"{error}, at step {begun + 1} of {run.plan.steps} (learning rate {run.plan.learning_rate:g}); {kept}. "
+        f"{error}, at step {number} of {run.plan.steps} (learning rate {run.plan.learning_rate:g}); {kept}. "
         "A lower learning_rate or a gradient_clip may help"
     )
 
