@@ -29,7 +29,10 @@ def difference(
 ) -> Difference:
     """Mean difference a - b with an interval and a p-value over classes and seeds together.
 
-    Equation:  d[s, q] = a[s, q] - b[s, q]; its mean over all seeds and queries; variance as in `twoway`, width as in `widths`
+    Equation:  d[s, q] = a[s, q] - b[s, q],  estimate = mean of d,
+               half^2 = max(A tA^2 + (B - G)+ tB^2,  (A - G)+ tA^2 + B tB^2)
+    Parts:     A, B and G are what the seeds, the classes and their interaction add to the variance of the mean; tA and tB
+               the two-sided t quantiles with S - 1 and C - 1 degrees of freedom (fewer for classes of unequal size)
     Shapes:    a, b (S, Q): the same seeds in the same rows, the same queries in the same columns; classes (Q,).
                A vector (Q,) beside a table (S, Q) is the same for every seed: raw pixels, or one fixed network.
                classes=None: one number a run (NMI), a and b (S,); then this is the paired t-test over seeds
@@ -89,8 +92,8 @@ def all_pairs(
 ) -> dict[tuple[str, str], Difference]:
     """Every pair of methods with simultaneous intervals: all of them hold together with the given confidence.
 
-    Equation:  each of the k = M (M - 1)/2 intervals at error (1 - confidence)/k, p-values times k (Bonferroni); so a
-               difference is claimed where its interval excludes 0
+    Level:     each of the k = M (M - 1)/2 intervals has error (1 - confidence)/k, and p-values are taken k times
+               (Bonferroni); so a difference is claimed where its interval excludes 0
     Returns:   {(first, second): first - second}, in the order of the methods. Other arguments as in `difference`
     """
     if len(methods) < 2:

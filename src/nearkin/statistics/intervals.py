@@ -28,9 +28,9 @@ def interval(
 ) -> Interval:
     """Mean over queries and its interval over classes and seeds together.
 
-    Divisor:   every query counts the same: (sum over all) / (S Q), so a class weighs by its queries
-    Equation:  half width of `widths`; within `bounds` it is bent as Wilson's is: both ends x solve
-               (x - m)^2 = half^2 x (1 - x) / (m (1 - m)), scores scaled to [0, 1]
+    Equation:  m = sum of all scores / (S Q),  (x - m)^2 = half^2 x (1 - x) / (m (1 - m)) at both ends x
+    Divisor:   every query counts the same, so a class weighs by its queries
+    Width:     `half` as in `difference`; bent as Wilson's interval is, with scores scaled from `bounds` to [0, 1]
     Shapes:    values (S, Q), a row a seed, or (Q,) for a single run; classes (Q,) integers or names
     over:      what is a sample: "classes" (new classes, the default), "groups" (give group ids for `classes`), or
                "queries" (these very classes, other images of them; `classes` is not used)

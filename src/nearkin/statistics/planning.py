@@ -29,9 +29,9 @@ def planned_components(
 ) -> Components:
     """Components of the difference of two methods when nothing has been measured yet.
 
-    Equation:  residual = 2 (1 - r) p (1 - p) / n, the binomial variance of the difference of two hits with correlation r,
-               averaged over the n queries of a class in one run;  seed = 2 (1 - r) seed_deviation^2;
-               unit = unit_deviation^2
+    Equation:  residual = 2 (1 - r) p (1 - p) / n,  seed = 2 (1 - r) seed_deviation^2,  unit = unit_deviation^2
+    Words:     the binomial variance of the difference of two hits with `score` p and `correlation` r, averaged over the n
+               queries of a class in one run; in every run it is new, so it belongs to the residual
     Defaults:  p = 0.8 and r = 0.5: halfway between a hard and a solved task, and between strangers and twins; the score
                of a method moves by 0.01 from seed to seed, and a class favours one method by 0.02. All four are ours
     Edge:      a plan, not a measurement: take `Difference.components` as soon as there are runs
@@ -58,8 +58,9 @@ def smallest_detectable(
 
     Level:     (1 - confidence)/comparisons: Bonferroni's, which is Holm's first step; for 14 methods against a
                baseline give comparisons=14
-    Equation:  the delta at which P(d > half) = power, with d normal(delta, V), and half the width of `widths` averaged
-               over what the seeds' and the units' parts may turn out to be (scaled chi-squares)
+    Equation:  P(d > half) = power for d normal(delta, seed/S + unit/C + residual/(S C)); delta is returned
+    Width:     `half` as in `difference`, averaged over what the seeds' and the units' parts may turn out to be (scaled
+               chi-squares)
     Returns:   a number in units of the score; None with one seed, where nothing is ever claimed, and where not even
                `span`, the largest difference possible (1 for a score in [0, 1]), would be seen
     """

@@ -12,7 +12,8 @@ from nearkin.statistics.cells import Array, cells_of, score_rows
 def resample(values: ArrayLike, classes: ArrayLike, *, rng: np.random.Generator, resamples: int = 2000) -> Array:
     """Means of `resamples` studies drawn from this one: seeds with replacement and classes with replacement.
 
-    Equation:  with u[s] and v[c] how often seed s and class c were drawn, mean = sum u v t / (S sum v n)
+    Equation:  mean = sum_sc u[s] v[c] t[s, c] / (S sum_c v[c] n[c])
+    Words:     u[s] and v[c] say how often seed s and class c were drawn, t the sum of the scores over the n queries of c
     Shapes:    values (S, Q) or (M, S, Q) for M methods that share each draw; classes (Q,) -> (resamples,) or (M, resamples)
     Caution:   its percentiles are no interval for few seeds: with three, the same seed is drawn three times in one study
                of nine, and a tenth to a quarter of 95 % intervals miss (docs/statistics.md). `interval` and `difference`
