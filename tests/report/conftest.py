@@ -18,11 +18,16 @@ WORST_NAMES = (
     "NaN",
     "</script><img src=x onerror=\"document.title='run'\">",
     "{{facts}}",
-    'a "quoted" & \'odd\' name, with a comma',
+    "a \"quoted\" & 'odd' name, with a comma",
     "a class name that is so long that no column and no button was ever made for it",
     "null",
 )
-WORST_METHOD = Imitation("=<b>cmd</b>", "<script>document.title='run'</script>", strength=0.4, settings={"loss": "<i>x</i>", "=key": "@value"})
+WORST_METHOD = Imitation(
+    "=<b>cmd</b>",
+    "<script>document.title='run'</script>",
+    strength=0.4,
+    settings={"loss": "<i>x</i>", "=key": "@value"},
+)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +51,9 @@ def worst_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page whose classes, method and settings have the worst names."""
     folder = tmp_path_factory.mktemp("worst") / "worst"
     methods = (METHODS[0], METHODS[1], WORST_METHOD)
-    return build_report(make_study(folder, pictures=digits(WORST_NAMES), methods=methods, protocols=("closed-set",), seeds=(0, 1)))
+    return build_report(
+        make_study(folder, pictures=digits(WORST_NAMES), methods=methods, protocols=("closed-set",), seeds=(0, 1))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -37,12 +37,36 @@ class Imitation:
 METHODS = (
     Imitation("untrained", "the network as initialised", "untrained", 0.0, 0.6),
     Imitation("raw pixels", "the pixels themselves", "pixels"),
-    Imitation("siamese", "contrastive loss over all pairs", strength=0.35, settings={"loss": "contrastive", "margin": 1.0}),
-    Imitation("triplet", "triplet hinge over all triplets", strength=0.62, settings={"loss": "triplet", "margin": 0.2, "mining": "all"}),
-    Imitation("triplet, semi-hard", "triplet hinge, semi-hard negatives", strength=0.65, settings={"loss": "triplet", "margin": 0.2, "mining": "semi-hard"}),
+    Imitation(
+        "siamese", "contrastive loss over all pairs", strength=0.35, settings={"loss": "contrastive", "margin": 1.0}
+    ),
+    Imitation(
+        "triplet",
+        "triplet hinge over all triplets",
+        strength=0.62,
+        settings={"loss": "triplet", "margin": 0.2, "mining": "all"},
+    ),
+    Imitation(
+        "triplet, semi-hard",
+        "triplet hinge, semi-hard negatives",
+        strength=0.65,
+        settings={"loss": "triplet", "margin": 0.2, "mining": "semi-hard"},
+    ),
     Imitation("n-pair", "N-pair loss", strength=0.58, distance="cosine", settings={"loss": "n-pair", "l2": 0.002}),
-    Imitation("combined negatives", "combined negatives, corrected, two outputs", strength=0.8, dimensions=2, settings={"loss": "combined-negatives", "printed": False}),
-    Imitation("siamese again", "the Siamese method under a second name", strength=0.35, stream="again", settings={"loss": "contrastive", "margin": 1.0}),
+    Imitation(
+        "combined negatives",
+        "combined negatives, corrected, two outputs",
+        strength=0.8,
+        dimensions=2,
+        settings={"loss": "combined-negatives", "printed": False},
+    ),
+    Imitation(
+        "siamese again",
+        "the Siamese method under a second name",
+        strength=0.35,
+        stream="again",
+        settings={"loss": "contrastive", "margin": 1.0},
+    ),
 )
 
 
@@ -66,7 +90,9 @@ def digits(classes: Sequence[str] | None = None) -> Pictures:
 
     raw = load_digits()
     images = np.minimum(raw.images * 16, 255).astype(np.uint8)[..., None]
-    return Pictures("digits", images, raw.target.astype(np.int64), tuple(classes or (str(digit) for digit in range(10))))
+    return Pictures(
+        "digits", images, raw.target.astype(np.int64), tuple(classes or (str(digit) for digit in range(10)))
+    )
 
 
 def make_study(
@@ -114,7 +140,14 @@ def _split(pictures: Pictures, protocol: str, test_share: float) -> dict[str, An
     }
 
 
-def _write_study(folder: Path, pictures: Pictures, methods: Sequence[Imitation], protocols: Sequence[str], seeds: Sequence[int], tuned: bool) -> None:
+def _write_study(
+    folder: Path,
+    pictures: Pictures,
+    methods: Sequence[Imitation],
+    protocols: Sequence[str],
+    seeds: Sequence[int],
+    tuned: bool,
+) -> None:
     height, width, channels = pictures.images.shape[1:]
     _json(folder / "study.json", {
         "schema": 1,
@@ -150,7 +183,12 @@ def _settings(method: Imitation) -> dict[str, Any]:
     if method.kind == "pixels":
         return {"distance": method.distance}
     training = {"optimiser": "adam", "learning_rate": 0.001, "weight_decay": 0.0, "augmentation": None}
-    return {"distance": method.distance, "embedding_size": method.dimensions, **method.settings, **(training if method.kind == "trained" else {})}
+    return {
+        "distance": method.distance,
+        "embedding_size": method.dimensions,
+        **method.settings,
+        **(training if method.kind == "trained" else {}),
+    }
 
 
 def _embed(rows: np.ndarray, labels: np.ndarray, method: Imitation, seed: int, transfer: float) -> np.ndarray:
@@ -186,7 +224,9 @@ def _vote(nearest: np.ndarray, classes: int) -> np.ndarray:
     return counts.argmax(1)
 
 
-def _write_run(folder: Path, pictures: Pictures, method: Imitation, protocol: str, seed: int, split: dict[str, Any]) -> None:
+def _write_run(
+    folder: Path, pictures: Pictures, method: Imitation, protocol: str, seed: int, split: dict[str, Any]
+) -> None:
     test, train = np.array(split["test"]), np.array(split["train"])
     embeddings = _embed(pictures.rows, pictures.labels, method, seed, 0.75 if protocol == "class-disjoint" else 1.0)
     labels = pictures.labels[test]
@@ -194,7 +234,11 @@ def _write_run(folder: Path, pictures: Pictures, method: Imitation, protocol: st
     np.fill_diagonal(distances, np.inf)
     order = np.argsort(distances, axis=1, kind="stable")
     columns = _retrieval(labels, order)
-    support = order if protocol == "class-disjoint" else np.argsort(_distances(embeddings[test], embeddings[train], method.distance), axis=1, kind="stable")
+    support = (
+        order
+        if protocol == "class-disjoint"
+        else np.argsort(_distances(embeddings[test], embeddings[train], method.distance), axis=1, kind="stable")
+    )
     support_labels = labels if protocol == "class-disjoint" else pictures.labels[train]
     for k in (1, 5):
         columns[f"predicted@{k}"] = _vote(support_labels[support[:, :k]], len(pictures.classes))
@@ -208,7 +252,10 @@ def _write_run(folder: Path, pictures: Pictures, method: Imitation, protocol: st
     scores |= {"precision@1": columns["hits@1"], "r-precision": columns["r-precision"], "map@r": columns["ap@r"]}
     scores |= {f"knn@{k}": columns[f"knn@{k}"] for k in (1, 5)}
     wobble = 0.01 * np.random.default_rng([seed, 9]).normal()
-    scores |= {"nmi": np.array([min(1.0, 0.5 + 0.45 * np.nanmean(columns["ap@r"]) + wobble)]), "ami": np.array([0.45 + 0.45 * np.nanmean(columns["ap@r"]) + wobble])}
+    scores |= {
+        "nmi": np.array([min(1.0, 0.5 + 0.45 * np.nanmean(columns["ap@r"]) + wobble)]),
+        "ami": np.array([0.45 + 0.45 * np.nanmean(columns["ap@r"]) + wobble]),
+    }
     _json(run / "run.json", {
         "schema": 1, "key": key, "method": method.name, "protocol": protocol, "seed": seed, "distance": method.distance,
         "recipe": {"loss": method.settings}, "data": "9f2c61d0" * 8, "fingerprint": _key("fingerprint", method.name, 0), "status": "done",
@@ -231,7 +278,14 @@ def _retrieval(labels: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.where(relevant > 0, values, np.nan) for name, values in columns.items()}
 
 
-def _write_records(path: Path, pictures: Pictures, test: np.ndarray, columns: dict[str, np.ndarray], order: np.ndarray, distances: np.ndarray) -> None:
+def _write_records(
+    path: Path,
+    pictures: Pictures,
+    test: np.ndarray,
+    columns: dict[str, np.ndarray],
+    order: np.ndarray,
+    distances: np.ndarray,
+) -> None:
     scores = [name for name in columns if not name.startswith("predicted")]
     votes = [name for name in columns if name.startswith("predicted")]
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -255,7 +309,16 @@ def _write_curves(path: Path, method: Imitation, seed: int, reached: float) -> N
             rest = np.exp(-step / (60 + 140 * method.strength))
             validation = f"{reached * (1 - 0.6 * rest) + 0.01 * rng.normal():.6g}" if step % 40 == 0 else ""
             loss = (0.25 + rest * (1 + method.strength)) * (1 + 0.08 * rng.normal())
-            writer.writerow([step, step // 50, f"{loss:.6g}", f"{np.clip(0.12 + 0.8 * rest + 0.02 * rng.normal(), 0, 1):.6g}", validation, f"{step * 0.07:.3f}"])
+            writer.writerow(
+                [
+                    step,
+                    step // 50,
+                    f"{loss:.6g}",
+                    f"{np.clip(0.12 + 0.8 * rest + 0.02 * rng.normal(), 0, 1):.6g}",
+                    validation,
+                    f"{step * 0.07:.3f}",
+                ]
+            )
 
 
 def _key(*parts: object) -> str:

@@ -47,7 +47,9 @@ def facts_of(reader: Reader) -> dict:
 
 def test_the_policy_names_exactly_the_own_script_and_style(page: Path) -> None:
     reader = Reader(page.read_text())
-    policy = next(meta["content"] for meta in reader.named("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        meta["content"] for meta in reader.named("meta") if meta.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy is not None
     for kind, source in (("script-src", reader.raw["script module"]), ("style-src", reader.raw["style"])):
         digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
@@ -59,8 +61,16 @@ def test_the_policy_names_exactly_the_own_script_and_style(page: Path) -> None:
 def test_nothing_is_loaded_from_elsewhere(page: Path) -> None:
     reader = Reader(page.read_text())
     loading = {"src", "href", "srcset", "action", "data", "poster"}
-    assert [value for _, attributes in reader.elements for name, value in attributes.items() if name in loading and not str(value).startswith("#")] == []
-    assert not re.search(r"@import|url\(|fetch\(|XMLHttp|https?://(?!www\.w3\.org/2000/svg)", reader.raw["style"] + reader.raw["script module"])
+    assert [
+        value
+        for _, attributes in reader.elements
+        for name, value in attributes.items()
+        if name in loading and not str(value).startswith("#")
+    ] == []
+    assert not re.search(
+        r"@import|url\(|fetch\(|XMLHttp|https?://(?!www\.w3\.org/2000/svg)",
+        reader.raw["style"] + reader.raw["script module"],
+    )
 
 
 def test_worst_names_stay_names(worst_page: Path) -> None:
@@ -72,7 +82,15 @@ def test_worst_names_stay_names(worst_page: Path) -> None:
     assert not any("onerror" in attributes for _, attributes in reader.elements)
     assert "{{" not in re.sub(r"\{\{facts\}\}", "", text)
     classes = facts_of(reader)["protocols"][0]["classes"]
-    assert classes[:7] == ["<script>document.title='run'</script>", "../x", "=1+1", "007", "NaN", "</script><img src=x onerror=\"document.title='run'\">", "{{facts}}"]
+    assert classes[:7] == [
+        "<script>document.title='run'</script>",
+        "../x",
+        "=1+1",
+        "007",
+        "NaN",
+        "</script><img src=x onerror=\"document.title='run'\">",
+        "{{facts}}",
+    ]
     words = [word.strip() for word in reader.words]
     for name in (*classes, "=<b>cmd</b>", "<i>x</i>", "@value"):
         assert name in words
@@ -86,7 +104,14 @@ def test_the_page_is_the_summary_written_down(summary: Summary, page: Path) -> N
         for row in protocol.rows:
             assert row.method.name in words
             assert f"{row.scores['map@r'].estimate:.3f}" in words
-    for needed in ("What this shows", "What it does not show", summary.study.data.hash, summary.study.command, "torch 2.13.0", "defaults, not tuned"):
+    for needed in (
+        "What this shows",
+        "What it does not show",
+        summary.study.data.hash,
+        summary.study.command,
+        "torch 2.13.0",
+        "defaults, not tuned",
+    ):
         assert needed in words
 
 
@@ -105,7 +130,12 @@ def test_packed_arrays_unpack() -> None:
     import numpy as np
 
     numbers = np.array([[0, 7], [-1, 65534]])
-    assert np.frombuffer(gzip.decompress(base64.b64decode(packed(numbers))), dtype="<u2").tolist() == [0, 7, 65535, 65534]
+    assert np.frombuffer(gzip.decompress(base64.b64decode(packed(numbers))), dtype="<u2").tolist() == [
+        0,
+        7,
+        65535,
+        65534,
+    ]
 
 
 def test_the_page_is_small(page: Path) -> None:

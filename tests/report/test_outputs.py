@@ -35,7 +35,9 @@ def test_the_same_folder_gives_the_same_bytes(small: Path) -> None:
 
 
 def test_results_json_says_what_the_table_says(study: Path, page: Path, summary: Summary) -> None:
-    results = json.loads((study / "results.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    results = json.loads(
+        (study / "results.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON")
+    )
     assert results["data"]["hash"] == summary.study.data.hash
     assert results["versions"]
     assert results["seeds"] == [0, 1, 2]

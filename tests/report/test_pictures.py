@@ -76,7 +76,10 @@ def test_neighbours_kept_are_counted_as_in_a_slow_loop() -> None:
     rows, drawn = RNG(0).normal(size=(60, 6)), RNG(1).normal(size=(60, 2))
     shares = []
     for i in range(60):
-        order = [sorted((j for j in range(60) if j != i), key=lambda j: float(np.linalg.norm(x[i] - x[j])))[:15] for x in (rows, drawn)]
+        order = [
+            sorted((j for j in range(60) if j != i), key=lambda j: float(np.linalg.norm(x[i] - x[j])))[:15]
+            for x in (rows, drawn)
+        ]
         shares.append(len(set(order[0]) & set(order[1])) / 15)
     assert kept_neighbours(rows, drawn, PAIR_DISTANCES["euclidean"]) == pytest.approx(np.mean(shares))
     assert kept_neighbours(rows, rows, PAIR_DISTANCES["euclidean"]) == 1
@@ -126,11 +129,20 @@ def test_a_study_of_one_class_has_histograms_too() -> None:
 
 
 def records_of(true: list[str], voted: list[str]) -> Records:
-    return Records(tuple(true), tuple(true), tuple(true), {}, {"predicted@1": tuple(true), "predicted@5": tuple(voted)}, np.zeros((len(true), 1), dtype=np.int64))
+    return Records(
+        tuple(true),
+        tuple(true),
+        tuple(true),
+        {},
+        {"predicted@1": tuple(true), "predicted@5": tuple(voted)},
+        np.zeros((len(true), 1), dtype=np.int64),
+    )
 
 
 def test_confusions_count_every_seed() -> None:
-    found = confusion("m", [records_of(list("aabc"), list("abbc")), records_of(list("aabc"), list("aabb"))], list("abcd"))
+    found = confusion(
+        "m", [records_of(list("aabc"), list("abbc")), records_of(list("aabc"), list("aabb"))], list("abcd")
+    )
     assert found is not None
     assert (found.neighbours, found.seeds, found.true, found.answered) == (5, 2, ("a", "b", "c"), ("a", "b", "c"))
     assert found.share is not None
@@ -198,9 +210,11 @@ def test_neighbours_in_the_page_are_those_of_the_records(summary: Summary) -> No
         assert (protocol.points.label[drawn.neighbours[point]] == drawn.neighbour_labels[point]).all()
 
 
-def test_large_test_sets_are_cut_and_nothing_points_at_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_test_sets_are_cut_and_nothing_points_at_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nearkin.report.make_summary.POINTS", 40)
-    monkeypatch.setattr("nearkin.report.make_summary.THUMBNAILS", 60)
+    monkeypatch.setattr("nearkin.report.drawn.THUMBNAILS", 60)
     study = make_study(tmp_path / "s", methods=METHODS[:3], protocols=("closed-set",), seeds=(0, 1), test_share=0.1)
     points, drawn = summarise(study).protocols[0].points, summarise(study).protocols[0].maps
     assert len(points.place) == 40

@@ -46,7 +46,9 @@ def test_differences_are_paired_with_the_baseline(study: Path, summary: Summary)
     for protocol in summary.protocols:
         base = runs_of(study, protocol.split.protocol, "untrained")
         mine = runs_of(study, protocol.split.protocol, "triplet")
-        by_hand = np.mean([np.array(cells_of(mine[seed], "ap@r")) - np.array(cells_of(base[seed], "ap@r")) for seed in base])
+        by_hand = np.mean(
+            [np.array(cells_of(mine[seed], "ap@r")) - np.array(cells_of(base[seed], "ap@r")) for seed in base]
+        )
         found = row_of(protocol, "triplet").difference
         assert found is not None
         assert found.estimate == pytest.approx(by_hand)
@@ -148,6 +150,10 @@ def test_the_best_and_its_equals_come_from_all_pairs(summary: Summary) -> None:
     for protocol in summary.protocols:
         best = max(protocol.rows, key=lambda row: row.scores["map@r"].estimate).method.name
         assert protocol.best == best
-        level = {pair.a if pair.b == best else pair.b for pair in protocol.pairs if best in (pair.a, pair.b) and not pair.claimed}
+        level = {
+            pair.a if pair.b == best else pair.b
+            for pair in protocol.pairs
+            if best in (pair.a, pair.b) and not pair.claimed
+        }
         assert set(protocol.level) == level - {"untrained"}
         assert len(protocol.pairs) == len(METHODS) * (len(METHODS) - 1) // 2

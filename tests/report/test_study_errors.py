@@ -22,7 +22,11 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def a_run(study: Path, method: str = "siamese") -> Path:
-    return next(path.parent for path in sorted(study.glob("runs/*/run.json")) if json.loads(path.read_text())["method"] == method)
+    return next(
+        path.parent
+        for path in sorted(study.glob("runs/*/run.json"))
+        if json.loads(path.read_text())["method"] == method
+    )
 
 
 def change_records(path: Path, change: Callable[[list[list[str]]], object]) -> None:

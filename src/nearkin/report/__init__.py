@@ -1,4 +1,4 @@
-"""From a study folder to facts, from facts to a page, tables and files. No torch: a report can be made anywhere again."""
+"""From a study folder to facts, from facts to a page, tables and files. No torch: it can be made anywhere."""
 
 from nearkin.report.build import build_report, write_report
 from nearkin.report.html import to_html

@@ -49,9 +49,15 @@ def confusion(method: str, records: Sequence[Records], classes: Sequence[str]) -
     counts = np.zeros((len(classes), len(classes)))
     for record in records:
         try:
-            np.add.at(counts, ([place[name] for name in record.classes], [place[name] for name in record.predicted[column]]), 1)
+            np.add.at(
+                counts,
+                ([place[name] for name in record.classes], [place[name] for name in record.predicted[column]]),
+                1,
+            )
         except KeyError as error:
-            raise InputError(f"a record of the method {method!r} names the class {error}, which study.json does not list") from None
+            raise InputError(
+                f"a record of the method {method!r} names the class {error}, which study.json does not list"
+            ) from None
     true = np.flatnonzero(counts.sum(1)).tolist()
     answered = np.flatnonzero(counts.sum(1) + counts.sum(0)).tolist()
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -72,4 +78,6 @@ def _mixups(counts: NDArray[np.float64], share: NDArray[np.float64], classes: Se
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     cells = [divmod(int(cell), len(classes)) for cell in order]
-    return tuple(Mixup(classes[t], classes[a], int(counts[t, a]), float(share[t, a])) for t, a in cells if wrong[t, a] > 0)
+    return tuple(
+        Mixup(classes[t], classes[a], int(counts[t, a]), float(share[t, a])) for t, a in cells if wrong[t, a] > 0
+    )

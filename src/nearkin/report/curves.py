@@ -46,7 +46,9 @@ def read_curve(run: Run) -> Curve | None:
     return Curve(run.method, run.seed, run.best_step, run.seconds, series)
 
 
-def thinned(steps: NDArray[np.float64], values: NDArray[np.float64], limit: int = SHOWN) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def thinned(
+    steps: NDArray[np.float64], values: NDArray[np.float64], limit: int = SHOWN
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measured points only; more than `limit` are averaged in `limit` groups of neighbours."""
     measured = np.isfinite(values)
     steps, values = steps[measured], values[measured]

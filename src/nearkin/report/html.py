@@ -18,7 +18,20 @@ from nearkin.report.markup import Markup, tag
 from nearkin.report.page_facts import page_facts
 from nearkin.report.summary import Summary
 
-SCRIPTS = ("facts.js", "drawing.js", "palette.js", "differences.js", "pictures.js", "point_map.js", "legend.js", "maps.js", "separation.js", "confusion.js", "curves.js", "start.js")
+SCRIPTS = (
+    "facts.js",
+    "drawing.js",
+    "palette.js",
+    "differences.js",
+    "pictures.js",
+    "point_map.js",
+    "legend.js",
+    "maps.js",
+    "separation.js",
+    "confusion.js",
+    "curves.js",
+    "start.js",
+)
 STYLES = ("page.css", "parts.css")
 
 
@@ -59,7 +72,20 @@ def _switch(summary: Summary) -> Markup | None:
     if len(summary.protocols) < 2:
         return Markup("")
     buttons = [
-        tag("button", protocol.split.protocol, type="button", data_protocol=place, aria_pressed="true" if place == 0 else "false")
+        tag(
+            "button",
+            protocol.split.protocol,
+            type="button",
+            data_protocol=place,
+            aria_pressed="true" if place == 0 else "false",
+        )
         for place, protocol in enumerate(summary.protocols)
     ]
-    return tag("div", tag("span", "Pictures of"), *buttons, class_="switch", role="group", aria_label="Protocol shown in the pictures")
+    return tag(
+        "div",
+        tag("span", "Pictures of"),
+        *buttons,
+        class_="switch",
+        role="group",
+        aria_label="Protocol shown in the pictures",
+    )

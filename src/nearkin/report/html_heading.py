@@ -28,9 +28,19 @@ def heading(summary: Summary) -> Markup:
 def _facts(summary: Summary) -> list[tuple[str, object]]:
     study = summary.study
     size = " × ".join(str(side) for side in (*study.data.image_size[1:], *study.data.image_size[:1]))
-    budget = join(*(tag("span", f"{name}: {value}", class_="line") for name, value in study.budget.items())) if study.budget else "not recorded"
+    budget = (
+        join(*(tag("span", f"{name}: {value}", class_="line") for name, value in study.budget.items()))
+        if study.budget
+        else "not recorded"
+    )
     return [
-        ("Data", join(tag("span", f"{study.data.name}, {size}", class_="line"), *(tag("span", note, class_="line note") for note in study.data.notes))),
+        (
+            "Data",
+            join(
+                tag("span", f"{study.data.name}, {size}", class_="line"),
+                *(tag("span", note, class_="line note") for note in study.data.notes),
+            ),
+        ),
         ("Measure", join(score_title(study.primary), tag("span", score_meaning(study.primary), class_="line note"))),
         ("Baseline", study.baseline),
         ("Seeds", listed([str(seed) for seed in study.seeds])),

@@ -1,4 +1,4 @@
-"""The end of the page: what the study shows and does not, the settings of every method, and where everything came from."""
+"""The end of the page: what the study shows and does not, the settings, and where everything came from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,19 @@ def reading(summary: Summary) -> Markup:
 def settings(summary: Summary) -> Markup:
     """Shared settings once, then each method with its own."""
     shared = join(tag("h3", "The same for all trained methods"), _pairs(summary.shared)) if summary.shared else None
-    return join(shared, tag("div", *(_method(method, summary.own[method.name]) for method in summary.study.methods), class_="methods"))
+    return join(
+        shared,
+        tag("div", *(_method(method, summary.own[method.name]) for method in summary.study.methods), class_="methods"),
+    )
 
 
 def _method(method: Method, own: Mapping[str, str]) -> Markup:
-    return tag("article", tag("h4", method.name), tag("p", method.description, class_="note") if method.description else None, _pairs(own))
+    return tag(
+        "article",
+        tag("h4", method.name),
+        tag("p", method.description, class_="note") if method.description else None,
+        _pairs(own),
+    )
 
 
 def _pairs(values: Mapping[str, str]) -> Markup | None:
@@ -44,11 +52,25 @@ def origin(summary: Summary) -> Markup:
         ("To reproduce", tag("code", study.command) if study.command else "not recorded"),
         ("To make this page again", tag("code", f"nearkin report {study.folder.name}")),
         ("Data", join(study.data.source or study.data.name, tag("span", tag("code", study.data.hash), class_="line"))),
-        ("Versions", ", ".join([f"nearkin {study.nearkin}", *(f"{name} {version}" for name, version in study.versions.items())])),
+        (
+            "Versions",
+            ", ".join([f"nearkin {study.nearkin}", *(f"{name} {version}" for name, version in study.versions.items())]),
+        ),
         ("Started", study.created or "not recorded"),
-        ("Splits", join(*(_split(protocol.split.protocol, protocol.split.seed, protocol.split.description) for protocol in summary.protocols))),
+        (
+            "Splits",
+            join(
+                *(
+                    _split(protocol.split.protocol, protocol.split.seed, protocol.split.description)
+                    for protocol in summary.protocols
+                )
+            ),
+        ),
     ]
-    return join(tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts), class_="origin"), _runs(summary))
+    return join(
+        tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts), class_="origin"),
+        _runs(summary),
+    )
 
 
 def _split(protocol: str, seed: int, description: Mapping[str, object]) -> Markup:
@@ -64,12 +86,19 @@ def _runs(summary: Summary) -> Markup:
             "tr",
             tag("th", tag("code", run.key), scope="row"),
             *(tag("td", text) for text in (run.method, run.protocol)),
-            *(tag("td", text, class_="number") for text in (run.seed, share(run.scores[study.primary]), run.best_step or "–", duration(run.seconds))),
+            *(
+                tag("td", text, class_="number")
+                for text in (run.seed, share(run.scores[study.primary]), run.best_step or "–", duration(run.seconds))
+            ),
             tag("td", "; ".join(run.notes), class_="note"),
         )
         for run in study.runs
         if study.primary in run.scores
     ]
-    head = tag("tr", *(tag("th", name, scope="col", class_="number" if i > 2 else None) for i, name in enumerate(heads)), tag("th", "Notes", scope="col"))
+    head = tag(
+        "tr",
+        *(tag("th", name, scope="col", class_="number" if i > 2 else None) for i, name in enumerate(heads)),
+        tag("th", "Notes", scope="col"),
+    )
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="plain")
     return tag("details", tag("summary", count(len(study.runs), "run")), tag("div", table, class_="scroll"))

@@ -8,13 +8,13 @@ VOID = frozenset({"br", "col", "hr", "img", "input", "meta"})
 
 
 class Markup(str):
-    """Text that is already HTML. Only `tag` and `join` make it."""
+    """Text that is already HTML. Only the functions below make it."""
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:
-    """An element. Children are escaped unless they are Markup; attributes always are; `class_` is class, `data_x` data-x.
+    """An element. Children are escaped unless they are Markup, attributes always.
 
-    An attribute of None or False is left out, True stands alone.
+    `class_` is class, `data_x` is data-x. An attribute of None or False is left out, True stands alone.
 
     >>> tag("td", "<script>", class_="name", data_row=3)
     '<td class="name" data-row="3">&lt;script&gt;</td>'
@@ -32,6 +32,11 @@ def join(*children: object) -> Markup:
     'a &lt; b<br>3'
     """
     return Markup("".join(_child(child) for child in children))
+
+
+def stacked(value: object, below: str) -> Markup:
+    """A value with something small below it; alone where there is nothing to say."""
+    return join(value, tag("span", below, class_="below") if below else None)
 
 
 def _child(child: object) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nearkin.report.confusion import Confusion
 from nearkin.report.curves import SERIES, Curve
-from nearkin.report.numerals import duration, percent, share, signed, span
+from nearkin.report.numerals import count, duration, percent, share, signed, span
 from nearkin.report.separation import Separation
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 from nearkin.report.words import distance_title, score_title
@@ -56,7 +56,10 @@ def _protocol(summary: Summary, protocol: ProtocolSummary) -> dict[str, Any]:
         "separations": [_separation(found) for found in protocol.separations],
         "confusions": [_confusion(found) for found in protocol.confusions],
         "best": protocol.best,
-        "curves": [_curves(name, [c for c in protocol.curves if c.method == name], rows[name]) for name in dict.fromkeys(c.method for c in protocol.curves)],
+        "curves": [
+            _curves(name, [c for c in protocol.curves if c.method == name], rows[name])
+            for name in dict.fromkeys(c.method for c in protocol.curves)
+        ],
     }
 
 
@@ -64,8 +67,17 @@ def _difference(row: Row) -> dict[str, Any] | None:
     found = row.difference
     if found is None:
         return {"method": row.method.name, "verdict": row.verdict, "estimate": None}
-    words = f"{row.method.name}: {signed(found.estimate)}, interval {span(found.low, found.high, sign=True)}, {row.verdict}"
-    return {"method": row.method.name, "verdict": row.verdict, "estimate": found.estimate, "low": found.low, "high": found.high, "words": words}
+    words = (
+        f"{row.method.name}: {signed(found.estimate)}, interval {span(found.low, found.high, sign=True)}, {row.verdict}"
+    )
+    return {
+        "method": row.method.name,
+        "verdict": row.verdict,
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "words": words,
+    }
 
 
 def _points(points: Points) -> dict[str, Any]:
@@ -120,11 +132,14 @@ def _separation(found: Separation) -> dict[str, Any]:
 def _confusion(found: Confusion) -> dict[str, Any]:
     return {
         "method": found.method,
-        "words": f"{percent(found.correct, 1)} right, votes of {found.neighbours} neighbours, {found.seeds} seed{'s' if found.seeds > 1 else ''}",
+        "words": f"{percent(found.correct, 1)} right, votes of {found.neighbours}, {count(found.seeds, 'seed')}",
         "true": found.true,
         "answered": found.answered,
         "share": None if found.share is None else [_short(row) for row in found.share],
-        "mixups": [{"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share, 1)} for m in found.mixups],
+        "mixups": [
+            {"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share, 1)}
+            for m in found.mixups
+        ],
     }
 
 
@@ -134,7 +149,11 @@ def _curves(method: str, curves: Sequence[Curve], row: Row) -> dict[str, Any]:
         "method": method,
         "words": f"{duration(row.seconds)} a run; best step{'s' if len(curves) > 1 else ''} {steps}",
         "runs": [
-            {"seed": curve.seed, "best": curve.best_step, **{name: [_short(part) for part in curve.series[name]] for name in SERIES}}
+            {
+                "seed": curve.seed,
+                "best": curve.best_step,
+                **{name: [_short(part) for part in curve.series[name]] for name in SERIES},
+            }
             for curve in curves
         ],
     }

@@ -50,13 +50,15 @@ PAIR_DISTANCES: Mapping[str, PairDistance] = {
     "euclidean": PairDistance("euclidean", _as_given, lambda squared, row, column: np.sqrt(squared)),
     "squared-euclidean": PairDistance("squared-euclidean", _as_given, lambda squared, row, column: squared),
     "cosine": PairDistance("cosine", _unit, lambda squared, row, column: squared / 2),
-    "inner-product": PairDistance("inner-product", _as_given, lambda squared, row, column: (squared - row - column) / 2),
+    "inner-product": PairDistance(
+        "inner-product", _as_given, lambda squared, row, column: (squared - row - column) / 2
+    ),
     "snr": PairDistance("snr", _centred, lambda squared, row, column: squared / np.maximum(row, TINY)),
 }
 
 
 def pair_distance(name: str) -> tuple[PairDistance, str]:
-    """The named distance, and a note: Euclidean stands in for one that is not in the table (a user's own, a learned one)."""
+    """The named distance, and a note: Euclidean stands in for one that is not in the table (learned, or a user's own)."""
     if name in PAIR_DISTANCES:
         return PAIR_DISTANCES[name], ""
     return PAIR_DISTANCES["euclidean"], f"drawn with Euclidean distances: the page cannot compute {name!r}"

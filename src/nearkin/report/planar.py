@@ -54,7 +54,7 @@ PROJECTIONS: Mapping[str, tuple[str, Callable[[Floats], Floats]]] = {
 
 
 def planar(embeddings: Floats, distance: PairDistance, projection: str) -> tuple[str, Floats, float | None]:
-    """How the map was made, its points (N, 2), and the share of neighbours kept (None where nothing was lost or N < 17)."""
+    """How the map was made, its points (N, 2), and the share of neighbours kept (None for the embedding itself)."""
     if embeddings.shape[1] == 2:
         return "the embedding itself, two outputs", embeddings, None
     if embeddings.shape[1] == 1:
@@ -66,7 +66,7 @@ def planar(embeddings: Floats, distance: PairDistance, projection: str) -> tuple
 
 
 def kept_neighbours(projected: Floats, points: Floats, distance: PairDistance) -> float | None:
-    """Mean over up to 1,000 points of |nearest 15 in the embedding and nearest 15 in the map| / 15; None below 17 points."""
+    """Mean over up to 1,000 points of |nearest 15 here and nearest 15 in the map| / 15; None below 17 points."""
     if len(points) < NEIGHBOURS + 2:
         return None
     shares = []

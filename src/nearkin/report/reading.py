@@ -70,7 +70,9 @@ def read_fields(path: Path) -> Fields:
     fields = Fields(path, values)
     schema = fields.maybe("schema", int, SCHEMA)
     if schema > SCHEMA:
-        raise InputError(f"{path} has schema {schema}, newer than this nearkin reads ({SCHEMA}); install a newer nearkin")
+        raise InputError(
+            f"{path} has schema {schema}, newer than this nearkin reads ({SCHEMA}); install a newer nearkin"
+        )
     return fields
 
 
@@ -82,7 +84,9 @@ def read_rows(path: Path) -> Iterator[list[str]]:
             for number, row in enumerate(csv.reader(file, strict=True), 1):
                 width = len(row) if width is None else width
                 if len(row) != width:
-                    raise InputError(f"{path}, row {number}: {len(row)} cells where the header has {width}; the file is damaged")
+                    raise InputError(
+                        f"{path}, row {number}: {len(row)} cells where the header has {width}; the file is damaged"
+                    )
                 yield row
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run the study again to write it") from None

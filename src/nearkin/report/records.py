@@ -46,7 +46,7 @@ def column_of(score: str) -> str:
 
 
 def read_records(run: Run, split: Split) -> Records:
-    """Read a run's records.csv. Errors: InputError where it is missing, damaged, or answers for other images than the split."""
+    """Read a run's records.csv. Errors: InputError where it is missing, damaged, or answers for other images."""
     path = run.folder / "records.csv"
     rows = read_rows(path)
     header = next(rows, [])
@@ -84,7 +84,9 @@ def _places(path: Path, cells: tuple[str, ...], split: Split) -> Integers:
     try:
         lists = [[place[int(image)] for image in cell.split()] for cell in cells]
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path}, column 'neighbours' names {error}, which is no test image of {split.protocol!r}") from None
+        raise InputError(
+            f"{path}, column 'neighbours' names {error}, which is no test image of {split.protocol!r}"
+        ) from None
     places = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
     for row, near in enumerate(lists):
         places[row, : len(near)] = near

@@ -1,9 +1,10 @@
 """The numbers as files: results.json with everything, results.csv and results.parquet as one flat table.
 
 Text in results.csv. A spreadsheet takes a cell that begins with = + - @ or a control character for a formula, even in
-quotes. A name may be any text, so a text that begins so is written with an apostrophe before it, the spreadsheets' own mark for
-text; a text that itself begins with an apostrophe gets one more. A reader that takes off one leading apostrophe has every name
-literally. Numbers are never marked. results.json and results.parquet have types and hold every text as it is.
+quotes. A name may be any text, so a text that begins so is written with an apostrophe before it, the spreadsheets' own
+mark for text, and a text that itself begins with an apostrophe gets one more. A reader that takes off one leading
+apostrophe has every name literally. Numbers are never marked. Class names are not in this file. results.json and
+results.parquet have types and hold every text as it is.
 """
 
 from __future__ import annotations
@@ -50,12 +51,20 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "versions": dict(study.versions),
         "command": study.command,
         "budget": dict(study.budget),
-        "data": {"name": study.data.name, "hash": study.data.hash, "images": study.data.images, "source": study.data.source},
+        "data": {
+            "name": study.data.name,
+            "hash": study.data.hash,
+            "images": study.data.images,
+            "source": study.data.source,
+        },
         "seeds": list(study.seeds),
         "primary": study.primary,
         "baseline": study.baseline,
         "tuned": study.tuned,
-        "methods": [{"name": m.name, "description": m.description, "kind": m.kind, "settings": dict(m.settings)} for m in study.methods],
+        "methods": [
+            {"name": m.name, "description": m.description, "kind": m.kind, "settings": dict(m.settings)}
+            for m in study.methods
+        ],
         "protocols": [_protocol(protocol) for protocol in summary.protocols],
     }
 
@@ -70,8 +79,13 @@ def _protocol(protocol: ProtocolSummary) -> dict[str, Any]:
         "pairs": [_difference(pair) for pair in protocol.pairs],
         "best": protocol.best,
         "level_with_best": list(protocol.level),
-        "maps": [{"method": m.method, "seed": m.seed, "how": m.how, "neighbours_kept": _rounded(m.kept)} for m in protocol.maps],
-        "separation": [{"method": s.method, "distance": s.distance, "nearer": _rounded(s.nearer)} for s in protocol.separations],
+        "maps": [
+            {"method": m.method, "seed": m.seed, "how": m.how, "neighbours_kept": _rounded(m.kept)}
+            for m in protocol.maps
+        ],
+        "separation": [
+            {"method": s.method, "distance": s.distance, "nearer": _rounded(s.nearer)} for s in protocol.separations
+        ],
         "mixups": {c.method: [[m.true, m.answered, m.count] for m in c.mixups] for c in protocol.confusions},
         "missing": [list(run) for run in protocol.missing],
     }
@@ -142,6 +156,9 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
     parquet = need("pyarrow.parquet", extra="tables", purpose="results.parquet")
     texts = ("protocol", "method", "kind", "score", "over", "baseline", "verdict")
     counts = ("seeds", "queries")
-    kinds = [(name, arrow.string() if name in texts else arrow.int64() if name in counts else arrow.float64()) for name in COLUMNS]
+    kinds = [
+        (name, arrow.string() if name in texts else arrow.int64() if name in counts else arrow.float64())
+        for name in COLUMNS
+    ]
     table = arrow.Table.from_pylist(rows, schema=arrow.schema(kinds).with_metadata({"nearkin.schema": str(SCHEMA)}))
     return write_atomically(path, lambda file: parquet.write_table(table, file))

@@ -34,7 +34,18 @@ def result_rows(study: Study, runs: Runs, answers: Answers, scores: Sequence[str
     for method in study.methods:
         if runs.get(method.name):
             told, detail = _verdict(study, method, differences.get(method.name), refused)
-            rows.append(_row(study, method, runs[method.name], answers[method.name], scores, differences.get(method.name), told, detail))
+            rows.append(
+                _row(
+                    study,
+                    method,
+                    runs[method.name],
+                    answers[method.name],
+                    scores,
+                    differences.get(method.name),
+                    told,
+                    detail,
+                )
+            )
     return tuple(sorted(rows, key=lambda row: (row.method.kind != "trained", -row.scores[study.primary].estimate)))
 
 
@@ -53,7 +64,12 @@ def best_and_level(study: Study, rows: Sequence[Row], pairs: Sequence[Difference
     The baseline is not among them: it has its own, sharper test in every row.
     """
     best = max(rows, key=lambda row: row.scores[study.primary].estimate).method.name
-    level = {other for one in pairs for other in (one.a, one.b) if best in (one.a, one.b) and other not in (best, study.baseline) and not one.claimed}
+    level = {
+        other
+        for one in pairs
+        for other in (one.a, one.b)
+        if best in (one.a, one.b) and other not in (best, study.baseline) and not one.claimed
+    }
     return best, tuple(row.method.name for row in rows if row.method.name in level)
 
 
@@ -74,7 +90,9 @@ def _row(
     detail: str,
 ) -> Row:
     seeds = tuple(sorted(runs))
-    found = {name: _score(name, method, [runs[seed] for seed in seeds], [answers[seed] for seed in seeds]) for name in scores}
+    found = {
+        name: _score(name, method, [runs[seed] for seed in seeds], [answers[seed] for seed in seeds]) for name in scores
+    }
     return Row(
         method=method,
         seeds=seeds,
@@ -123,7 +141,9 @@ def _by_class(primary: str, answers: Sequence[Records]) -> dict[str, float]:
     values = np.stack([answer.scores[column] for answer in answers]).mean(0)
     classes = np.array(answers[0].classes)
     scored = np.isfinite(values)
-    return {str(name): float(values[scored & (classes == name)].mean()) for name in dict.fromkeys(classes[scored].tolist())}
+    return {
+        str(name): float(values[scored & (classes == name)].mean()) for name in dict.fromkeys(classes[scored].tolist())
+    }
 
 
 def _median_seed(primary: str, runs: Mapping[int, Run]) -> int:
@@ -133,7 +153,7 @@ def _median_seed(primary: str, runs: Mapping[int, Run]) -> int:
 
 
 def _comparable(study: Study, answers: Answers) -> tuple[dict[str, Floats], np.ndarray]:
-    """Primary per-query scores (S, Q) of the methods that have all of the baseline's seeds; (Q,) where one run counts for all."""
+    """Primary scores (S, Q) of the methods that have all of the baseline's seeds, (Q,) where one run counts for all."""
     column = column_of(study.primary)
     base = answers.get(study.baseline) or {}
     kind = next(method.kind for method in study.methods if method.name == study.baseline)

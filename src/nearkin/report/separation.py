@@ -32,7 +32,9 @@ class Separation:
     note: str
 
 
-def separation(method: str, embeddings: Floats, labels: NDArray[np.int64], distance: PairDistance, note: str) -> Separation:
+def separation(
+    method: str, embeddings: Floats, labels: NDArray[np.int64], distance: PairDistance, note: str
+) -> Separation:
     """Compare ordered pairs, for a distance may be asymmetric; rows come in an order fair to the classes (`sampling`).
 
     Same class: all pairs of the first m images of each class, m so that they are about 200,000.
@@ -77,7 +79,7 @@ def _shares(values: Floats, edges: Floats) -> Floats:
 
 
 def probability_nearer(same: Floats, different: Floats) -> float | None:
-    """P(same < different) + P(same = different)/2, the area under the verification curve; None without pairs of both kinds."""
+    """P(same < different) + P(same = different)/2, the area under the ROC curve; None without pairs of both kinds."""
     if not len(same) or not len(different):
         return None
     ordered = np.sort(different)

@@ -40,6 +40,13 @@ def shared_and_own(methods: Sequence[Method]) -> tuple[dict[str, str], dict[str,
     """Settings that every trained method has with the same value, and for each method the rest of its settings."""
     texts = {method.name: flat(method.settings) for method in methods}
     trained = [texts[method.name] for method in methods if method.kind == "trained"]
-    shared = {name: value for name, value in (trained[0] if len(trained) > 1 else {}).items() if all(each.get(name) == value for each in trained)}
-    own = {method: {name: value for name, value in mine.items() if shared.get(name) != value} for method, mine in texts.items()}
+    shared = {
+        name: value
+        for name, value in (trained[0] if len(trained) > 1 else {}).items()
+        if all(each.get(name) == value for each in trained)
+    }
+    own = {
+        method: {name: value for name, value in mine.items() if shared.get(name) != value}
+        for method, mine in texts.items()
+    }
     return shared, own

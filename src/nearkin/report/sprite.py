@@ -14,7 +14,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Sprite:
-    """Thumbnails in rows of `columns` cells; a cell is `height` x `width` pixels, its image in the upper left corner."""
+    """Thumbnails in rows of `columns` cells; an image of `height` x `width` lies in the upper left of its cell."""
 
     encoded: bytes
     media: str
@@ -26,10 +26,10 @@ class Sprite:
 
 
 def sprite(thumbnails: Bytes, budget: int) -> Sprite | None:
-    """As many of the first thumbnails (n, h, w, C) as fit into `budget` bytes: as PNG if all do, else as JPEG, else fewer.
+    """As many of the first thumbnails (n, h, w, C) as fit into `budget` bytes: PNG if all do, else JPEG, else fewer.
 
-    One channel is grey; three are colour; of any other number the first is shown. What is to be expected is judged by the
-    first 200, so that ten thousand photos are not encoded three times.
+    One channel is grey, three are colour, of any other number the first is shown. What is to be expected is judged by
+    the first 200, so that ten thousand photos are not encoded three times.
     """
     if not len(thumbnails):
         return None
@@ -55,8 +55,14 @@ def _sheet(thumbnails: Bytes, form: str) -> Sprite:
     cell = (-(-height // whole) * whole, -(-width // whole) * whole)
     columns = int(np.ceil(np.sqrt(count * cell[0] / cell[1])))
     rows = -(-count // columns)
-    padded = np.pad(thumbnails, ((0, rows * columns - count), (0, cell[0] - height), (0, cell[1] - width), (0, 0)), mode="edge")
-    sheet = padded.reshape(rows, columns, *cell, channels).transpose(0, 2, 1, 3, 4).reshape(rows * cell[0], columns * cell[1], channels)
+    padded = np.pad(
+        thumbnails, ((0, rows * columns - count), (0, cell[0] - height), (0, cell[1] - width), (0, 0)), mode="edge"
+    )
+    sheet = (
+        padded.reshape(rows, columns, *cell, channels)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(rows * cell[0], columns * cell[1], channels)
+    )
     image = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
     file = io.BytesIO()
     options = {"optimize": True} if form == "PNG" else {"quality": 85, "subsampling": 0}

@@ -1,4 +1,4 @@
-"""What a study folder says about itself: the study, its methods, its splits and its finished runs, checked while read."""
+"""What a study folder says about itself: the study, its methods, splits and finished runs, checked while read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("trained", "untrained", "pixels")
 
 @dataclass(frozen=True)
 class Method:
-    """One row of every table. `kind` is "trained", "untrained" (the network as initialised) or "pixels" (no network)."""
+    """A row of every table. `kind` is "trained", "untrained" (the network as initialised) or "pixels" (no network)."""
 
     name: str
     description: str
@@ -105,10 +105,14 @@ def read_study(folder: Path | str) -> Study:
     names = [method.name for method in methods]
     baseline = fields.take("baseline", str)
     if baseline not in names or len(set(names)) != len(names):
-        raise InputError(f"{fields.source}: methods must have different names, one of them the baseline {baseline!r}; got {names}")
+        raise InputError(
+            f"{fields.source}: methods must have different names, one of them the baseline {baseline!r}; got {names}"
+        )
     runs = _read_runs(folder, names)
     if not runs:
-        raise InputError(f"{str(folder)!r} holds no finished run yet; run the study again with the same command to go on")
+        raise InputError(
+            f"{str(folder)!r} holds no finished run yet; run the study again with the same command to go on"
+        )
     return Study(
         folder=folder,
         name=fields.take("name", str),
@@ -139,7 +143,9 @@ def _method(fields: Fields) -> Method:
     kind = fields.take("kind", str)
     if kind not in KINDS:
         raise InputError(f"{fields.source}: a method's kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}")
-    return Method(fields.take("name", str), fields.maybe("description", str, ""), kind, fields.maybe("settings", dict, {}))
+    return Method(
+        fields.take("name", str), fields.maybe("description", str, ""), kind, fields.maybe("settings", dict, {})
+    )
 
 
 def _data(fields: Fields) -> Data:
@@ -179,12 +185,16 @@ def _read_runs(folder: Path, methods: list[str]) -> tuple[Run, ...]:
         if fields.take("status", str) == "done":
             runs.append(_run(fields))
             if runs[-1].method not in methods:
-                raise InputError(f"{path} is of the method {runs[-1].method!r}, which study.json does not list: {methods}")
+                raise InputError(
+                    f"{path} is of the method {runs[-1].method!r}, which study.json does not list: {methods}"
+                )
     cells = [(run.method, run.protocol, run.seed) for run in runs]
     twice = next((cell for cell in cells if cells.count(cell) > 1), None)
     if twice:
-        raise InputError(f"{folder / 'runs'} holds two finished runs of method {twice[0]!r}, protocol {twice[1]!r}, seed {twice[2]}")
-    return tuple(runs)
+        raise InputError(
+            f"{folder / 'runs'} holds two finished runs of method {twice[0]!r}, protocol {twice[1]!r}, seed {twice[2]}"
+        )
+    return tuple(sorted(runs, key=lambda run: (run.protocol, methods.index(run.method), run.seed)))
 
 
 def _run(fields: Fields) -> Run:

@@ -27,7 +27,7 @@ class Row:
     runs        seed -> score name -> value, as each run measured it
     classes     class name -> mean primary score of its images over the seeds
     difference  to the baseline in the primary score; None for the baseline itself and where `verdict` says why
-    verdict     "better" or "worse" (claimed after Holm's correction), "equal" (no difference seen), "unclear" (the single
+    verdict     "better" or "worse" (claimed after Holm's correction), "equal" (no difference seen), "unclear" (the
                 interval leaves out 0, but the claim does not stand after the correction), "not tested" (one seed),
                 "unfinished" or "baseline"
     detail      one sentence on the verdict
@@ -52,7 +52,7 @@ class Points:
     """Test images shown in every map of a protocol.
 
     All test images have a number in an order of which every beginning is a fair share of the classes. The first P are
-    points of the maps; the first ones, points or not, have a thumbnail in `sprite`, for they may be neighbours of points.
+    points of the maps. The first ones, points or neighbours of points, have a thumbnail in `sprite`.
 
     place      (P,) places of the points within the split's test images
     label      (P,) their classes, as indices into the protocol's `classes`
@@ -112,7 +112,7 @@ class ProtocolSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole study. `shared` holds the settings that all trained methods have in common, `own` what is left of each."""
+    """The whole study. `shared`: the settings that all trained methods have in common; `own`: what is left of each."""
 
     study: Study
     protocols: tuple[ProtocolSummary, ...]

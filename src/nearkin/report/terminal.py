@@ -13,14 +13,26 @@ from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.words import findings, headline_scores, score_title, tuning
 from nearkin.statistics import Interval
 
-STYLES = {"better": "green", "worse": "red", "equal": "dim", "unclear": "dim", "not tested": "dim", "unfinished": "yellow", "baseline": "dim"}
+STYLES = {
+    "better": "green",
+    "worse": "red",
+    "equal": "dim",
+    "unclear": "dim",
+    "not tested": "dim",
+    "unfinished": "yellow",
+    "baseline": "dim",
+}
 
 
 def to_table(summary: Summary) -> Group:
     """Everything that a terminal shows of a study: for `rich.print` or `Console.print`."""
     parts: list[RenderableType] = []
     for protocol in summary.protocols:
-        parts += [_table(summary, protocol), *(Text("  " + literal(said), style="dim") for said in findings(summary, protocol)), Text("")]
+        parts += [
+            _table(summary, protocol),
+            *(Text("  " + literal(said), style="dim") for said in findings(summary, protocol)),
+            Text(""),
+        ]
     return Group(*parts)
 
 
@@ -37,14 +49,28 @@ def _table(summary: Summary, protocol: ProtocolSummary) -> Table:
     study, split = summary.study, protocol.split
     scores = headline_scores(protocol.scores)
     title = f"{study.name}, {split.protocol}: {tuning(summary)}"
-    caption = f"{len(split.test):,} test images, {len(protocol.classes):,} classes, seeds {', '.join(map(str, study.seeds))}; 95 % intervals over classes and seeds, NMI over seeds"
-    table = Table(title=Text(literal(title)), caption=Text(literal(caption)), box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", padding=(0, 1))
+    sizes = (
+        f"{len(split.test):,} test images, {len(protocol.classes):,} classes, seeds {', '.join(map(str, study.seeds))}"
+    )
+    caption = f"{sizes}; 95 % intervals over classes and seeds, NMI over seeds"
+    table = Table(
+        title=Text(literal(title)),
+        caption=Text(literal(caption)),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        padding=(0, 1),
+    )
     table.add_column("method", overflow="fold")
     for name in scores:
         table.add_column(score_title(name), justify="right", no_wrap=True)
     table.add_column(Text(literal(f"minus {study.baseline}")), justify="left", min_width=13, overflow="fold")
     for place, row in enumerate(protocol.rows):
-        last_trained = row.method.kind == "trained" and place + 1 < len(protocol.rows) and protocol.rows[place + 1].method.kind != "trained"
+        last_trained = (
+            row.method.kind == "trained"
+            and place + 1 < len(protocol.rows)
+            and protocol.rows[place + 1].method.kind != "trained"
+        )
         cells = [_score(row.scores.get(name)) for name in scores]
         table.add_row(Text(literal(row.method.name)), *cells, _difference(row), end_section=last_trained)
     return table

@@ -7,13 +7,22 @@ from collections.abc import Sequence
 from nearkin.report.summary import ProtocolSummary, Summary
 from nearkin.statistics import spoken
 
-TITLES = {"map": "MAP", "recall": "Recall", "precision": "Precision", "knn": "kNN", "nmi": "NMI", "ami": "AMI"}
+TITLES = {
+    "map": "MAP",
+    "r-precision": "R-precision",
+    "recall": "Recall",
+    "precision": "Precision",
+    "knn": "kNN",
+    "nmi": "NMI",
+    "ami": "AMI",
+    "pairwise-f1": "Pairwise F1",
+}
 MEANINGS = {
     "map": "mean over images of the average precision at R, R the number of other images of the class",
     "r-precision": "share of an image's R nearest that are of its class, R the number of other images of the class",
-    "recall": "share of images with at least one of their class among the {} nearest",
+    "recall": "share of images with at least one of their class among the K nearest",
     "precision": "share of images whose nearest image is of their class",
-    "knn": "share of images that a vote of their {} nearest labels rightly",
+    "knn": "share of images that a vote of their k nearest neighbours labels rightly",
     "nmi": "normalised mutual information between classes and k-means clusters",
     "ami": "mutual information between classes and k-means clusters, adjusted for chance",
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
@@ -44,8 +53,20 @@ def score_title(name: str) -> str:
 
 def score_meaning(name: str) -> str:
     """What a score is, in one clause; empty for one that is not the library's own."""
-    measure, _, rank = name.partition("@")
-    return MEANINGS.get(measure, "").format(rank)
+    return MEANINGS.get(name.partition("@")[0], "")
+
+
+def score_meanings(names: Sequence[str]) -> list[str]:
+    """What several scores are, each measure once.
+
+    >>> score_meanings(["knn@1", "knn@5"])
+    ['kNN@k: share of images that a vote of their k nearest neighbours labels rightly']
+    """
+    ranks = {"map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
+    measures = dict.fromkeys(name.partition("@")[0] for name in names)
+    return [
+        f"{TITLES[measure]}{ranks.get(measure, '')}: {MEANINGS[measure]}" for measure in measures if measure in MEANINGS
+    ]
 
 
 def distance_title(name: str) -> str:
@@ -94,13 +115,22 @@ def findings(summary: Summary, protocol: ProtocolSummary) -> list[str]:
     if protocol.missing:
         names = [f"{method} (seed {seed})" for method, seed in protocol.missing]
         said.append(f"Not finished: {listed(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}.")
-    return said
+    return said + [
+        f"{run.method}, seed {run.seed}: {note}"
+        for run in study.runs
+        if run.protocol == protocol.split.protocol
+        for note in run.notes
+    ]
 
 
 def _against_baseline(summary: Summary, protocol: ProtocolSummary) -> list[str]:
     baseline = summary.study.baseline
     said = []
-    for verdict, words in (("better", "Better than"), ("worse", "Worse than"), ("equal", "Equal, as far as this study can see, to")):
+    for verdict, words in (
+        ("better", "Better than"),
+        ("worse", "Worse than"),
+        ("equal", "Equal, as far as this study can see, to"),
+    ):
         names = [row.method.name for row in protocol.rows if row.verdict == verdict]
         if names:
             said.append(f"{words} {baseline}: {listed(names)}.")
@@ -120,7 +150,9 @@ def _against_baseline(summary: Summary, protocol: ProtocolSummary) -> list[str]:
 def shows(summary: Summary) -> list[str]:
     """What the study shows."""
     study = summary.study
-    sizes = [f"{len(p.split.test):,} images of {len(p.classes):,} classes ({p.split.protocol})" for p in summary.protocols]
+    sizes = [
+        f"{len(p.split.test):,} images of {len(p.classes):,} classes ({p.split.protocol})" for p in summary.protocols
+    ]
     said = [
         f"How well {listed(sizes)} from {study.data.name} find images of their own class, under methods that were "
         "trained with the same budget and the same batches.",
@@ -129,7 +161,11 @@ def shows(summary: Summary) -> list[str]:
         f"A method is called better or worse than {study.baseline} where its difference in {score_title(study.primary)} "
         "stands after Holm's correction for the number of methods, equal where no difference was seen.",
     ]
-    return said + [PROTOCOLS[p.split.protocol] for p in summary.protocols[:1] if len(summary.protocols) == 1 and p.split.protocol in PROTOCOLS]
+    return said + [
+        PROTOCOLS[p.split.protocol]
+        for p in summary.protocols[:1]
+        if len(summary.protocols) == 1 and p.split.protocol in PROTOCOLS
+    ]
 
 
 def limits(summary: Summary) -> list[str]:
@@ -137,10 +173,21 @@ def limits(summary: Summary) -> list[str]:
     study = summary.study
     said = ["Equal means that no difference was seen, not that there is none; each row says what could have been seen."]
     if not study.tuned:
-        said.append("Every method ran with its default settings. A method that needs tuning may do better than it does here.")
+        said.append(
+            "Every method ran with its default settings. A method that needs tuning may do better than it does here."
+        )
+    absent = [
+        split.protocol for split in study.splits if split.protocol not in {p.split.protocol for p in summary.protocols}
+    ]
+    if absent:
+        said.append(f"Nothing is finished yet under {listed(absent)}.")
     said.append(f"One data set, {study.data.name}, and one budget: the order of methods may be another elsewhere.")
     if len(study.seeds) < 5:
         count = len(study.seeds)
-        said.append(f"{count} seed{'s say' if count > 1 else ' says'} little about how much one training differs from the next; five or more are better.")
-    said.append("A map is a picture in two dimensions. What lies together in it is often, but not always, near; judge by the table.")
+        said.append(
+            f"{count} seed{'s say' if count > 1 else ' says'} little about how much one training differs from the next; five or more are better."
+        )
+    said.append(
+        "A map is a picture in two dimensions. What lies together in it is often, but not always, near; judge by the table."
+    )
     return said

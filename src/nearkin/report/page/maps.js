@@ -6,7 +6,7 @@ class Maps {
     const points = protocol.points;
     maps.pictures = new Pictures(points);
     [maps.label, maps.ids] = await Promise.all([numbersOf(points.label), textsOf(points.ids), maps.pictures.load()]);
-    maps.cards = await Promise.all(protocol.maps.map((facts) => maps.card(facts)));
+    maps.cards = await Promise.all(protocol.maps.map((drawn) => maps.card(drawn)));
     return maps;
   }
 
@@ -18,15 +18,15 @@ class Maps {
     this.tooltip = document.getElementById("tooltip");
   }
 
-  async card(facts) {
-    const [xy, near, nearLabel] = await Promise.all([facts.xy, facts.near, facts.nearLabel].map(numbersOf));
-    const points = element("canvas", { class: "points", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": `Map of ${facts.method}: ${facts.how}. Arrow keys walk from image to image.` });
+  async card(drawn) {
+    const [xy, near, nearLabel] = await Promise.all([drawn.xy, drawn.near, drawn.nearLabel].map(numbersOf));
+    const points = element("canvas", { class: "points", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": `Map of ${drawn.method}: ${drawn.how}. Arrow keys walk from image to image.` });
     const host = element("div", { class: "map" }, points, element("canvas", { class: "marks", "aria-hidden": "true" }));
-    const list = element("ul", { class: "near empty", "aria-label": `Nearest images by ${facts.method}` });
-    const article = element("article", { class: "card" }, element("h3", { title: facts.method }, facts.method), element("p", { class: "how" }, facts.score, element("br"), facts.how), host, list);
+    const list = element("ul", { class: "near empty", "aria-label": `Nearest images by ${drawn.method}` });
+    const article = element("article", { class: "card" }, element("h3", { title: drawn.method }, drawn.method), element("p", { class: "how" }, drawn.score, element("br"), drawn.how), host, list);
     const map = new PointMap(host, xy, this.label, this.colours, this.pictures);
     host.append(this.zoomButtons(map));
-    const card = { facts, map, article, list, near, nearLabel };
+    const card = { drawn, map, article, list, near, nearLabel };
     this.listen(card, points);
     return card;
   }
@@ -113,8 +113,8 @@ class Maps {
     const arrow = arrows[event.key];
     if (arrow && event.shiftKey) map.moveBy(-40 * arrow[0], -40 * arrow[1]);
     else if (arrow) this.walk(card, arrow);
-    else if (event.key === "+" || event.key === "=") map.zoomBy(1.6);
-    else if (event.key === "-") map.zoomBy(1 / 1.6);
+    else if (event.key === "+" || event.key === "=") map.zoomAroundMark(1.6);
+    else if (event.key === "-") map.zoomAroundMark(1 / 1.6);
     else if (event.key === "0") map.reset();
     else if (event.key === "Enter" || event.key === " ") this.mark(this.marked, this.marked !== null && !this.kept, card);
     else if (event.key === "Escape") this.mark(null, false);
@@ -155,7 +155,7 @@ class Maps {
   }
 
   neighboursOf(card) {
-    const width = card.facts.nearCount;
+    const width = card.drawn.nearCount;
     const start = this.marked * width;
     const pairs = Array.from({ length: width }, (_, i) => ({ point: card.near[start + i], label: card.nearLabel[start + i] }));
     return pairs.filter((near) => near.label !== NOWHERE);
@@ -173,7 +173,7 @@ class Maps {
     if (this.marked === null) return place.replaceChildren(element("p", { class: "note" }, "No image is marked."));
     const own = element("p", { class: "note" }, `${this.ids[this.marked]}, class ${this.className(this.label[this.marked])}`);
     const heads = ["Method", "1st", "2nd", "3rd", "4th", "5th"].map((text) => element("th", { scope: "col" }, text));
-    const rows = this.cards.map((card) => element("tr", {}, element("th", { scope: "row" }, card.facts.method), ...this.neighboursOf(card).map((near) => element("td", {}, this.className(near.label)))));
+    const rows = this.cards.map((card) => element("tr", {}, element("th", { scope: "row" }, card.drawn.method), ...this.neighboursOf(card).map((near) => element("td", {}, this.className(near.label)))));
     place.replaceChildren(own, element("table", { class: "plain" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)));
   }
 
@@ -181,7 +181,7 @@ class Maps {
     const spoken = document.getElementById("spoken");
     if (this.marked === null) return spoken.replaceChildren();
     const near = this.neighboursOf(card).map((each) => this.className(each.label));
-    spoken.textContent = `${this.ids[this.marked]}, class ${this.className(this.label[this.marked])}. Nearest by ${card.facts.method}: ${near.join(", ")}.`;
+    spoken.textContent = `${this.ids[this.marked]}, class ${this.className(this.label[this.marked])}. Nearest by ${card.drawn.method}: ${near.join(", ")}.`;
   }
 
   showTooltip(card) {

@@ -13,14 +13,11 @@ class PointMap {
     this.pictures = pictures;
     this.count = xy.length / 2;
     this.view = { x: 0.5, y: 0.5, zoom: 1 };
+    this.size = 0; // CSS pixels of a side, read anew by every `draw`
     this.points = host.querySelector("canvas.points");
     this.marks = host.querySelector("canvas.marks");
     this.marked = null;
     this.kept = false;
-  }
-
-  get size() {
-    return this.host.clientWidth;
   }
 
   // Where a point lies, in CSS pixels.
@@ -90,15 +87,23 @@ class PointMap {
     this.draw();
   }
 
-  // Keeps a point in view when it was reached by the keyboard.
+  // Brings a point that was reached by the keyboard to the middle when it is out of view.
   reveal(index) {
     const [x, y] = this.place(index);
-    const out = (value) => (value < 12 ? 12 - value : value > this.size - 12 ? this.size - 12 - value : 0);
-    if (out(x) || out(y)) this.moveBy(out(x), out(y));
+    const out = (value) => value < 16 || value > this.size - 16;
+    if (this.view.zoom > 1 && (out(x) || out(y))) this.moveBy(this.size / 2 - x, this.size / 2 - y);
+  }
+
+  // Zooms by key: around the marked point if there is one.
+  zoomAroundMark(factor) {
+    if (this.marked === null) return this.zoomBy(factor);
+    this.zoomBy(factor, ...this.place(this.marked));
+    this.reveal(this.marked);
   }
 
   draw() {
     const ratio = Math.min(2, window.devicePixelRatio || 1);
+    this.size = this.host.clientWidth;
     const side = Math.round(this.size * ratio);
     if (!side) return;
     for (const canvas of [this.points, this.marks]) {
@@ -116,9 +121,9 @@ class PointMap {
   // Fills the buffer with the surface and a disc a point, grey ones first; answers the points in view.
   paint(image, side, ratio) {
     const pixels = image.data;
-    const surface = redGreenBlue(cssColour("--surface"));
+    const [red, green, blue] = redGreenBlue(cssColour("--surface"));
     const grey = redGreenBlue(cssColour("--unselected"));
-    for (let i = 0; i < pixels.length; i += 4) pixels.set([...surface, 255], i);
+    new Uint32Array(pixels.buffer).fill((255 << 24) | (blue << 16) | (green << 8) | red);
     const base = this.count > 3000 ? 1.3 : this.count > 1200 ? 1.7 : 2.3;
     const disc = discOf(base * ratio * Math.min(2, this.view.zoom ** 0.25));
     const palette = new Map();
@@ -175,28 +180,27 @@ class PointMap {
   }
 }
 
-// A disc of a radius as rows of [dx, dy, coverage].
+// A disc of a radius: how much of each pixel of a square it covers, row by row.
 function discOf(radius) {
-  const cells = [];
   const reach = Math.ceil(radius);
-  for (let dy = -reach; dy <= reach; dy++) {
-    for (let dx = -reach; dx <= reach; dx++) {
-      const coverage = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(dx, dy))) * 0.88;
-      if (coverage > 0) cells.push([dx, dy, coverage]);
-    }
+  const width = 2 * reach + 1;
+  const coverage = new Float32Array(width * width);
+  for (let i = 0; i < coverage.length; i++) {
+    const apart = Math.hypot((i % width) - reach, Math.floor(i / width) - reach);
+    coverage[i] = 0.88 * Math.min(1, Math.max(0, radius + 0.5 - apart));
   }
-  return cells;
+  return { reach, width, coverage };
 }
 
 // Blends a disc over the opaque buffer.
-function stamp(pixels, side, x, y, disc, [red, green, blue]) {
-  for (const [dx, dy, coverage] of disc) {
-    const column = x + dx;
-    const row = y + dy;
+function stamp(pixels, side, x, y, disc, colour) {
+  const { reach, width, coverage } = disc;
+  for (let i = 0; i < coverage.length; i++) {
+    if (coverage[i] === 0) continue;
+    const column = x - reach + (i % width);
+    const row = y - reach + ((i / width) | 0);
     if (column < 0 || row < 0 || column >= side || row >= side) continue;
     const at = 4 * (row * side + column);
-    pixels[at] += (red - pixels[at]) * coverage;
-    pixels[at + 1] += (green - pixels[at + 1]) * coverage;
-    pixels[at + 2] += (blue - pixels[at + 2]) * coverage;
+    for (let part = 0; part < 3; part++) pixels[at + part] += (colour[part] - pixels[at + part]) * coverage[i];
   }
 }

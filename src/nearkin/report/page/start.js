@@ -2,6 +2,7 @@
 
 const mapsOf = new Map(); // protocol number -> its maps, made when first shown
 let current = 0;
+let shown = null; // the maps in view
 
 async function showProtocol(number) {
   current = number;
@@ -12,30 +13,20 @@ async function showProtocol(number) {
   drawCurves(protocol);
   if (!mapsOf.has(number)) mapsOf.set(number, Maps.of(protocol));
   const maps = await mapsOf.get(number);
-  if (current === number) maps.show();
-  document.body.dataset.shown = String(current);
+  if (current !== number) return; // another one was chosen meanwhile
+  shown = maps;
+  maps.show();
+  document.body.dataset.shown = String(number);
 }
 
-async function redraw() {
-  (await mapsOf.get(current))?.draw();
+// Maps are pixels, so they are painted again when colours change: night and day, and paper, which is always white.
+function redraw() {
+  shown?.draw();
 }
 
 drawDifferences();
 await showProtocol(0);
 
 for (const button of document.querySelectorAll(".switch button")) button.addEventListener("click", () => showProtocol(Number(button.dataset.protocol)));
-
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", redraw);
 new ResizeObserver(redraw).observe(document.getElementById("map-cards"));
-
-// Paper has no pointer: everything folded is opened, and closed again afterwards.
-let opened = [];
-addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
-  for (const details of opened) details.open = true;
-  redraw();
-});
-addEventListener("afterprint", () => {
-  for (const details of opened) details.open = false;
-  redraw();
-});
