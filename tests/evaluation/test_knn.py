@@ -96,6 +96,17 @@ def test_ten_voters_score_as_worked_out_by_hand():
     assert right_within(weighted, np.array([-1, 1]), 5).tolist() == [False, True]
 
 
+def test_votes_that_tie_on_paper_go_to_the_smallest_class():
+    """Ten votes of 1/10 add up to 0.9999999999999999 of one vote of 1."""
+    d, voters = np.array([[1.0, *[10.0] * 10]]), np.array([[1, *[0] * 10]])
+    scores = class_scores(d, voters, 2, weights="distance")
+    assert scores[0, 0] != scores[0, 1]
+    assert predicted(scores).tolist() == [0]
+    assert ranking(scores).tolist() == [[0, 1]]
+    assert right_within(scores, np.array([0]), 1).tolist() == [True]
+    assert right_within(scores, np.array([1]), 1).tolist() == [False]
+
+
 def test_leave_one_out_is_not_the_training_accuracy():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 2)), rng.integers(0, 4, size=40)

@@ -30,9 +30,9 @@ REFUSALS = {
     "no dimensions": ((X[:, :0], Y), {}, "embeddings is empty"),
     "a vector": ((X[:, 0], Y), {}, "must be floating numbers of shape (rows, dimensions)"),
     "two-dimensional labels": ((X, Y[:, None]), {}, "labels must have one entry for each of the 18 rows"),
-    "support without labels": ((X, Y), {"support": X}, "support rows came without support_labels"),
-    "labels without support": ((X, Y), {"support_labels": Y}, "support_labels came without the rows"),
-    "reference ids alone": ((X, Y), {"reference_ids": Y}, "reference_ids came without the rows"),
+    "support without labels": ((X, Y), {"support": X}, "support came without support_labels"),
+    "labels without support": ((X, Y), {"support_labels": Y}, "support_labels came without support"),
+    "reference ids alone": ((X, Y), {"reference_ids": Y}, "reference_ids came without references"),
     "ids of one side": (
         (X, Y),
         {"references": X, "reference_labels": Y, "ids": Y},
@@ -46,12 +46,12 @@ REFUSALS = {
     "another network's references": (
         (X, Y),
         {"references": X[:, :2], "reference_labels": Y},
-        "embeddings have 5 dimensions and references have 2",
+        "embeddings have 5 dimensions and references 2",
     ),
     "another network's support": (
         (X, Y),
         {"support": X[:, :2], "support_labels": Y},
-        "embeddings have 5 dimensions and support has 2",
+        "embeddings have 5 dimensions and support 2",
     ),
     "one group": ((X, Y), {"groups": np.zeros(18, int)}, "query 0 has nothing to be compared with"),
     "NaN in the support": ((X, Y), {"support": BROKEN, "support_labels": Y}, "support holds NaN"),

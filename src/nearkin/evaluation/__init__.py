@@ -3,8 +3,9 @@
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.kmeans import Clusters, kmeans
 from nearkin.evaluation.partitions import adjusted_mutual_information, normalized_mutual_information, pairwise_f1
-from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
+from nearkin.evaluation.result import Clustering, Evaluation
 from nearkin.evaluation.single_pass import evaluate
+from nearkin.evaluation.ties import Bounds, Ties
 from nearkin.evaluation.votes import class_scores
 
 __all__ = [

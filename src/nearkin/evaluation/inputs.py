@@ -79,6 +79,7 @@ def _one_dimensional(name: str, values: object, rows: int) -> Array:
 class Side:
     """The queries, or what answers them: rows with labels and, where given, identities and groups."""
 
+    name: str
     rows: Tensor
     labels: Array
     ids: Array | None
@@ -88,11 +89,11 @@ class Side:
         return len(self.labels)
 
 
-def side(name: str, rows: object, labels: object, ids: object = None, groups: object = None) -> Side:
-    """Check one side; `name` is '' for the queries and 'reference ' or 'support ' for the others."""
-    given = finite_rows(f"{name.strip()}s" if name == "reference " else name.strip() or "embeddings", rows)
-    prefix = name.replace(" ", "_")
+def side(name: str, prefix: str, rows: object, labels: object, ids: object = None, groups: object = None) -> Side:
+    """Check one side. Errors call its rows `name` and the others `prefix` + labels, ids, groups."""
+    given = finite_rows(name, rows)
     return Side(
+        name,
         given,
         exact_labels(f"{prefix}labels", labels, len(given)),
         None if ids is None else sample_names(f"{prefix}ids", ids, len(given)),

@@ -34,9 +34,9 @@ def kmeans(
 
     A restart draws its first centre uniformly and every further one by greedy k-means++: 2 + log k candidates with
     chance proportional to the squared distance to the nearest centre, of which the one that leaves the smallest sum of
-    squared distances stays (Arthur and Vassilvitskii 2007, section 5; Bahmani et al. call it greedy). Lloyd's rounds
-    follow until no point changes its cluster, at most `rounds` of them. A cluster that runs empty is moved to the
-    point farthest from its own centre. Points equally near to two centres take the lower cluster.
+    squared distances stays (Arthur and Vassilvitskii 2007). Lloyd's rounds follow until no point changes its cluster,
+    at most `rounds` of them. A cluster that runs empty takes the point that lies farthest from its own centre. Points
+    equally near to two centres take the lower cluster.
 
     Shapes:      points (N, D) -> assignments (N,), centres (k, D)
     Dtype:       float64 inside, so that rounding does not decide

@@ -6,27 +6,7 @@ from dataclasses import dataclass
 
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.kmeans import Clusters
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A score with the relevant references last (`low`) and first (`high`) among equal distances."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Ties:
-    """What equal distances leave open.
-
-    `queries` of them have a score that depends on the order of equal distances; for `at_cut` of them it is Recall@1 or
-    R-precision, that is, the tie lies at a cut. `bounds` holds each retrieval score's bounds; they are equal without ties.
-    """
-
-    queries: int
-    at_cut: int
-    bounds: dict[str, Bounds]
+from nearkin.evaluation.ties import Bounds, Ties
 
 
 @dataclass(frozen=True)

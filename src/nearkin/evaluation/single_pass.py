@@ -12,18 +12,16 @@ from nearkin.distances import Distance, make_distance
 from nearkin.evaluation.averages import Average
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.inputs import Array, Rows, Side, side
-from nearkin.evaluation.result import Bounds, Clustering, Evaluation, Ties
+from nearkin.evaluation.result import Clustering, Evaluation
 from nearkin.evaluation.retrieval import Columns
 from nearkin.evaluation.space import Space
-from nearkin.evaluation.sweep import Nearest, Swept, nearest_references, sweep
-from nearkin.evaluation.task import Task, make_task
+from nearkin.evaluation.sweep import Nearest, Swept, nearest_references, score_name, sweep
+from nearkin.evaluation.task import Task, make_task, same_width
+from nearkin.evaluation.ties import find_ties, note_of, warning_of
 from nearkin.evaluation.voting import vote_columns
 
 RECORDED = 10
 """Nearest references kept in the records of every query."""
-
-TIED_SHARE = 0.01
-"""Share of queries with a tie at the cut above which a warning is due."""
 
 
 def evaluate(
@@ -66,7 +64,7 @@ def evaluate(
     Macro:      mean over the queries of a class, then over classes, instead of over queries
     Defaults:   `at` the K of Recall@K; `knn` the k of kNN, clipped to the number of references with a warning;
                 `restarts` of k-means, the lowest inertia counts; `seed` of k-means, the only chance in here; `block`
-                queries at a time, by default as many as make 2 million distances
+                queries at a time, by default as many as make 8 million distances (64 MB)
     Memory:     O(block x R) beside the embeddings in float64 and the records
     Errors:     InputError for NaN, infinity, empty input, lengths that differ, labels that are no whole numbers, one
                 class only, no query with a relevant reference
@@ -78,21 +76,23 @@ def evaluate(
     """
     ranks, votes = _ranks("at", at), _ranks("knn", knn)
     size = None if block is None else integer("block", block, minimum=1)
-    keep = choice("lone", lone, ("exclude", "miss")) == "miss"
+    missed = choice("lone", lone, ("exclude", "miss")) == "miss"
     macro, clustering = flag("macro", macro), flag("clustering", clustering)
-    queries = side("", embeddings, labels, ids, groups)
-    gallery = _other("reference", references, reference_labels, reference_ids, reference_groups)
-    voters = _other("support", support, support_labels)
+    queries = side("embeddings", "", embeddings, labels, ids, groups)
+    gallery = _other("references", "reference_", references, reference_labels, reference_ids, reference_groups)
+    voters = _other("support", "support_", support, support_labels)
     task = make_task(make_distance(distance), queries, gallery)
-    notes = _about_lone(task, keep)
+    notes = _about_lone(task, missed)
 
     votes_here = max(votes, default=0) if voters is None else 0
     swept = sweep(task, at=tuple(sorted({1, *ranks})), neighbours=max(RECORDED, votes_here), block=size)
     voted = _voted(task, queries, gallery, voters, swept.nearest, votes, size, notes)
-    counted = np.arange(len(queries)) if keep else np.flatnonzero(~task.lone)
+    counted = np.arange(len(queries)) if missed else np.flatnonzero(~task.lone)
     average = Average(queries.labels, counted, macro=macro)
-    ties = _ties(swept, average)
-    _warn_of_ties(ties, len(counted), notes)
+    ties = find_ties(swept, average)
+    notes += [note_of(ties, len(counted))] if ties.queries else []
+    if words := warning_of(ties, len(counted)):
+        warnings.warn(words, stacklevel=2)
     found = _clustered(task.space, queries, restarts, seed, notes) if clustering else None
 
     over_all = Average(queries.labels, np.arange(len(queries)), macro=macro)
@@ -101,7 +101,7 @@ def evaluate(
     scores |= found.scores if found else {}
     return Evaluation(
         scores=scores,
-        queries=_records(task, swept, voted, ranks, keep),
+        queries=_records(task, swept, voted, ranks, missed),
         ties=ties,
         clustering=found,
         lone=int(task.lone.sum()),
@@ -115,23 +115,25 @@ def _ranks(name: str, values: object) -> tuple[int, ...]:
     return tuple(dict.fromkeys(integer(f"every number of {name}", value, minimum=1) for value in values))
 
 
-def _other(name: str, rows: Rows | None, labels: object, ids: object = None, groups: object = None) -> Side | None:
-    given = {f"{name}_labels": labels, f"{name}_ids": ids, f"{name}_groups": groups}
-    if rows is not None:
-        if labels is None:
-            raise InputError(f"{name} rows came without {name}_labels; give one label for each row")
-        return side(f"{name} ", rows, labels, ids, groups)
-    for what, values in given.items():
-        if values is not None:
-            raise InputError(f"{what} came without the rows that they belong to")
-    return None
+def _other(
+    name: str, prefix: str, rows: Rows | None, labels: object, ids: object = None, groups: object = None
+) -> Side | None:
+    """References or support, if rows were given; nothing else may have been given without them."""
+    if rows is None:
+        for what, values in (("labels", labels), ("ids", ids), ("groups", groups)):
+            if values is not None:
+                raise InputError(f"{prefix}{what} came without {name}; give the rows that they belong to")
+        return None
+    if labels is None:
+        raise InputError(f"{name} came without {prefix}labels; give one label for each row")
+    return side(name, prefix, rows, labels, ids, groups)
 
 
-def _about_lone(task: Task, keep: bool) -> list[str]:
+def _about_lone(task: Task, missed: bool) -> list[str]:
     lone = int(task.lone.sum())
     if not lone:
         return []
-    treated = "counted as misses" if keep else "left out of the retrieval scores"
+    treated = "counted as misses" if missed else "left out of the retrieval scores"
     return [f"{lone} of {len(task.lone)} queries have no relevant reference and are {treated}"]
 
 
@@ -154,41 +156,13 @@ def _voted(
             notes.append(f"knn@{k} uses the {available} references that there are")
             warnings.warn(f"k = {k} of kNN is more than the {available} references; it is clipped", stacklevel=3)
     if voters is not None:
-        if voters.rows.shape[1] != queries.rows.shape[1]:
-            raise InputError(
-                f"embeddings have {queries.rows.shape[1]} dimensions and support has {voters.rows.shape[1]}; "
-                "they must come from the same network"
-            )
+        same_width(queries, voters)
         nearest = nearest_references(Space(task.space.distance, queries.rows, voters.rows), max(ks), block)
     labels = (voters or gallery or queries).labels
     columns = vote_columns(nearest, labels, queries.labels, ks)
     if f"knn@{ks[0]}-weighted" not in columns:
         notes.append("distance-weighted kNN is left out: this distance goes below 0")
     return columns
-
-
-def _ties(swept: Swept, average: Average) -> Ties:
-    open_ = {name: swept.high[name] > swept.low[name] for name in swept.scores}
-    some = np.logical_or.reduce(list(open_.values()))[average.counted]
-    cut = (open_["hit@1"] | open_["r-precision"])[average.counted]
-    bounds = {_score(name): Bounds(average(swept.low[name]), average(swept.high[name])) for name in swept.scores}
-    return Ties(int(some.sum()), int(cut.sum()), bounds)
-
-
-def _warn_of_ties(ties: Ties, counted: int, notes: list[str]) -> None:
-    if ties.queries:
-        first, precision = ties.bounds["recall@1"], ties.bounds["map@r"]
-        notes.append(
-            f"equal distances leave the order of {ties.queries} of {counted} queries open (at the cut for {ties.at_cut}): "
-            f"recall@1 lies between {first.low:.4f} and {first.high:.4f}, map@r between {precision.low:.4f} and "
-            f"{precision.high:.4f}; the scores take the lowest index first"
-        )
-    if ties.at_cut > TIED_SHARE * counted:
-        warnings.warn(
-            f"{ties.at_cut} of {counted} queries have equal distances at the cut, so the order of the rows decides their "
-            "scores; has the network collapsed to a point, or are the embeddings a few bits? Read Evaluation.ties",
-            stacklevel=3,
-        )
 
 
 def _clustered(
@@ -205,20 +179,15 @@ def _clustered(
     return found
 
 
-def _score(column: str) -> str:
-    """The name of a column's mean: recall@K of hit@K, map@r of ap@r."""
-    return "map@r" if column == "ap@r" else column.replace("hit@", "recall@")
-
-
 def _retrieval_scores(columns: Columns, average: Average, ranks: tuple[int, ...]) -> dict[str, float]:
     scores = {f"recall@{k}": average(columns[f"hit@{k}"]) for k in ranks}
     scores["precision@1"] = average(columns["hit@1"])
-    return scores | {_score(name): average(columns[name]) for name in ("r-precision", "ap@r")}
+    return scores | {score_name(name): average(columns[name]) for name in ("r-precision", "ap@r")}
 
 
-def _records(task: Task, swept: Swept, voted: Columns, ranks: tuple[int, ...], keep: bool) -> Columns:
+def _records(task: Task, swept: Swept, voted: Columns, ranks: tuple[int, ...], missed: bool) -> Columns:
     names = [*(f"hit@{k}" for k in ranks), "r-precision", "ap@r"]
-    scored = {name: swept.scores[name] if keep else np.where(task.lone, np.nan, swept.scores[name]) for name in names}
+    scored = {name: swept.scores[name] if missed else np.where(task.lone, np.nan, swept.scores[name]) for name in names}
     nearest: dict[str, Array] = {
         "neighbours": swept.nearest.rows[:, :RECORDED],
         "distances": swept.nearest.distances[:, :RECORDED],

@@ -51,6 +51,11 @@ def sweep(task: Task, *, at: tuple[int, ...], neighbours: int, block: int | None
     return Swept(*tables, found)
 
 
+def score_name(column: str) -> str:
+    """The name of a column's mean: recall@K of hit@K, map@r of ap@r."""
+    return "map@r" if column == "ap@r" else column.replace("hit@", "recall@")
+
+
 def nearest_references(space: Space, neighbours: int, block: int | None = None) -> Nearest:
     """The nearest references of every query, none of them excluded."""
     queries = np.arange(len(space.queries))

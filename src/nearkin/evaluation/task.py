@@ -56,6 +56,15 @@ def make_task(distance: Distance, queries: Side, references: Side | None) -> Tas
     return Task(space, exclusions, query_codes, reference_codes, relevant, available)
 
 
+def same_width(queries: Side, others: Side) -> None:
+    """Refuse rows that another network made."""
+    if queries.rows.shape[1] != others.rows.shape[1]:
+        raise InputError(
+            f"embeddings have {queries.rows.shape[1]} dimensions and {others.name} {others.rows.shape[1]}; "
+            "they must come from the same network"
+        )
+
+
 def _names(queries: Side, references: Side | None) -> list[tuple[Array, Array]]:
     """Names that exclude a pair where they agree: identities (positions, where rows answer each other) and groups."""
     if references is None:
@@ -69,15 +78,8 @@ def _names(queries: Side, references: Side | None) -> list[tuple[Array, Array]]:
 def _check(queries: Side, references: Side | None) -> None:
     if references is None:
         return
-    if queries.rows.shape[1] != references.rows.shape[1]:
-        raise InputError(
-            f"embeddings have {queries.rows.shape[1]} dimensions and references have {references.rows.shape[1]}; "
-            "they must come from the same network"
-        )
-    for what, mine, theirs in (
-        ("ids", queries.ids, references.ids),
-        ("groups", queries.groups, references.groups),
-    ):
+    same_width(queries, references)
+    for what, mine, theirs in (("ids", queries.ids, references.ids), ("groups", queries.groups, references.groups)):
         if (mine is None) != (theirs is None):
             raise InputError(f"{what} and reference_{what} go together: give both or neither")
 
