@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ from nearkin.training import History, Interrupted, StepReport, TrainingFailed, t
 from training.setting import Remembering, Rounds, bits, images, labels, network, plan, separation
 
 FILES = {"network.safetensors", "loss.safetensors", "curves.csv", "training.json"}
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_as_in_a_terminal() -> Iterator[None]:
+    """A shell starts background jobs with Ctrl-C ignored, and tests may run in one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def same_call(folder: Path | None, **options: Any) -> tuple[History, nn.Module, nn.Module]:
@@ -95,12 +104,27 @@ def test_signals_are_handled_as_before_afterwards() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_a_signal_that_the_process_ignores_stays_ignored(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    history, _, _ = same_call(tmp_path, on_step=stop_at(3))
+    assert history.steps == 20
+
+
 def test_a_run_in_another_thread_leaves_signals_alone() -> None:
     done: list[History] = []
     thread = threading.Thread(target=lambda: done.append(same_call(None)[0]))
     thread.start()
     thread.join()
     assert facts(done[0]) == facts(same_call(None)[0])
+
+
+def test_patience_counts_on_after_a_pause(tmp_path: Path) -> None:
+    settings = plan(validate_every=2, patience=3)
+    level = {"plan": settings, "validate": lambda _: 1.0}
+    with pytest.raises(Interrupted):
+        same_call(tmp_path, on_step=stop_at(6), **level)
+    history, _, _ = same_call(tmp_path, **level)
+    assert (history.stopped, history.steps, history.best_step) == ("patience", 8, 2)
 
 
 def test_a_finished_run_is_read_back_without_a_step_or_a_validation(tmp_path: Path) -> None:
