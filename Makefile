@@ -29,7 +29,7 @@ demo: $(USER_READY)
 	$(BIN)/nearkin compare quickstart
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup -r fEs
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -r fEs
 
 lint: $(DEVELOPER_READY)
 	$(BIN)/ruff check .

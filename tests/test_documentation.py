@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.xdist_group("documentation")
 ROOMS = {path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py")}
 LIBRARY = sorted(ROOMS - {"cli"} | {"testing"})
 
