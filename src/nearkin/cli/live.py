@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
     """Seconds as people say them.
 
     >>> duration(7), duration(75), duration(4000)
-    ('7 s', '1 min 15 s', '1 h 7 min')
+    ('7 s', '1 min 15 s', '1 h 6 min')
     """
     whole = round(seconds)
     if whole < 60:
