@@ -10,6 +10,8 @@ from torch import Tensor
 
 from nearkin.core.tensors import Own
 from nearkin.losses import CombinedNegatives, Contrastive, NPair, Triplet, TripletNetwork, TupleTriplet
+from oracles.contrastive import ready_pairs
+from oracles.gradient import value_and_gradient
 from oracles.tuples import tuple_triplets
 
 
@@ -62,6 +64,21 @@ def test_two_sides_keep_one_positive_pair_from_drowning_among_negatives():
     y = torch.tensor([0, 0, 1, 2])
     assert Contrastive(1.0)(x, y).item() == pytest.approx(2 * 0.5 / 12)
     assert Contrastive(1.0, average="sides")(x, y).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("margin", [0.5, 3.0])
+def test_ready_pairs_pull_the_same_and_push_the_different(margin):
+    first, second = A.clone().requires_grad_(), P.clone().requires_grad_()
+    different = [1, 0, 0, 1, 1]
+    value, gradient = value_and_gradient(
+        lambda first, second: ready_pairs(first, second, different, margin), {"first": A.numpy(), "second": P.numpy()}
+    )
+    loss = Contrastive(margin)
+    for polarity in ({"different": torch.tensor(different)}, {"same": 1 - torch.tensor(different)}):
+        got = loss.pairs(first, second, **polarity)
+        assert got.item() == pytest.approx(value, rel=1e-12)
+        for found, wanted in zip(torch.autograd.grad(got, [first, second]), gradient.values(), strict=True):
+            torch.testing.assert_close(found, torch.tensor(wanted), rtol=1e-10, atol=1e-12)
 
 
 # Triplets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch import Tensor
 from nearkin.core.tensors import Own
 from nearkin.losses import RowLoss
 from nearkin.pairs import Matrix, Related
-from oracles import distances as far
 from oracles.kin import Kin, by_ids, by_position, first_two, kin, nobody, same_label, shared_label
 from sweeps.variants import Variant
 
@@ -119,9 +118,8 @@ class Batch:
     arrays: dict[str, np.ndarray]
     call: Callable[..., Tensor]  # (loss, **tensors) -> value
     kin: Callable[[Variant], Kin]
-    gather: Callable[..., tuple[Any, Any, bool]]  # (**lists) -> anchors, columns of each row, one set?
+    gather: Callable[..., tuple[Any, Any]]  # (**lists) -> anchors, and the columns of each row
     rows: int
-    keywords: dict[str, Any] = field(default_factory=dict)
 
     def noise(self, variant: Variant) -> Tensor | None:
         if not variant.draws:
@@ -137,9 +135,22 @@ class Batch:
         listed = None if noise is None else noise.tolist()
 
         def value(**lists: Any) -> Any:
-            anchors, columns, _ = self.gather(**lists)
-            d = [[pair(anchor, column) for column in row] for anchor, row in zip(anchors, columns, strict=True)]
+            anchors, columns = self.gather(**lists)
+            d = [
+                [apart(i, j, anchor, column) for j, column in enumerate(row)]
+                for i, (anchor, row) in enumerate(zip(anchors, columns, strict=True))
+            ]
             return variant.oracle(d, relation, anchors, columns, listed)
+
+        known: dict[tuple[int, int], Any] = {}
+
+        def apart(i: int, j: int, anchor: Any, column: Any) -> Any:
+            """A distance of two vectors that carry no derivative is made once."""
+            if any(type(a) is complex for a in anchor) or any(type(a) is complex for a in column):
+                return pair(anchor, column)
+            if (i, j) not in known:
+                known[i, j] = pair(anchor, column)
+            return known[i, j]
 
         return value
 
@@ -164,7 +175,7 @@ def batch_alone(rule: Rule, embeddings: np.ndarray | None = None, title: str = "
         {"embeddings": x},
         lambda loss, embeddings, **more: loss(embeddings, rule.labels(False), **more),
         relation,
-        lambda embeddings: (embeddings, [embeddings] * len(embeddings), True),
+        lambda embeddings: (embeddings, [embeddings] * len(embeddings)),
         len(x),
     )
 
@@ -177,7 +188,7 @@ def with_references(rule: Rule) -> Batch:
         {"embeddings": x, "references": z},
         lambda loss, embeddings, references, **more: loss(embeddings, rule.labels(True), references, rule.reference_labels, **more),
         lambda variant: kin(rule.grade(True), nobody, len(x), len(z), rule.stranger),
-        lambda embeddings, references: (embeddings, [references] * len(embeddings), False),
+        lambda embeddings, references: (embeddings, [references] * len(embeddings)),
         len(x),
     )  # fmt: skip
 
@@ -218,7 +229,7 @@ def with_own(rule: Rule) -> Batch:
         arrays={**plain.arrays, "own": vectors},
         call=call,
         kin=lambda variant: plain.kin(variant).with_own(count, OWN_POSITIVES, OWN_NEGATIVES),
-        gather=lambda embeddings, own: (embeddings, [embeddings + mine for mine in own], True),
+        gather=lambda embeddings, own: (embeddings, [embeddings + mine for mine in own]),
     )
 
 
@@ -231,7 +242,7 @@ def own_alone() -> Batch:
         {"embeddings": x, "own": vectors},
         lambda loss, embeddings, own, **more: loss(embeddings, own=_own(own), **more),
         lambda variant: nothing.with_own(0, OWN_POSITIVES, OWN_NEGATIVES),
-        lambda embeddings, own: (embeddings, own, False),
+        lambda embeddings, own: (embeddings, own),
         len(x),
     )
 
@@ -251,7 +262,7 @@ def ready_triplets() -> Batch:
         {"embeddings": x},
         lambda loss, embeddings, **more: loss(embeddings, triplets=torch.tensor(TRIPLETS), **more),
         lambda variant: _one_positive_one_negative(),
-        lambda embeddings: (*_triples(embeddings, embeddings), False),
+        lambda embeddings: _triples(embeddings, embeddings),
         len(TRIPLETS),
     )
 
@@ -265,7 +276,7 @@ def triplets_into_references() -> Batch:
         {"embeddings": x, "references": z},
         lambda loss, embeddings, references, **more: loss(embeddings, references=references, triplets=parts, **more),
         lambda variant: _one_positive_one_negative(),
-        lambda embeddings, references: (*_triples(embeddings, references), False),
+        lambda embeddings, references: _triples(embeddings, references),
         len(TRIPLETS),
     )
 
@@ -308,7 +319,7 @@ def on_a_grid() -> Batch:
         {"embeddings": GRID},
         lambda loss, embeddings, **more: loss(embeddings, labels, **more),
         lambda variant: first_two(GRID_LABELS) if variant.tuples else kin(same_label(GRID_LABELS), by_position, 8, 8),
-        lambda embeddings: (embeddings, [embeddings] * 8, True),
+        lambda embeddings: (embeddings, [embeddings] * 8),
         8,
     )
 
@@ -318,6 +329,3 @@ def with_duplicates() -> Batch:
     x = normal(len(LABELS), 14)
     x[3], x[1], x[2], x[6] = 0.0, x[0], x[0], 0.5
     return batch_alone(BY_NAME["labels"], x, "duplicates")
-
-
-PAIR = {**far.PAIR, "snr": far.snr}

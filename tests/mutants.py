@@ -1,0 +1,371 @@
+"""Small mistakes planted one at a time in a copy of the package; the tests of the room must notice each.
+
+    python tests/mutants.py [--only TEXT] [--list]
+
+Every mutant runs in a process of its own, forked after torch was loaded, on the fast tests of its file. Printed is what
+became of it: killed, or survived. A survivor is a test that is missing, unless its `equivalent` says why nothing can
+notice. The check values on disk are not used: the oracles must do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "nearkin"
+LIMIT = 600
+"""Seconds after which a mutant that does not end counts as killed."""
+
+LOADED_ONCE = ("numpy", "torch", "torch.distributed", "torch._dynamo", "hypothesis.strategies", "pytest", "sklearn.metrics")
+"""What all tests import, before the forks."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One replacement in one file; `before` stands there exactly once."""
+
+    file: str
+    before: str
+    after: str
+    equivalent: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.file}: {' '.join(self.before.split())[:60]} -> {' '.join(self.after.split())[:60]}"
+
+    @property
+    def tests(self) -> list[list[str]]:
+        """Arguments of pytest, runs one after the other until one fails."""
+        best = max((place for place in TESTS if self.file.startswith(place)), key=len)
+        return TESTS[best]
+
+    def mutated(self) -> str:
+        """The file's text with the mistake in it."""
+        text = (PACKAGE / self.file).read_text()
+        if text.count(self.before) != 1:
+            raise ValueError(f"{self.file} holds {self.before!r} {text.count(self.before)} times, not once")
+        return text.replace(self.before, self.after)
+
+
+FORMULAS = ["tests/losses/test_formulas.py", "tests/losses/test_known_defects.py"]
+ENGINE = ["tests/losses/test_engine.py", "tests/losses/test_call.py", *FORMULAS]
+SWEEP = "tests/sweeps/test_losses.py"
+SOME_LOSSES = "contrastive or n-pair or network or liar or sweep"
+
+TESTS: dict[str, list[list[str]]] = {
+    "core/tensors.py": [[*ENGINE, "tests/mining/test_miners.py"], [SWEEP, "-k", SOME_LOSSES]],
+    "distances/": [["tests/distances"], [SWEEP, "-k", "every_mode and contrastive"]],
+    "pairs/": [["tests/pairs", "tests/losses/test_call.py"], [SWEEP, "-k", "n-pair"]],
+    "mining/": [["tests/mining"], [SWEEP, "-k", "triplet and not tuple"]],
+    "losses/": [ENGINE, [SWEEP, "-k", SOME_LOSSES]],
+    "losses/contrastive.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "contrastive"]],
+    "losses/triplet.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "triplet and not network and not tuple"]],
+    "losses/triplet_network.py": [FORMULAS, [SWEEP, "-k", "network"]],
+    "losses/n_pair.py": [FORMULAS, [SWEEP, "-k", "n-pair"]],
+    "losses/tuple_triplet.py": [FORMULAS, [SWEEP, "-k", "tuple-triplet"]],
+    "losses/combined_negatives.py": [FORMULAS, [SWEEP, "-k", "combined"]],
+    "evaluation/": [["tests/evaluation", "--deselect", "tests/evaluation/test_records.py::test_memory_stays_by_the_block_not_by_the_square"]],
+}  # fmt: skip
+
+CONTRASTIVE = [
+    Mutant("losses/contrastive.py", "block.distances.square() / 2, torch", "block.distances.square(), torch"),
+    Mutant(
+        "losses/contrastive.py",
+        "torch.relu(self.margin - block.distances).square() / 2",
+        "torch.relu(self.margin - block.distances) / 2",
+    ),
+    Mutant(
+        "losses/contrastive.py",
+        "torch.relu(self.margin - block.distances).square()",
+        "(self.margin - block.distances).square()",
+    ),
+    Mutant(
+        "losses/contrastive.py",
+        "torch.relu(block.distances - self.positive_margin)",
+        "torch.relu(block.distances + self.positive_margin)",
+    ),
+    Mutant(
+        "losses/contrastive.py",
+        "_terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)",
+        "_terms(pull, block.negatives, block.negatives), _terms(push, block.positives, weights)",
+    ),
+    Mutant(
+        "losses/contrastive.py", "kept = torch.where(mask, values * weights, 0)", "kept = torch.where(mask, values, 0)"
+    ),
+    Mutant(
+        "losses/contrastive.py",
+        "added(torch.where(kept > 0, weights, 0).sum(1))",
+        "added(torch.where(kept >= 0, weights, 0).sum(1))",
+    ),
+    Mutant("losses/contrastive.py", "return totals.sum() / 2", "return totals.sum()"),
+    Mutant(
+        "losses/contrastive.py", "kin = (given != 0) == (different is None)", "kin = (given != 0) == (same is None)"
+    ),
+    Mutant("losses/contrastive.py", '"mean_nonzero" if linear else "mean"', '"mean"'),
+]
+TRIPLET = [
+    Mutant("losses/triplet.py", "excess = z + self.margin", "excess = z - self.margin"),
+    Mutant("losses/triplet.py", "(excess > 0).to(z.dtype)", "(excess >= 0).to(z.dtype)"),
+    Mutant("losses/triplet.py", "excess = torch.where(z < 0, excess, -1)", "excess = torch.where(z <= 0, excess, -1)"),
+    Mutant("losses/triplet.py", "return hinge.square(), 2 * hinge", "return hinge.square(), hinge"),
+    Mutant(
+        "losses/triplet.py",
+        "return log1p_exp(z), torch.sigmoid(z)",
+        "return log1p_exp(z + self.margin), torch.sigmoid(z + self.margin)",
+    ),
+    Mutant("losses/triplet.py", "            count = active\n", "            pass\n"),
+    Mutant(
+        "losses/triplet.py",
+        "z = block.distances.gather(1, positive) - block.distances.gather(1, negative)",
+        "z = block.distances.gather(1, negative) - block.distances.gather(1, positive)",
+    ),
+    Mutant(
+        "losses/triplet.py", "- block.distances.gather(1, negative)", "- block.distances.detach().gather(1, negative)"
+    ),
+    Mutant(
+        "losses/triplet.py",
+        "valid if block.weights is None else block.weights.gather(1, positive) * valid",
+        "valid if block.weights is None else block.weights.gather(1, negative) * valid",
+    ),
+    Mutant("losses/triplet.py", "added(torch.where(kept > 0, weights, 0).sum(1))", "added((kept > 0).sum(1))"),
+    Mutant(
+        "losses/triplet.py",
+        "kept = torch.where(valid, self.term(z)[0] * weights, 0)",
+        "kept = self.term(z)[0] * weights.clamp(min=1)",
+    ),
+]
+OTHER_LOSSES = [
+    Mutant("losses/triplet_network.py", "value = self.scale * share.square()", "value = self.scale * share"),
+    Mutant("losses/triplet_network.py", "2 * value * (1 - share)", "2 * value * share"),
+    Mutant("losses/triplet_network.py", "share = torch.sigmoid(z)", "share = torch.sigmoid(-z)"),
+    Mutant("losses/triplet_network.py", "scale: float = 2.0", "scale: float = 1.0"),
+    Mutant("losses/n_pair.py", "masked_logsumexp(-block.distances, block.negatives)", "masked_logsumexp(-block.distances, block.negatives | block.positives)"),
+    Mutant("losses/n_pair.py", "z = block.distances + torch.where", "z = -block.distances + torch.where"),
+    Mutant("losses/n_pair.py", "log1p_exp(torch.where(valid, z, 0))", "torch.where(valid, z, 0)"),
+    Mutant("losses/n_pair.py", "Terms(added(kept.sum(1)), added((valid * weights).sum(1)))", "Terms(added(kept.sum(1)), added(weights.sum(1)))"),
+    Mutant("losses/n_pair.py", "both * weights * (self.l2 / 2)", "both * weights * (self.l2 / 4)"),
+    Mutant("losses/n_pair.py", "block.anchors.square().sum(1, keepdim=True) + norms", "norms"),
+    Mutant("losses/n_pair.py", "norms = torch.cat([norms, block.own.square().sum(2)], 1)", "norms = torch.cat([norms, block.own.sum(2)], 1)"),
+    Mutant("losses/tuple_triplet.py", "Triplet(self.margin)", "Triplet()"),
+    Mutant("losses/tuple_triplet.py", "    tuples = True", "    tuples = False"),
+    Mutant("losses/combined_negatives.py", "sign = 1 if self.printed else -1", "sign = -1 if self.printed else 1"),
+    Mutant("losses/combined_negatives.py", "valid = block.positives & some", "valid = block.positives"),
+    Mutant("losses/combined_negatives.py", "torch.sigmoid(-z if self.printed else z)", "torch.sigmoid(z)"),
+    Mutant("losses/combined_negatives.py", "distances = self.scale * block.distances", "distances = block.distances"),
+]  # fmt: skip
+ENGINE_ROOM = [
+    Mutant("losses/engine.py", "term.count.detach().to", "term.count.to"),
+    Mutant("losses/engine.py", "sums[2] if self.reduction", "sums[1] if self.reduction"),
+    Mutant("losses/engine.py", 'if self.reduction == "sum":\n            return totals.sum()', 'if self.reduction == "sum":\n            return totals.mean()'),
+    Mutant("losses/engine.py", "eager = self.parts == 1 and row is None", "eager = self.parts == 1"),
+    Mutant("losses/engine.py", "eager = self.parts == 1 and row is None", "eager = row is None"),
+    Mutant("losses/engine.py", "+ attached for term in several", "for term in several"),
+    Mutant("losses/engine.py", "if int(self.block_size) < anchors else None", "if int(self.block_size) <= anchors else None"),
+    Mutant("losses/engine.py", "positives = torch.cat([positives, call.own.positives[start:stop]], 1)", "positives = torch.cat([positives, call.own.positives[: stop - start]], 1)"),
+    Mutant("losses/engine.py", "call.noise[start:stop]", "call.noise[: stop - start]"),
+    Mutant("losses/engine.py", "weights.new_ones(own.shape[:2])", "weights.new_zeros(own.shape[:2])"),
+    Mutant("losses/engine.py", "distance.link(squared, views.norms[:, None], views.reference_norms[None])", "distance.link(squared, views.reference_norms[None], views.norms[:, None])"),
+    Mutant("losses/engine.py", "distances = block.distances.detach()\n        columns", "distances = block.distances\n        columns", "the engine reads only the first total of measured sums back into the graph"),
+    Mutant("losses/blocks.py", "CUT = 5", "CUT = 4"),
+    Mutant("losses/blocks.py", "g * scale.to(g.dtype)", "g"),
+    Mutant("losses/blocks.py", "raise RuntimeError(\"the blocked form", "pass\n        if False:\n            raise RuntimeError(\"the blocked form"),
+    Mutant("losses/blocks.py", "outer[0][start : start + len(result)] if rows", "outer[0][: len(result)] if rows"),
+    Mutant("losses/blocks.py", "range(0, count, self.size)", "range(0, count - 1, self.size)"),
+    Mutant("losses/blocks.py", "(total[start:stop] if i < CUT else total)", "(total[: stop - start] if i < CUT else total)"),
+    Mutant("losses/call.py", "other = self.ids[start:stop, None] != self.reference_ids", "other = self.ids[start:stop, None] == self.reference_ids"),
+    Mutant("losses/call.py", "negatives=relation.negatives & other", "negatives=relation.negatives", "with class labels a sample is never a negative of itself, whatever the ids; graded matrices tell"),
+    Mutant("losses/call.py", "positives=relation.positives & other", "positives=relation.positives"),
+    Mutant("losses/call.py", "mine = everybody[start : start + count]", "mine = everybody[start : start + count] + 1"),
+    Mutant("losses/call.py", "return embeddings[anchor], Own.triplets(columns[positive], columns[negative])", "return embeddings[anchor], Own.triplets(columns[negative], columns[positive])"),
+    Mutant("losses/call.py", "columns = embeddings if references is None else references", "columns = embeddings"),
+    Mutant("core/tensors.py", "masked_fill(~mask, -torch.inf).masked_fill(~some[:, None], 0)", "masked_fill(~mask, -torch.inf)"),
+    Mutant("core/tensors.py", "torch.where(best & mask, order, best.shape[1]).amin(1)", "torch.where(best & mask, order, -1).amax(1)"),
+    Mutant("core/tensors.py", "return values.sum(dtype=torch.float32 if", "return values.sum(dtype=values.dtype if values.is_floating_point() else torch.float32 if"),
+]  # fmt: skip
+MINING = [
+    Mutant("mining/semi_hard.py", "right=True", "right=False"),
+    Mutant("mining/semi_hard.py", "stable=True", "stable=False, descending=False", "sort on this CPU keeps equal values in order anyway; the promise is for other devices"),
+    Mutant("mining/semi_hard.py", "farther = place < counts", "farther = place <= counts"),
+    Mutant("mining/semi_hard.py", "farthest, _ = masked_argmax(distances, negatives)", "farthest, _ = masked_argmax(-distances, negatives)"),
+    Mutant("mining/semi_hard.py", "valid & (counts > 0)", "valid"),
+    Mutant("mining/batch_hard.py", "masked_argmax(distances, positives)", "masked_argmin(distances, positives)"),
+    Mutant("mining/batch_hard.py", "masked_argmin(distances, negatives)", "masked_argmax(distances, negatives)"),
+    Mutant("mining/batch_hard.py", "(has_positive & has_negative)", "(has_positive | has_negative)"),
+    Mutant("mining/random.py", "_drawn(negatives, noise[:, self.triplets :])", "_drawn(negatives, noise[:, : self.triplets])"),
+    Mutant("mining/random.py", "rank + 1)", "rank)"),
+    Mutant("mining/all_triplets.py", "to_far -= slope", "to_far += slope"),
+    Mutant("mining/all_triplets.py", "to_near[:, k] = slope.sum(1)", "to_near[:, k] = slope.mean(1)"),
+    Mutant("mining/all_triplets.py", "above = (value > 0).sum(1)", "above = (value >= 0).sum(1)"),
+    Mutant("mining/all_triplets.py", "weighted.sum(1).to(torch.float64) * negative_counts", "weighted.sum(1).to(torch.float64) * (negative_counts + 1)"),
+    Mutant("mining/all_triplets.py", "slope * share[:, k : k + 1]", "slope"),
+    Mutant("mining/all_triplets.py", "value = torch.where(negatives & valid[:, k : k + 1], value, 0)", "value = torch.where(negatives, value, 0)"),
+    Mutant("mining/counts.py", "distances < positive", "distances <= positive"),
+    Mutant("mining/counts.py", "distances >= positive + margin", "distances > positive + margin"),
+]  # fmt: skip
+DISTANCES_AND_PAIRS = [
+    Mutant("distances/base.py", "apart = squared > 0", "apart = squared >= 0"),
+    Mutant("distances/base.py", "if z is None and self.self_is_zero:", "if z is None:"),
+    Mutant("distances/cosine.py", "_missing(anchor_norm) + _missing(reference_norm)", "_missing(anchor_norm)"),
+    Mutant("distances/cosine.py", "x.detach() / SHORTEST", "x / SHORTEST"),
+    Mutant("distances/inner_product.py", "(squared - anchor_norm - reference_norm) / 2", "(squared - anchor_norm - reference_norm)"),
+    Mutant("distances/snr.py", "anchor_norm > self.eps, anchor_norm", "reference_norm > self.eps, reference_norm"),
+    Mutant("distances/snr.py", "x - x.mean(-1, keepdim=True)", "x"),
+    Mutant("distances/snr.py", "torch.where(anchor_norm > self.eps, anchor_norm, self.eps)", "(anchor_norm + self.eps)"),
+    Mutant("distances/squared.py", "torch.float32: 0.05", "torch.float32: 0.0005"),
+    Mutant("distances/squared.py", "far = gradient.index_put(near, gradient.new_zeros(()))", "far = gradient"),
+    Mutant("distances/squared.py", "to_references.index_add(0, j, -pull)", "to_references.index_add(0, j, pull)"),
+    Mutant("distances/squared.py", "squared[i, j] = (anchors[i] - self.references[j])", "squared[i, j] = (centred[i] - self.centred[j])"),
+    Mutant("distances/squared.py", "references.detach().mean(0) if len(references)", "references.detach().mean(0) * 0 if len(references)"),
+    Mutant("pairs/rules.py", "same = anchors[:, None] == references[None]\n        return Relation(same, ~same)", "same = anchors[:, None] == references[None]\n        return Relation(same, torch.ones_like(same))"),
+    Mutant("pairs/rules.py", "> 0.5", "> 1.5"),
+    Mutant("pairs/rules.py", "return Relation(said > 0, said == 0, said)", "return Relation(said > 0, said == 0)"),
+    Mutant("pairs/rules.py", "return Relation(said > 0, said == 0, said)", "return Relation(said >= 0, said == 0, said)"),
+    Mutant("pairs/rules.py", "self.negatives[rows] & ~relation.positives", "self.negatives[rows]"),
+    Mutant("pairs/rules.py", "anchors[:, None, 1] == 0", "anchors[:, None, 1] == 1"),
+    Mutant("pairs/rules.py", "torch.where(alone, -1, ", "torch.where(alone, 0, "),
+]  # fmt: skip
+EVALUATION = [
+    Mutant("evaluation/retrieval.py", "counted.sum(1) / divisor", "counted.sum(1) / counted.sum(1).clip(1)"),
+    Mutant("evaluation/retrieval.py", "counted = relevant & (rank <= divisor[:, None])", "counted = relevant & (rank < divisor[:, None])"),
+    Mutant("evaluation/retrieval.py", "counted = relevant & (rank <= divisor[:, None])", "counted = relevant"),
+    Mutant("evaluation/retrieval.py", "np.where(counted, precision, 0.0).sum(1) / divisor", "np.where(counted, precision, 0.0).sum(1) / relevant.sum(1).clip(1)"),
+    Mutant("evaluation/retrieval.py", "np.where(counted, precision, 0.0)", "np.where(rank <= divisor[:, None], precision, 0.0)"),
+    Mutant("evaluation/retrieval.py", "rank = np.arange(1, relevant.shape[1] + 1)", "rank = np.arange(relevant.shape[1]) + 2"),
+    Mutant("evaluation/retrieval.py", "relevant[:, :k].any(1)", "relevant[:, : k + 1].any(1)"),
+    Mutant("evaluation/retrieval.py", "== query_codes[:, None]) & window.present", "== query_codes[:, None])"),
+    Mutant("evaluation/retrieval.py", "relevant[:, 1:] != relevant[:, :-1])).any(1) | equal[:, depth - 1 :].any(1)", "relevant[:, 1:] != relevant[:, :-1])).any(1)"),
+    Mutant("evaluation/retrieval.py", "((low, worst), (high, best))", "((low, best), (high, worst))"),
+    Mutant("evaluation/retrieval.py", "& (level != window.excluded_level)", ""),
+    Mutant("evaluation/neighbours.py", "self.levels != self.excluded_level", "self.levels >= 0"),
+    Mutant("evaluation/neighbours.py", "array.partition(count - 1, axis=1)", "array.partition(count, axis=1) if count < 1 else None"),
+    Mutant("evaluation/neighbours.py", "largest=False", "largest=True"),
+    Mutant("evaluation/space.py", "keys[row, column] = self.excluded_level << self.bits | column", "keys[row, column] = column"),
+    Mutant("evaluation/space.py", "self.query_norms[queries, None], self.reference_norms[None])\n            keys", "self.reference_norms[None], self.query_norms[queries, None])\n            keys"),
+    Mutant("evaluation/space.py", "self.query_norms[query, None], self.reference_norms[column])", "self.reference_norms[column], self.query_norms[query, None])"),
+    Mutant("evaluation/space.py", "close = squared.amin(1) < NEAR * left[:, -1]", "close = squared.amin(1) < 0"),
+    Mutant("evaluation/space.py", "keys.add_(1 << (self.bits - 1)).bitwise_and_", "keys.bitwise_and_"),
+    Mutant("evaluation/space.py", "if self.distance.order_is_euclidean:", "if True:"),
+    Mutant("evaluation/space.py", "bitwise_or_(self._index)\n\n    def _absolute", "bitwise_or_(self._index.flip(0))\n\n    def _absolute"),
+    Mutant("evaluation/exclusions.py", "row, column = both // width, both % width", "row, column = both % width, both // width"),
+    Mutant("evaluation/exclusions.py", "number = self.start[self.query[rows] + 1] - first", "number = np.minimum(self.start[self.query[rows] + 1] - first, 1)"),
+    Mutant("evaluation/task.py", "relevant[rows] -= np.bincount(row[kin], minlength=len(rows))", "relevant[rows] -= np.bincount(row, minlength=len(rows))"),
+    Mutant("evaluation/task.py", "relevant[rows] -= np.bincount(row[kin], minlength=len(rows))", "relevant[rows] -= 1"),
+    Mutant("evaluation/task.py", "own = np.arange(len(queries)) if queries.ids is None else queries.ids", "own = np.arange(len(queries))"),
+    Mutant("evaluation/task.py", "[*named, (queries.groups, queries.groups)]", "named"),
+    Mutant("evaluation/sweep.py", "deepest = np.maximum(divisor + 1, max(neighbours, max(at) + 1))", "deepest = np.maximum(divisor - 1, max(neighbours, 1))"),
+    Mutant("evaluation/sweep.py", "task.query_codes[window.queries], task.reference_codes, divisor[window.queries]", "task.query_codes[window.queries], task.reference_codes, divisor[: len(window.queries)]"),
+    Mutant("evaluation/sweep.py", "np.where(present, columns, -1)", "columns"),
+    Mutant("evaluation/votes.py", "nearest / distances, zero", "distances / nearest, zero"),
+    Mutant("evaluation/votes.py", "zero = np.where(distances == 0, 1.0, 0.0)", "zero = np.ones_like(distances)"),
+    Mutant("evaluation/votes.py", "& (own[:, 0] > 0) &", "&"),
+    Mutant("evaluation/votes.py", "(before.sum(1) < top)", "(before.sum(1) <= top)"),
+    Mutant("evaluation/votes.py", "< truth[:, None])", "> truth[:, None])"),
+    Mutant("evaluation/votes.py", "where(voters >= 0, weight, 0.0)", "where(voters >= -1, weight, 0.0)"),
+    Mutant("evaluation/voting.py", "truth_codes = np.where(classes[truth_codes] == truth, truth_codes, -1)", "truth_codes = truth_codes"),
+    Mutant("evaluation/voting.py", "nearest.distances[part, :k], votes[part, :k]", "nearest.distances[part, : k + 1], votes[part, : k + 1]"),
+    Mutant("evaluation/partitions.py", "_entropy(table.sum(1)) + _entropy(table.sum(0))) / 2", "_entropy(table.sum(1)) + _entropy(table.sum(0)))"),
+    Mutant("evaluation/partitions.py", "n * (n - 1) // 2", "n * n // 2"),
+    Mutant("evaluation/partitions.py", "return 2 * both / (classes + clusters_)", "return both / (classes + clusters_)"),
+    Mutant("evaluation/partitions.py", "_information(table) - expected, _mean_entropy(table) - expected", "_information(table) - expected, _mean_entropy(table)"),
+    Mutant("evaluation/partitions.py", "max(1, a + b - total), min(a, b) + 1", "max(1, a + b - total), min(a, b)"),
+    Mutant("evaluation/kmeans.py", "left.sum(1).argmin()", "left.sum(1).argmax()"),
+    Mutant("evaluation/kmeans.py", "half = centres.square().sum(1) / 2", "half = centres.square().sum(1)"),
+    Mutant("evaluation/kmeans.py", "best_first = sorted(found, key=lambda each: each.inertia)", "best_first = found"),
+    Mutant("evaluation/kmeans.py", "_fill_empty(x, centres, assignment)\n        if", "if"),
+    Mutant("evaluation/averages.py", "np.bincount(self._classes, weights=values) / np.bincount(self._classes)", "np.bincount(self._classes, weights=values) / len(values)"),
+    Mutant("evaluation/averages.py", "values = values[self.counted]", "values = values"),
+    Mutant("evaluation/single_pass.py", "counted = np.arange(len(queries)) if keep else np.flatnonzero(~task.lone)", "counted = np.arange(len(queries))"),
+    Mutant("evaluation/single_pass.py", "over_all = Average(queries.labels, np.arange(len(queries)), macro=macro)", "over_all = average"),
+    Mutant("evaluation/single_pass.py", 'labels = (voters or gallery or queries).labels', 'labels = (gallery or queries).labels'),
+    Mutant("evaluation/single_pass.py", "ties.at_cut > TIED_SHARE * counted", "ties.at_cut > counted"),
+]  # fmt: skip
+
+MUTANTS = CONTRASTIVE + TRIPLET + OTHER_LOSSES + ENGINE_ROOM + MINING + DISTANCES_AND_PAIRS + EVALUATION
+
+
+@contextmanager
+def planted(mutant: Mutant | None) -> Iterator[Path]:
+    """A copy of the package with the mutant in it, in a folder of its own: put it first on the path."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        shutil.copytree(PACKAGE, Path(folder) / "nearkin")
+        if mutant is not None:
+            (Path(folder) / "nearkin" / mutant.file).write_text(mutant.mutated())
+        yield Path(folder)
+
+
+def survives(tests: list[list[str]], folder: Path) -> bool:
+    """Whether all of `tests` pass in a forked process that imports the package from `folder`."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_run(tests, folder))
+    ends = time.monotonic() + LIMIT
+    while time.monotonic() < ends:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _run(tests: list[list[str]], folder: Path) -> int:
+    import pytest
+
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1), os.dup2(sink, 2)
+    os.chdir(ROOT)
+    os.environ.pop("NEARKIN_VECTORS", None)
+    sys.path.insert(0, str(folder))
+    for arguments in tests:
+        answer = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", *arguments])
+        if answer != 0:
+            return int(answer)
+    import nearkin
+
+    return 0 if Path(nearkin.__file__).is_relative_to(folder) else 99
+
+
+def main() -> int:
+    """Run the mutants, print what became of each, and answer 1 if one survived that should not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose title holds this text")
+    parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if options.only in mutant.title]
+    if options.list:
+        print(*(mutant.title for mutant in chosen), sep="\n")
+        return 0
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for module in LOADED_ONCE:
+        importlib.import_module(module)
+    for tests in {str(mutant.tests): mutant.tests for mutant in chosen}.values():
+        with planted(None) as folder:
+            if not survives(tests, folder):
+                print(f"the sources as they are fail: pytest {tests}")
+                return 2
+    survived = []
+    for number, mutant in enumerate(chosen, 1):
+        started = time.monotonic()
+        with planted(mutant) as folder:
+            lives = survives(mutant.tests, folder)
+        word = ("survived" if not mutant.equivalent else "equivalent") if lives else "killed"
+        print(f"{number:3}/{len(chosen)} {word:10} {time.monotonic() - started:5.0f} s  {mutant.title}", flush=True)
+        survived += [mutant] * (word == "survived")
+    print(f"{len(chosen) - len(survived)} of {len(chosen)} killed or equivalent")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
