@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearkin.report import Summary, summarise
+from nearkin.report import Summary, summarise, to_html
 from nearkin.report.records import column_of
 from nearkin.report.summary import ProtocolSummary, Row
+from nearkin.report.words import findings
 from report.make_study import METHODS, make_study
 
 
@@ -80,8 +81,11 @@ def test_the_same_method_twice_is_called_equal(tmp_path: Path) -> None:
 
 def test_one_seed_claims_nothing(tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", methods=METHODS[:4], protocols=("closed-set",), seeds=(0,))
-    protocol = summarise(study).protocols[0]
+    summary = summarise(study)
+    protocol = summary.protocols[0]
     assert {row.verdict for row in protocol.rows if row.method.kind == "trained"} == {"not tested"}
+    assert protocol.level == ()
+    assert any(said.startswith("Not tested: one seed") for said in findings(summary, protocol))
 
 
 def test_an_unfinished_method_keeps_its_row_but_is_not_compared(small: Path) -> None:
@@ -95,6 +99,28 @@ def test_an_unfinished_method_keeps_its_row_but_is_not_compared(small: Path) -> 
     assert row.difference is None
     assert protocol.missing == (("triplet", 1),)
     assert row_of(protocol, "siamese").difference is not None
+
+
+def test_what_training_noticed_is_said_once_a_method(small: Path) -> None:
+    for seed, folder in runs_of(small, "closed-set", "triplet").items():
+        run = json.loads((folder / "run.json").read_text())
+        run["notes"] = [f"step {40 + seed}: the embeddings have shrunk to a point", "k-means with 10 clusters"]
+        (folder / "run.json").write_text(json.dumps(run))
+    summary = summarise(small)
+    said = [one for one in findings(summary, summary.protocols[0]) if "shrunk" in one or "k-means" in one]
+    assert said == ["triplet, seed 0, step 40: the embeddings have shrunk to a point"]
+
+
+def test_scores_of_every_form_have_a_row(small: Path) -> None:
+    for path in small.glob("runs/*/run.json"):
+        run = json.loads(path.read_text())
+        run["scores"] |= {"knn@5-weighted": 0.5, "pairwise-f1": 0.25}
+        path.write_text(json.dumps(run))
+    summary = summarise(small)
+    scores = summary.protocols[0].rows[0].scores
+    assert scores["pairwise-f1"].estimate == scores["pairwise-f1"].low == 0.25
+    assert scores["knn@5-weighted"].over == "seeds"
+    assert "kNN@5 weighted" in to_html(summary)
 
 
 def test_pixels_run_once_count_for_every_seed(summary: Summary) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nearkin.report.markup import Markup, join, stacked, tag
 from nearkin.report.numerals import probability, share, signed, span
 from nearkin.report.summary import ProtocolSummary, Summary
-from nearkin.report.words import score_meanings, score_title
+from nearkin.report.titles import score_meanings, score_title
 from nearkin.statistics import Difference, Interval
 
 CLASSES_LISTED = 60

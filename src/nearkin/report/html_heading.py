@@ -5,7 +5,8 @@ from __future__ import annotations
 from nearkin.report.markup import Markup, join, tag
 from nearkin.report.numerals import count
 from nearkin.report.summary import Summary
-from nearkin.report.words import listed, score_meaning, score_title, tuning
+from nearkin.report.titles import score_meaning, score_title
+from nearkin.report.words import listed, tuning
 
 
 def heading(summary: Summary) -> Markup:

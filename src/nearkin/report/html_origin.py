@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from nearkin.report.markup import Markup, join, tag
 from nearkin.report.numerals import count, duration, share
+from nearkin.report.settings import flat
 from nearkin.report.study import Method
 from nearkin.report.summary import Summary
-from nearkin.report.words import limits, score_title, shows
+from nearkin.report.titles import score_title
+from nearkin.report.words import limits, shows
+
+SAID_ELSEWHERE = ("protocol", "data_hash")
 
 
 def reading(summary: Summary) -> Markup:
@@ -74,8 +78,8 @@ def origin(summary: Summary) -> Markup:
 
 
 def _split(protocol: str, seed: int, description: Mapping[str, object]) -> Markup:
-    about = "".join(f", {name}: {value}" for name, value in description.items())
-    return tag("span", f"{protocol}: seed {seed}{about}", class_="line")
+    said = [f"{name} {value}" for name, value in flat(description).items() if name not in SAID_ELSEWHERE]
+    return tag("span", ", ".join([f"{protocol}: seed {seed}", *said]), class_="line")
 
 
 def _runs(summary: Summary) -> Markup:

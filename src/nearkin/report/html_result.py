@@ -6,7 +6,8 @@ from nearkin.report.html_folded import folded_tables
 from nearkin.report.markup import Markup, join, stacked, tag
 from nearkin.report.numerals import count, share, signed, span
 from nearkin.report.summary import ProtocolSummary, Row, Summary
-from nearkin.report.words import PROTOCOLS, findings, headline_scores, score_meaning, score_title, tuning
+from nearkin.report.titles import headline_scores, score_meaning, score_title
+from nearkin.report.words import PROTOCOLS, findings, tuning
 from nearkin.statistics import Interval
 
 

@@ -16,7 +16,7 @@ from nearkin.report.curves import SERIES, Curve
 from nearkin.report.numerals import count, duration, percent, share, signed, span
 from nearkin.report.separation import Separation
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
-from nearkin.report.words import distance_title, score_title
+from nearkin.report.titles import distance_title, score_title
 
 NOWHERE = 65_535  # a number of a point or of a class that is not there
 

@@ -68,7 +68,7 @@ def best_and_level(study: Study, rows: Sequence[Row], pairs: Sequence[Difference
         other
         for one in pairs
         for other in (one.a, one.b)
-        if best in (one.a, one.b) and other not in (best, study.baseline) and not one.claimed
+        if best in (one.a, one.b) and other not in (best, study.baseline) and one.p is not None and not one.claimed
     }
     return best, tuple(row.method.name for row in rows if row.method.name in level)
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nearkin.report.summary import ProtocolSummary, Row, Summary
-from nearkin.report.words import findings, headline_scores, score_title, tuning
+from nearkin.report.titles import headline_scores, score_title
+from nearkin.report.words import findings, tuning
 from nearkin.statistics import Interval
 
 STYLES = {

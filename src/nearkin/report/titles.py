@@ -1,0 +1,80 @@
+"""How scores and distances are called, and what a score means in one clause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TITLES = {
+    "map": "MAP",
+    "r-precision": "R-precision",
+    "recall": "Recall",
+    "precision": "Precision",
+    "knn": "kNN",
+    "nmi": "NMI",
+    "ami": "AMI",
+    "pairwise-f1": "Pairwise F1",
+}
+MEANINGS = {
+    "map": "mean over images of the average precision at R, R the number of other images of the class",
+    "r-precision": "share of an image's R nearest that are of its class, R the number of other images of the class",
+    "recall": "share of images with at least one of their class among the K nearest",
+    "precision": "share of images whose nearest image is of their class",
+    "knn": "share of images that a vote of their k nearest neighbours labels rightly (weighted: votes count by 1/distance; "
+    "top-5: the class is among the five with the most votes)",
+    "nmi": "normalised mutual information between classes and k-means clusters",
+    "ami": "mutual information between classes and k-means clusters, adjusted for chance",
+    "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
+}
+DISTANCES = {
+    "euclidean": "Euclidean distance",
+    "squared-euclidean": "squared Euclidean distance",
+    "cosine": "cosine distance",
+    "inner-product": "negative inner product",
+    "snr": "SNR distance",
+}
+
+
+def score_title(name: str) -> str:
+    """How a score is written in a heading.
+
+    >>> score_title("map@r"), score_title("nmi"), score_title("knn@5-weighted-top5")
+    ('MAP@R', 'NMI', 'kNN@5 weighted top-5')
+    """
+    measure, at, rest = name.partition("@")
+    rank, _, form = rest.partition("-")
+    words = form.replace("-", " ").replace("top5", "top-5")
+    return f"{TITLES.get(measure, measure)}{at}{rank.upper()} {words}".rstrip()
+
+
+def score_meaning(name: str) -> str:
+    """What a score is, in one clause; empty for one that is not the library's own."""
+    return MEANINGS.get(name.partition("@")[0], "")
+
+
+def score_meanings(names: Sequence[str]) -> list[str]:
+    """What several scores are, each measure once.
+
+    >>> score_meanings(["recall@1", "recall@2"])
+    ['Recall@K: share of images with at least one of their class among the K nearest']
+    """
+    ranks = {"map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
+    measures = dict.fromkeys(name.partition("@")[0] for name in names)
+    return [
+        f"{TITLES[measure]}{ranks.get(measure, '')}: {MEANINGS[measure]}" for measure in measures if measure in MEANINGS
+    ]
+
+
+def distance_title(name: str) -> str:
+    """How a distance is written beside an axis.
+
+    >>> distance_title("squared-euclidean"), distance_title("snr"), distance_title("my.module:distance")
+    ('squared Euclidean distance', 'SNR distance', 'my.module:distance')
+    """
+    return DISTANCES.get(name, name)
+
+
+def headline_scores(names: Sequence[str]) -> tuple[str, ...]:
+    """The scores of the short table: the primary one, Recall@1, kNN accuracy with the largest k, NMI."""
+    ranks = sorted(int(name[4:]) for name in names if name.startswith("knn@") and name[4:].isdigit())
+    wanted = [names[0], "recall@1", *(f"knn@{rank}" for rank in ranks[-1:]), "nmi"]
+    return tuple(dict.fromkeys(name for name in wanted if name in names))
