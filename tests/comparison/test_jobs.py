@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from comparison.studies import recipe, results, section
 
+from comparison.studies import recipe, results, section
 from nearkin.comparison import compare, workers
 from nearkin.comparison.study import open_study
 from nearkin.comparison.yaml_text import to_yaml
