@@ -42,6 +42,10 @@ def test_a_moderate_shrinking_is_not_said() -> None:
     assert not spoken([cloud(max(0.9**step, 0.02)) for step in range(100)])
 
 
+def test_a_network_that_starts_small_is_not_blamed_for_it() -> None:
+    assert not spoken([cloud(0.001)] * 60)
+
+
 def test_a_small_scale_that_satisfies_the_loss_is_not_said() -> None:
     clouds = [cloud(0.8**step) for step in range(60)]
     assert not spoken(clouds, active=0.1)

@@ -127,6 +127,14 @@ def test_patience_counts_on_after_a_pause(tmp_path: Path) -> None:
     assert (history.stopped, history.steps, history.best_step) == ("patience", 8, 2)
 
 
+@pytest.mark.filterwarnings("ignore:Remembering")
+def test_what_was_said_before_a_pause_is_not_said_again(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        same_call(tmp_path, on_step=stop_at(6), sampler=Rounds(images=1))
+    history, _, _ = same_call(tmp_path, sampler=Rounds(images=1))
+    assert [note.split(",")[0] for note in history.notes] == ["step 1: no image of the batch has another of its class"]
+
+
 def test_a_finished_run_is_read_back_without_a_step_or_a_validation(tmp_path: Path) -> None:
     def never(_: object) -> float:
         raise RuntimeError("a finished run was asked to work")
@@ -150,6 +158,7 @@ def test_the_network_that_was_interrupted_may_be_given_again(tmp_path: Path) -> 
     history, _, _ = same_call(tmp_path, net=net, loss=loss)
     assert bits(net) == bits(expected)
     assert facts(history) == facts(whole) == facts(same_call(tmp_path, net=net, loss=loss)[0])
+    assert facts(same_call(tmp_path)[0]) == facts(whole)  # a network built anew
 
 
 def test_the_saved_weights_are_the_network_s(tmp_path: Path) -> None:
@@ -174,6 +183,13 @@ def test_a_loss_without_weights_writes_no_file(tmp_path: Path) -> None:
     same_call(tmp_path, loss=Triplet())
 
 
+def stretched(factor: float) -> nn.Module:
+    loss = Remembering(mining="random")
+    with torch.no_grad():
+        loss.distance.stretch *= factor
+    return loss
+
+
 @pytest.mark.parametrize("finished", [False, True])
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -182,6 +198,7 @@ def test_a_loss_without_weights_writes_no_file(tmp_path: Path) -> None:
         ({"plan": plan(steps=30, seed=4)}, "seed was 3, now 4; steps was 20, now 30"),
         ({"net": network(seed=2, dropout=0.2)}, "initial weights differ"),
         ({"net": network(seed=1)}, "network differs"),
+        ({"loss": stretched(2.0)}, "initial weights differ"),
         ({"loss": Remembering(mining="random", margin=0.3)}, "loss was .*margin=0.2.*now .*margin=0.3"),
         ({"sampler": Rounds(seed=1)}, "first batch differs"),
         ({"data": "digits of another day"}, "data was , now digits of another day"),
@@ -362,5 +379,9 @@ def test_the_beginnings_that_a_kill_left_are_removed(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         same_call(tmp_path, on_step=stop_at(9))
     (tmp_path / ".checkpoint.ckpt.0123.part").write_bytes(b"half")
+    with pytest.raises(Interrupted):
+        same_call(tmp_path, on_step=stop_at(12))
+    assert not list(tmp_path.glob(".*"))
+    (tmp_path / ".checkpoint.ckpt.4567.part").write_bytes(b"half")
     same_call(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES

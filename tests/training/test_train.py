@@ -98,6 +98,16 @@ def test_one_seed_makes_a_run_and_the_global_random_state_neither_matters_nor_mo
     assert results[0] != results[2]
 
 
+def test_dropout_is_drawn_anew_at_every_step() -> None:
+    masks: list[bytes] = []
+    for _ in range(2):
+        dropout = nn.Dropout(0.5)
+        dropout.register_forward_hook(lambda _, __, x: masks.append((x == 0).numpy().tobytes()))
+        run(nn.Sequential(nn.Flatten(), nn.Linear(36, 16), dropout, nn.Linear(16, 3)), Triplet())
+    assert len(set(masks)) == 20
+    assert masks[:20] == masks[20:]
+
+
 def test_drawing_in_a_validation_or_a_callback_does_not_change_the_run() -> None:
     def draws(anything: object) -> float:
         return float(torch.rand(3).sum())

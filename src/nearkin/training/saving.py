@@ -57,8 +57,6 @@ class Saver:
 
     def save(self, run: Run) -> None:
         """Write a checkpoint; weights that are not finite raise TrainingFailed instead and leave the good one."""
-        if run.step == self._saved_step:
-            return
         if not run.is_finite():
             raise TrainingFailed("the weights are no longer finite")
         begun = time.perf_counter()
