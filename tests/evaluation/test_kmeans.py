@@ -8,7 +8,7 @@ import torch
 
 from nearkin.core import InputError, derived_seed
 from nearkin.evaluation import cluster, evaluate, kmeans
-from nearkin.evaluation.kmeans import _draw, _fill_empty, _plus_plus
+from nearkin.evaluation.k_means import _draw, _fill_empty, _plus_plus
 from oracles import clustering as oracle
 
 
@@ -79,6 +79,15 @@ def test_candidates_are_drawn_in_proportion_to_their_weights():
     assert drawn == pytest.approx([0.25] * 4, abs=0.01)
 
 
+def test_the_ends_of_the_unit_interval_draw_points_that_have_a_weight():
+    class Ends:
+        def random(self, number: int) -> np.ndarray:
+            return np.array([0.0, 1.0])
+
+    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
+    assert _draw(weights, 2, Ends()).tolist() == [1, 3]
+
+
 def test_greedy_starts_leave_less_than_uniform_ones():
     x, _ = blobs(7, centres=10, rows=300, spread=0.1)
     points = torch.from_numpy(x)
@@ -97,6 +106,17 @@ def test_an_empty_cluster_takes_the_point_farthest_from_its_centre():
     assignment = torch.tensor([0, 0, 0, 0, 3])
     _fill_empty(x, torch.tensor([[1.0], [70.0], [80.0], [20.0]], dtype=torch.float64), assignment)
     assert assignment.tolist() == [2, 0, 0, 1, 3]  # the lone point of cluster 3 stays, though farther
+
+
+def test_clusters_that_run_empty_are_moved_in_every_round(monkeypatch):
+    """All starts on one point: without moving them, four of the five clusters would stay empty."""
+    import nearkin.evaluation.k_means as module
+
+    x, _ = blobs(1)
+    monkeypatch.setattr(module, "_plus_plus", lambda points, count, rng: np.zeros(count, dtype=np.int64))
+    (found,) = kmeans(x, 5, restarts=1)
+    assert set(found.assignments.tolist()) == set(range(5))
+    assert found.inertia <= kmeans(x, 5, restarts=1, rounds=1)[0].inertia
 
 
 def test_more_clusters_than_distinct_points_leave_some_empty():

@@ -325,6 +325,16 @@ def test_who_may_not_answer_is_no_hit_however_large_k_is():
     assert bounds.low == found.scores["recall@18"] == bounds.high
 
 
+def test_who_may_not_answer_opens_no_tie_either():
+    """Most rows are of one group: their orders end early, and the excluded rows behind them tie with nobody."""
+    case = tied_case(14)
+    groups = np.where(np.arange(18) < 14, 0, np.arange(18))
+    truth = oracle("euclidean", case, excluded=lambda i, j: groups[i] == groups[j], ks=KS)
+    found = quietly(case.x, case.y, groups=groups, lone="miss")
+    check(found, truth, lone="miss")
+    assert (found.queries["neighbours"][0] < 0).sum() == 6
+
+
 def test_inner_products_keep_their_digits():
     x = np.array([[1.0, 0.0], [0.5, 1.0], [0.5 + 1e-9, 2.0], [0.5 + 2e-9, 3.0], [-4.0, 0.0]])
     found = quietly(x, [0, 1, 0, 1, 0], distance="inner-product")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nearkin.evaluation.inputs import Array, Rows
-from nearkin.evaluation.kmeans import kmeans
+from nearkin.evaluation.k_means import kmeans
 from nearkin.evaluation.partitions import adjusted_mutual_information, normalized_mutual_information, pairwise_f1
 from nearkin.evaluation.result import Clustering
 

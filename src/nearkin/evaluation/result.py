@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.kmeans import Clusters
+from nearkin.evaluation.k_means import Clusters
 from nearkin.evaluation.ties import Bounds, Ties
 
 
