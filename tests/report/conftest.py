@@ -26,7 +26,7 @@ WORST_METHOD = Imitation(
     "=<b>cmd</b>",
     "<script>document.title='run'</script>",
     strength=0.4,
-    settings={"loss": "<i>x</i>", "=key": "@value"},
+    settings={"loss": "<i>x</i>", "=key": "@value", "module": "a.very.long.path.that.has.no.place.to.break:Loss"},
 )
 
 

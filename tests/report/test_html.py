@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from nearkin.report import Summary, to_html
+from nearkin.report.markup import tag
 from nearkin.report.page_facts import packed
 
 
@@ -71,6 +72,17 @@ def test_nothing_is_loaded_from_elsewhere(page: Path) -> None:
         r"@import|url\(|fetch\(|XMLHttp|https?://(?!www\.w3\.org/2000/svg)",
         reader.raw["style"] + reader.raw["script module"],
     )
+
+
+def test_attributes_are_escaped_as_well() -> None:
+    made = tag("p", "x", title='"><script>', class_="a b", hidden=True, lang=None)
+    assert made == '<p title="&quot;&gt;&lt;script&gt;" class="a b" hidden>x</p>'
+
+
+def test_no_angle_bracket_is_left_in_the_facts(worst_page: Path) -> None:
+    text = worst_page.read_text()
+    start = text.index('id="facts">') + len('id="facts">')
+    assert not set("<>&") & set(text[start : text.index("</script>", start)])
 
 
 def test_worst_names_stay_names(worst_page: Path) -> None:

@@ -100,7 +100,9 @@ def test_it_asks_for_itself_only_and_complains_of_nothing(seen: Seen, page: Path
     assert page.stat().st_size < TEN_MEGABYTES
 
 
-def test_nothing_is_wider_than_the_window(seen: Seen) -> None:
+def test_nothing_is_wider_than_the_window(seen: Seen, worst_page: Path) -> None:
+    assert seen.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    seen.open(worst_page)
     assert seen.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 

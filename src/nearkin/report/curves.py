@@ -17,12 +17,12 @@ SHOWN = 120
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: for each series its steps and values, at most 120 of them (means of neighbouring steps)."""
+    """One run of `steps` steps: for each series where and what, at most 120 values (means of neighbouring steps)."""
 
     method: str
     seed: int
+    steps: int
     best_step: int
-    seconds: float
     series: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
@@ -43,7 +43,7 @@ def read_curve(run: Run) -> Curve | None:
     table = table.reshape(-1, len(header))
     steps = table[:, header.index("step")]
     series = {name: thinned(steps, table[:, header.index(name)]) for name in SERIES}
-    return Curve(run.method, run.seed, run.best_step, run.seconds, series)
+    return Curve(run.method, run.seed, int(steps.max(initial=0)), run.best_step, series)
 
 
 def thinned(

@@ -151,6 +151,7 @@ def _curves(method: str, curves: Sequence[Curve], row: Row) -> dict[str, Any]:
         "runs": [
             {
                 "seed": curve.seed,
+                "steps": curve.steps,
                 "best": curve.best_step,
                 **{name: [_short(part) for part in curve.series[name]] for name in SERIES},
             }

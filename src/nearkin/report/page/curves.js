@@ -3,7 +3,7 @@
 const PLOTS = [["loss", "Loss"], ["validation", "Validation"], ["active", "Active share"]];
 
 function drawCurves(protocol) {
-  const steps = [0, Math.max(1, ...protocol.curves.flatMap((curve) => curve.runs.flatMap((run) => run.loss[0])))];
+  const steps = [0, Math.max(1, ...protocol.curves.flatMap((curve) => curve.runs.map((run) => run.steps)))];
   const head = element("div", { class: "curves head", "aria-hidden": "true" }, element("span", {}, ""), ...PLOTS.map(([, title]) => element("span", {}, title)));
   const rows = protocol.curves.map((curve) => element("div", { class: "curves" }, element("div", {}, element("h3", {}, curve.method), element("p", { class: "note" }, curve.words)), ...PLOTS.map(([name, title]) => plotOf(curve, name, title, steps))));
   document.getElementById("curve-rows").replaceChildren(head, ...rows);

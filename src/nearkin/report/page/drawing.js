@@ -26,10 +26,15 @@ function ticksBetween(low, high, wanted) {
   return ticks;
 }
 
-// A number as people write it: short, with a real minus sign.
+// A number as people write it: three digits that count, thousands apart, a power of ten where it is very large or small.
 function shortNumber(value) {
-  const text = Math.abs(value) >= 1000 ? value.toPrecision(3) : String(Number(value.toPrecision(3)));
-  return text.replace("-", "−");
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e6 || size < 1e-4)) {
+    const [digits, power] = value.toExponential(1).split("e");
+    const raised = [...String(Number(power))].map((char) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[char] ?? "⁻").join("");
+    return `${digits.replace("-", "−")}·10${raised}`;
+  }
+  return value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 4 : 3 }).replace("-", "−");
 }
 
 function signedNumber(value) {

@@ -125,7 +125,8 @@ class PointMap {
     const grey = redGreenBlue(cssColour("--unselected"));
     new Uint32Array(pixels.buffer).fill((255 << 24) | (blue << 16) | (green << 8) | red);
     const base = this.count > 3000 ? 1.3 : this.count > 1200 ? 1.7 : 2.3;
-    const disc = discOf(base * ratio * Math.min(2, this.view.zoom ** 0.25));
+    const small = Math.min(1, this.size / 220); // on a phone, maps are small
+    const disc = discOf(base * small * ratio * Math.min(2, this.view.zoom ** 0.25));
     const palette = new Map();
     const visible = [];
     for (const pass of [false, true]) {
