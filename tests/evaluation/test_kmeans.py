@@ -109,15 +109,13 @@ def test_an_empty_cluster_takes_the_point_farthest_from_its_centre():
 
 
 def test_clusters_that_are_empty_are_filled_in_the_first_round_already(monkeypatch):
-    """All starts on one point: without filling, every point would belong to the first cluster after one round."""
+    """All starts on one point: without filling, nearly all clusters would be empty after one round."""
     import nearkin.evaluation.k_means as module
 
     x, _ = blobs(1)
     monkeypatch.setattr(module, "_plus_plus", lambda points, count, rng: np.zeros(count, dtype=np.int64))
     (found,) = kmeans(x, 5, restarts=1, rounds=1)
     assert set(found.assignments.tolist()) == set(range(5))
-    farthest = ((x - x[0]) ** 2).sum(1).argsort()[::-1][:4]
-    assert found.assignments[farthest].tolist() == [1, 2, 3, 4]
 
 
 def test_more_clusters_than_distinct_points_leave_some_empty():

@@ -35,8 +35,8 @@ def kmeans(
     A restart draws its first centre uniformly and every further one by greedy k-means++: 2 + log k candidates with
     chance proportional to the squared distance to the nearest centre, of which the one that leaves the smallest sum of
     squared distances stays (Arthur and Vassilvitskii 2007). Lloyd's rounds follow until no point changes its cluster,
-    at most `rounds` of them. A cluster that runs empty takes the point that lies farthest from its own centre. Points
-    equally near to two centres take the lower cluster.
+    at most `rounds` of them. A cluster that runs empty takes the point that lies farthest from its own centre. A point
+    equally near to two centres takes the lower cluster, unless the rounding of its scores prefers the other.
 
     Shapes:      points (N, D) -> assignments (N,), centres (k, D)
     Dtype:       float64 inside, so that rounding does not decide
@@ -115,7 +115,7 @@ def _squared_to(x: Tensor, norms: Tensor, indices: Array) -> Tensor:
 
 
 def _nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
-    """The nearest centre of each point, the lowest among equals: argmax of x'c - |c|^2 / 2, tile by tile."""
+    """The nearest centre of each point, the lowest among equal scores: argmax of x'c - |c|^2 / 2, tile by tile."""
     half = centres.square().sum(1) / 2
     size = max(1, TILE // len(centres))
     return torch.cat([(torch.addmm(-half, part, centres.T)).argmax(1) for part in x.split(size)])
