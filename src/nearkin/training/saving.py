@@ -50,13 +50,13 @@ class Saver:
         remove_beginnings(self.folder)
         self._saved_at = time.perf_counter()
 
-    def save_when_due(self, run: Run) -> None:
-        """Write a checkpoint if the last one is old enough."""
-        if time.perf_counter() - self._saved_at >= self.pause:
-            self.save(run)
+    def save_when_due(self, run: Run, *, at_once: bool = False) -> None:
+        """Write a checkpoint if the last one is old enough, or at once.
 
-    def save(self, run: Run) -> None:
-        """Write a checkpoint; weights that are not finite raise TrainingFailed instead and leave the good one."""
+        Weights that are not finite raise TrainingFailed instead and leave the good checkpoint.
+        """
+        if not at_once and time.perf_counter() - self._saved_at < self.pause:
+            return
         if not run.is_finite():
             raise TrainingFailed("the weights are no longer finite")
         begun = time.perf_counter()

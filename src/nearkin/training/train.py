@@ -121,7 +121,7 @@ def _loop(
                 on_step(report)
             leaving = requests.requested and run.stopped is None
             if saver is not None:
-                saver.save(run) if leaving else saver.save_when_due(run)
+                saver.save_when_due(run, at_once=leaving)
         except TrainingFailed as error:
             raise _explained(error, number, run, saver) from None
         if leaving:
