@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,14 @@ def test_an_unfinished_method_keeps_its_row_but_is_not_compared(small: Path) -> 
     assert row.difference is None
     assert protocol.missing == (("triplet", 1),)
     assert row_of(protocol, "siamese").difference is not None
+
+
+def test_the_best_differs_from_all_only_where_every_pair_says_so(summary: Summary) -> None:
+    protocol = replace(summary.protocols[0], level=())
+    claimed = tuple(replace(pair, claimed=True) for pair in protocol.pairs)
+    sentence = "It differs from every other method, all pairs taken together."
+    assert sentence not in findings(summary, protocol)
+    assert sentence in findings(summary, replace(protocol, pairs=claimed))
 
 
 def test_what_training_noticed_is_said_once_a_method(small: Path) -> None:
