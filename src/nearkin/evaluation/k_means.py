@@ -41,7 +41,8 @@ def kmeans(
     Shapes:      points (N, D) -> assignments (N,), centres (k, D)
     Dtype:       float64 inside, so that rounding does not decide
     Determinism: by seed; no global random state. A generator is drawn from once
-    Complexity:  O(rounds N k D) a restart, O(N + tile) memory beside the points; no sub-sampling
+    Complexity:  O(rounds N k D) a restart, all restarts side by side; O(restarts (N + k D) + tile) memory beside the
+                 points; no sub-sampling
     Errors:      InputError where k is above N
     """
     x = finite_rows("points", points).to(torch.float64)
@@ -49,35 +50,47 @@ def kmeans(
     if count > len(x):
         raise InputError(f"cannot make {count} clusters of {len(x)} points; give at most one cluster for each point")
     base = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else integer("seed", seed)
-    centred = x - x.mean(0)
-    found = [
-        _restart(centred, count, integer("rounds", rounds, minimum=1), _generator(base, number))
+    shift = x.mean(0)
+    generators = [
+        np.random.default_rng(derived_seed(base, "k-means", number))
         for number in range(integer("restarts", restarts, minimum=1))
     ]
-    best_first = sorted(found, key=lambda each: each.inertia)
-    shift = x.mean(0).cpu().numpy()
-    return tuple(
-        Clusters(each.assignments, each.centres + shift, each.inertia, each.rounds, each.converged)
-        for each in best_first
-    )
+    starts = [_plus_plus(x - shift, count, rng) for rng in generators]
+    found = _lloyd(x - shift, starts, integer("rounds", rounds, minimum=1))
+    return tuple(sorted((run.result(x - shift, shift) for run in found), key=lambda each: each.inertia))
 
 
-def _generator(base: int, number: int) -> np.random.Generator:
-    return np.random.default_rng(derived_seed(base, "k-means", number))
+@dataclass
+class _Run:
+    """A restart on its way."""
+
+    centres: Tensor
+    assignment: Tensor
+    rounds: int = 0
+    converged: bool = False
+
+    def result(self, x: Tensor, shift: Tensor) -> Clusters:
+        inertia = float((x - self.centres[self.assignment]).square().sum())
+        centres = (self.centres + shift).cpu().numpy()
+        return Clusters(self.assignment.cpu().numpy(), centres, inertia, self.rounds, self.converged)
 
 
-def _restart(x: Tensor, count: int, rounds: int, rng: np.random.Generator) -> Clusters:
-    centres = x[torch.from_numpy(_plus_plus(x, count, rng)).to(x.device)]
-    assignment = torch.full((len(x),), -1, dtype=torch.int64, device=x.device)
-    converged = False
-    for done in range(1, rounds + 1):  # noqa: B007
-        before, assignment = assignment, _nearest_centre(x, centres)
-        _fill_empty(x, centres, assignment)
-        if converged := torch.equal(before, assignment):
+def _lloyd(x: Tensor, starts: list[Array], rounds: int) -> list[_Run]:
+    """Lloyd's rounds of all restarts side by side: one product a round for all of them."""
+    runs = [
+        _Run(x[torch.from_numpy(start).to(x.device)], x.new_full((len(x),), -1, dtype=torch.int64)) for start in starts
+    ]
+    for _ in range(rounds):
+        moving = [run for run in runs if not run.converged]
+        if not moving:
             break
-        centres = _means(x, assignment, count, centres)
-    inertia = float((x - centres[assignment]).square().sum())
-    return Clusters(assignment.cpu().numpy(), centres.cpu().numpy(), inertia, done, converged)
+        for run, assignment in zip(moving, _nearest_centres(x, torch.stack([run.centres for run in moving]))):
+            _fill_empty(x, run.centres, assignment)
+            run.converged = torch.equal(run.assignment, assignment)
+            run.assignment, run.rounds = assignment, run.rounds + 1
+            if not run.converged:
+                run.centres = _means(x, assignment, run.centres)
+    return runs
 
 
 def _plus_plus(x: Tensor, count: int, rng: np.random.Generator) -> Array:
@@ -114,17 +127,22 @@ def _squared_to(x: Tensor, norms: Tensor, indices: Array) -> Tensor:
     return squared
 
 
-def _nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
-    """The nearest centre of each point, the lowest among equal scores: argmax of x'c - |c|^2 / 2, tile by tile."""
-    half = centres.square().sum(1) / 2
-    size = max(1, TILE // len(centres))
-    return torch.cat([(torch.addmm(-half, part, centres.T)).argmax(1) for part in x.split(size)])
+def _nearest_centres(x: Tensor, centres: Tensor) -> Tensor:
+    """The nearest of each run's centres (runs, k, D) to each point, (runs, N): argmax of x'c - |c|^2 / 2, in tiles."""
+    runs, count, width = centres.shape
+    flat = centres.reshape(-1, width)
+    half = flat.square().sum(1) / 2
+    parts = [
+        torch.addmm(-half, part, flat.T).view(len(part), runs, count).argmax(2)
+        for part in x.split(max(1, TILE // len(flat)))
+    ]
+    return torch.cat(parts).T.contiguous()
 
 
-def _means(x: Tensor, assignment: Tensor, count: int, before: Tensor) -> Tensor:
+def _means(x: Tensor, assignment: Tensor, before: Tensor) -> Tensor:
     """Means of the clusters; one that is empty (fewer distinct points than clusters) stays where it was."""
-    sizes = torch.bincount(assignment, minlength=count)
-    sums = x.new_zeros(count, x.shape[1]).index_add_(0, assignment, x)
+    sizes = torch.bincount(assignment, minlength=len(before))
+    sums = torch.zeros_like(before).index_add_(0, assignment, x)
     return torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], before)
 
 
