@@ -14,7 +14,7 @@ import pytest
 
 from comparison.studies import recipe, results, section
 from nearkin.comparison import compare, workers
-from nearkin.comparison.study import open_study
+from nearkin.comparison.study_folder import open_study
 from nearkin.comparison.yaml_text import to_yaml
 
 
@@ -41,13 +41,11 @@ def test_a_stop_ends_all_processes_with_everything_saved(tmp_path: Path, number:
     (tmp_path / "long.yaml").write_text(to_yaml(section("training.steps=100000")))
     command = [sys.executable, "-m", "nearkin", "compare", "long.yaml", "--jobs", str(jobs), "--output", "study"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try:
+    with process:
         until(lambda: len(list(tmp_path.glob("study/runs/*/run.json"))) >= 2 and list(tmp_path.glob("study/runs/*/.claim")))
         time.sleep(0.5)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
-    finally:
-        process.kill()
+        said = process.communicate(timeout=100)[1]
     assert process.returncode == 130, said
     assert said.count("\n") <= 4
     assert said.splitlines()[-1].startswith("nearkin: ")
@@ -57,5 +55,5 @@ def test_a_stop_ends_all_processes_with_everything_saved(tmp_path: Path, number:
 def until(true: object, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
-        assert time.monotonic() < end
+        assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

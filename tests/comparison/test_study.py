@@ -190,7 +190,7 @@ def test_a_run_whose_loss_is_no_number_is_told_and_the_others_are_compared(tmp_p
 
 
 def test_the_runs_of_a_study_have_keys_of_their_own(study: Path) -> None:
-    from nearkin.comparison.study import reopen
+    from nearkin.comparison.study_folder import reopen
 
     keys = [run.key for run in planned_runs(reopen(study))]
     assert len(set(keys)) == len(keys) == 7

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+OWN_IMAGES = "nearkin compare --data FOLDER --loss contrastive,triplet --distance euclidean,cosine"
+"""The line to type for one's own images."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nearkin.cli.answers import json_option, print_json
+from nearkin.cli.answers import OWN_IMAGES, json_option, print_json
 from nearkin.cli.live import LiveProgress
 from nearkin.cli.options import Seeds, own_images_options, study_options
 from nearkin.cli.plan_words import plan_in_words
@@ -19,9 +19,6 @@ from nearkin.core import InputError, need
 if TYPE_CHECKING:
     from nearkin.comparison import Outcome, Recipe
     from nearkin.data import ImageSet
-
-OWN_IMAGES = "nearkin compare --data FOLDER --loss contrastive,triplet --distance euclidean,cosine"
-
 
 @click.command(no_args_is_help=True)
 @click.argument("recipe", required=False)

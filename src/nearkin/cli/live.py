@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nearkin.comparison import Step
 
 
-
 class LiveProgress:
     """A `Listener` that draws on stderr: `with LiveProgress() as live: compare(..., listener=live)`."""
 
@@ -28,7 +27,7 @@ class LiveProgress:
         self._bars: Progress | None = None
         self._all: TaskID | None = None
         self._runs: dict[str, TaskID] = {}
-        self._count = self._done = 0
+        self._count = self._done = self._made = 0
         self._began = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
@@ -65,11 +64,13 @@ class LiveProgress:
         """Write a line for the run and take its bar away."""
         with self._lock:
             self._done += 1
+            self._made += 1
             self._say(f"[{self._done}/{self._count}] {run}: {says}")
             if self._bars is not None and run in self._runs:
                 self._bars.remove_task(self._runs.pop(run))
             if self._bars is not None and self._all is not None:
-                self._bars.update(self._all, completed=self._done)
+                left = (time.monotonic() - self._began) / self._made * (self._count - self._done)
+                self._bars.update(self._all, completed=self._done, facts=f"about {duration(left)} left")
 
     def note(self, text: str) -> None:
         """Write what a person should know."""

@@ -12,9 +12,10 @@ import click
 
 from nearkin import __version__
 from nearkin.cli import compare, data, doctor, evaluate, listing, report, train
+from nearkin.cli.answers import OWN_IMAGES
 from nearkin.core import InputError, MissingExtra
 
-WELCOME = """\
+WELCOME = f"""\
 nearkin learns, compares and uses image embeddings: vectors in which near means kin.
 
 See it work (real handwritten digits, nothing to download, a few minutes):
@@ -23,7 +24,7 @@ See it work (real handwritten digits, nothing to download, a few minutes):
 
 Ask which method is best on your own images (a folder with one folder a class, a zip of one, or a CSV):
 
-    nearkin compare --data FOLDER --loss contrastive,triplet --distance euclidean,cosine
+    {OWN_IMAGES}
 
 nearkin --help lists the commands; nearkin COMMAND --help explains one.
 """

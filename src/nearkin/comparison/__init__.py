@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from nearkin.comparison.reading import check_recipe, read_recipe
     from nearkin.comparison.recipe import Method, Recipe
     from nearkin.comparison.shelf import packaged_recipes
-    from nearkin.comparison.study import Study, open_study
+    from nearkin.comparison.study import Study
+    from nearkin.comparison.study_folder import open_study
 
 _HOME = {
     "Listener": "progress",
@@ -25,7 +26,7 @@ _HOME = {
     "Study": "study",
     "check_recipe": "reading",
     "compare": "comparing",
-    "open_study": "study",
+    "open_study": "study_folder",
     "packaged_recipes": "shelf",
     "read_recipe": "reading",
 }

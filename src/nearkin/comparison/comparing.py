@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearkin.comparison.progress import Listener, Silent
 from nearkin.comparison.recipe import Recipe
 from nearkin.comparison.runs import Run
-from nearkin.comparison.study import Study, open_study
+from nearkin.comparison.study import Study
+from nearkin.comparison.study_folder import open_study, read_study_recipe
 from nearkin.comparison.tables import has_tables
 from nearkin.comparison.tuning import trials
 from nearkin.comparison.validation_table import write_validation_table
@@ -61,7 +62,8 @@ def compare(
 
 
 def finish(study: Study, listener: Listener) -> Outcome:
-    """Results and page of a study whose runs are made."""
+    """Results and page of a study whose runs are made; it may have grown by another process meanwhile."""
+    study = replace(study, recipe=read_study_recipe(study.folder))
     runs = planned_runs(study)
     for key in set_aside(study, runs):
         listener.note(f"run {key} was made by another formula or other settings; it lies in {study.folder / 'superseded'}")

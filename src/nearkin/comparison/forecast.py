@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nearkin.comparison.building import build_loss, build_network, build_plan, pixel_scale
+from nearkin.comparison.building import build_loss, build_network, build_plan
 from nearkin.comparison.recipe import Method, Recipe
-from nearkin.comparison.study import LARGEST_PIXEL_ROW, prepare
-from nearkin.data import ImageSet, Split, possible_protocols
+from nearkin.comparison.study import has_pixel_row, prepare
+from nearkin.data import ImageSet, Split, Standardisation, possible_protocols
 from nearkin.evaluation import evaluate
 from nearkin.networks import embed
 from nearkin.statistics import planned_components, smallest_detectable
@@ -55,7 +55,7 @@ def forecast(recipe: Recipe, images: ImageSet | None = None) -> Forecast:
     """Work out the `Forecast` of a recipe. Errors: InputError for all that would stop the study itself."""
     recipe, images, splits = prepare(recipe, images)
     channels, height, width = images.image_shape
-    pixels = channels * height * width <= LARGEST_PIXEL_ROW
+    pixels = has_pixel_row(images)
     first = next(iter(splits.values()))
     step = {method.name: _step_seconds(recipe, method, images, first) for method in recipe.methods}
     others = 1 + pixels
@@ -87,7 +87,7 @@ def _step_seconds(recipe: Recipe, method: Method, images: ImageSet, split: Split
     """Seconds a step: the shorter of two measured ones, after one that warms up."""
     seed = recipe.seeds[0]
     plan = replace(build_plan(recipe, method, seed), steps=3, patience=None)
-    network = build_network(recipe, method, images.image_shape, seed, pixel_scale(images, split.train[:SAMPLE]))
+    network = build_network(recipe, method, images.image_shape, seed, Standardisation.of(images, split.train[:SAMPLE]))
     moments: list[float] = []
     train(
         network,
@@ -104,7 +104,7 @@ def _judging_seconds(recipe: Recipe, images: ImageSet, split: Split) -> float:
     """Seconds that a run spends on validations and on its test images, scaled up from a small sample."""
     method, validations = recipe.methods[0], recipe.training["steps"] // recipe.training["validate_every"]
     sample = split.test[:: max(1, len(split.test) // SAMPLE)][:SAMPLE]
-    network = build_network(recipe, method, images.image_shape, 0, pixel_scale(images, sample))
+    network = build_network(recipe, method, images.image_shape, 0, Standardisation.of(images, sample))
     start = time.perf_counter()
     rows = embed(network, images.scaled(sample))
     embedding = (time.perf_counter() - start) / len(sample)

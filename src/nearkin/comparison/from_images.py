@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nearkin.comparison.default_network import default_network
+from nearkin.comparison.study import check_judgeable
 from nearkin.core import InputError
 from nearkin.data import ImageSet, load_images, make_split
 
@@ -76,7 +77,7 @@ def _first_possible(images: ImageSet) -> str:
     reasons = []
     for protocol in wanted:
         try:
-            make_split(images, protocol)
+            check_judgeable(images, make_split(images, protocol))
             return protocol
         except InputError as error:
             reasons.append(f"{protocol}: {error}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from nearkin.comparison.study import reopen
+from nearkin.comparison.study_folder import reopen
 from nearkin.comparison.workers import STOPPED, Telling, tell_error
 from nearkin.comparison.working import work
 from nearkin.core import InputError

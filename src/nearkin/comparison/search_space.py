@@ -1,0 +1,55 @@
+"""`search:` says which settings of a method are searched for, and between what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nearkin.comparison.objects import check_loss_section
+from nearkin.comparison.overrides import put
+from nearkin.comparison.own_settings import check_own_network, check_own_training
+from nearkin.comparison.problems import Problems
+
+
+def check_search(
+    entry: Mapping[str, Any], own: Mapping[str, Any], tuning: Mapping[str, Any], path: str, problems: Problems
+) -> dict[str, Any]:
+    """What is searched for this method: the recipe's `tuning.search` and its own `search`.
+
+    Both ends of every range are tried on the method's own settings now, so that a wrong one is found before any trial.
+    """
+    given = entry.get("search")
+    space = {**tuning.get("search", {}), **(given if isinstance(given, Mapping) else {})}
+    if tuning and not space:
+        problems.add(path, "has nothing to search although the recipe has tuning:; give it search: or give tuning.search")
+    for key, values in space.items() if tuning else ():
+        for value in _ends(key, values, path, problems):
+            _try(entry, own, str(key), value, f"{path}.search", problems)
+    return space
+
+
+def _try(
+    entry: Mapping[str, Any], own: Mapping[str, Any], key: str, value: Any, path: str, problems: Problems
+) -> None:
+    loss = entry["loss"]
+    trial: dict[str, Any] = {"loss": {"name": loss} if isinstance(loss, str) else dict(loss)}
+    trial |= {part: dict(section) for part, section in own.items()}
+    with problems.gathered(path):
+        put(trial, key.split("."), value, key)
+    if set(trial) - {"loss", *own}:
+        problems.add(path, f"{key!r} is no setting of a method; it begins with loss, network or training")
+    check_loss_section(trial["loss"], f"{path}: loss", problems)
+    check_own_network(trial["network"], f"{path}: network", problems)
+    check_own_training(trial["training"], f"{path}: training", problems)
+
+
+def _ends(key: str, values: Any, path: str, problems: Problems) -> list[Any]:
+    if isinstance(values, list) and values:
+        return values
+    if isinstance(values, Mapping) and {"low", "high"} <= set(values) <= {"low", "high", "log"}:
+        low, high = values["low"], values["high"]
+        numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
+        if numbers and low < high and (low > 0 or not values.get("log")):
+            return [low, high]
+    problems.add(f"{path}.search.{key}", f"must be a list of values or {{low, high, log: true|false}}, got {values!r}")
+    return []

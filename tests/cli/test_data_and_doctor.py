@@ -1,0 +1,36 @@
+"""`nearkin data` and `nearkin doctor` say where things are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.commands import nearkin, refused
+
+
+def test_data_says_where_each_set_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARKIN_DATA", str(tmp_path))
+    sets = json.loads(nearkin("data", "--json").stdout)
+    assert sets["digits"]["here"]
+    assert not sets["mnist"]["here"]
+    assert str(tmp_path / "mnist") in sets["mnist"]["looked_for"]
+    said = nearkin("data").stdout
+    assert "nearkin data fetch mnist" in said
+    assert str(tmp_path / "mnist") in said
+
+
+def test_a_set_without_an_address_is_not_fetched() -> None:
+    assert "cannot be fetched" in refused("data", "fetch", "faces")
+    assert "did you mean 'mnist'" in refused("data", "fetch", "mnits")
+
+
+def test_doctor_knows_versions_builds_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARKIN_DATA", str(tmp_path))
+    facts = json.loads(nearkin("doctor", "--json").stdout)
+    assert facts["packages"]["numpy"][0].isdigit()
+    assert facts["torch"]["build"]
+    assert str(tmp_path) in facts["data"]["looked for in"]
+    assert facts["faults"] == []
+    assert "extra train" in nearkin("doctor").stdout

@@ -1,0 +1,71 @@
+"""`nearkin evaluate` judges embeddings from files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.commands import nearkin, refused
+from nearkin.evaluation import evaluate
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> np.ndarray:
+    """30 embeddings of three classes in rows.npy, their labels in labels.npy and labels.txt."""
+    labels = np.repeat(np.arange(3), 10)
+    found = np.random.default_rng(0).normal(size=(30, 4)) + labels[:, None]
+    np.save(tmp_path / "rows.npy", found)
+    np.save(tmp_path / "labels.npy", labels)
+    (tmp_path / "labels.txt").write_text("".join(f"class {label}\n" for label in labels))
+    return found
+
+
+def scores(*words: object) -> dict[str, float]:
+    result = nearkin("evaluate", *words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)["scores"]
+
+
+@pytest.mark.parametrize("labels", ["labels.npy", "labels.txt"])
+def test_the_scores_are_those_of_the_library(tmp_path: Path, rows: np.ndarray, labels: str) -> None:
+    wanted = evaluate(rows, np.repeat(np.arange(3), 10), distance="cosine", at=(3,), knn=(5,)).scores
+    options = ("--distance", "cosine", "--at", 3, "--knn", 5)
+    assert scores(tmp_path / "rows.npy", "--labels", tmp_path / labels, *options) == pytest.approx(wanted)
+
+
+def test_a_csv_brings_its_labels_and_support_votes(tmp_path: Path, rows: np.ndarray) -> None:
+    lines = [",".join(["007" if i < 15 else "NaN", *map(str, row)]) for i, row in enumerate(rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(["label,e0,e1,e2,e3", *lines]) + "\n")
+    found = scores(tmp_path / "rows.csv", "--support", tmp_path / "rows.csv", "--knn", 1, "--no-clustering")
+    assert found["knn@1"] == 1.0
+    assert "nmi" not in found
+
+
+def test_without_json_every_score_is_a_line(tmp_path: Path, rows: np.ndarray) -> None:
+    result = nearkin("evaluate", tmp_path / "rows.npy", "--labels", tmp_path / "labels.npy")
+    assert any(line.split()[0] == "map@r" for line in result.stdout.splitlines())
+
+
+def test_bad_files_are_named_with_what_is_wrong(tmp_path: Path, rows: np.ndarray) -> None:
+    place, labels = tmp_path / "rows.npy", tmp_path / "labels.npy"
+    assert "give them with --labels" in refused("evaluate", place)
+    assert "there are no embeddings at" in refused("evaluate", tmp_path / "nothing.npy")
+    np.save(tmp_path / "few.npy", np.arange(7))
+    assert "has 30 rows, but there are 7 labels" in refused("evaluate", place, "--labels", tmp_path / "few.npy")
+    np.save(tmp_path / "holes.npy", np.where(np.eye(30, 4) > 0, np.nan, rows))
+    assert "NaN or infinity in 4 of 30 rows" in refused("evaluate", tmp_path / "holes.npy", "--labels", labels)
+    np.save(tmp_path / "real.npy", np.linspace(0, 1, 30))
+    assert "must be one column of whole numbers or texts" in refused("evaluate", place, "--labels", tmp_path / "real.npy")
+    np.save(tmp_path / "one.npy", np.zeros(30, dtype=int))
+    assert "class" in refused("evaluate", place, "--labels", tmp_path / "one.npy")
+    (tmp_path / "text.npy").write_text("hello")
+    assert "text.npy is no array" in refused("evaluate", tmp_path / "text.npy", "--labels", labels)
+    (tmp_path / "x.csv").write_text("label,x\na,1\n")
+    assert "has no columns e0" in refused("evaluate", tmp_path / "x.csv")
+    np.save(tmp_path / "wide.npy", np.zeros((30, 9)))
+    said = refused("evaluate", place, "--labels", labels, "--support", tmp_path / "wide.npy", "--support-labels", labels)
+    assert "embeddings have 4 dimensions and support has 9" in said
+    assert "did you mean 'cosine'" in refused("evaluate", place, "--labels", labels, "--distance", "cosin")
