@@ -190,11 +190,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 5])
     parser.add_argument("--classes", type=int, nargs="+", default=[10])
+    parser.add_argument("--scores", nargs="+", default=["hits", "graded"], choices=["hits", "graded"])
+    parser.add_argument("--worlds", nargs="+", default=[world.name for world in WORLDS], metavar="NAME")
     given = parser.parse_args()
+    worlds = [world for world in WORLDS if world.name in given.worlds]
     started, lines = time.perf_counter(), []
     head = [*PROCEDURES, "one method"]
     print(f"| world | score | S | C | {' | '.join(head)} |\n|{' --- |' * (len(head) + 4)}")
-    for cell in product(WORLDS, ("hits", "graded"), given.seeds, given.classes):
+    for cell in product(worlds, given.scores, given.seeds, given.classes):
         lines.append(line(*cell, given.studies, given.seed))
         print(lines[-1], flush=True)
     print(f"\n| S | C | {' | '.join(head)} |\n|{' --- |' * (len(head) + 2)}")

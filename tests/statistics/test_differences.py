@@ -134,7 +134,10 @@ def test_no_spread_at_all_is_the_sign_test_over_classes():
     constant = difference(table(0) / 2 + 0.3, table(0) / 2, LABELS)  # rounding is not spread
     assert constant.p == pytest.approx(2 ** (1 - 6))
     two = difference(np.ones((3, 4)), np.zeros((3, 4)), [0, 0, 1, 1])
-    assert (two.p, two.claimed) == (0.5, False)
+    assert (two.p, two.claimed, two.low, two.high) == (0.5, False, -1, 1)
+    assert "sign test" in two.note
+    unbounded = difference(np.ones((3, 4)), np.zeros((3, 4)), [0, 0, 1, 1], bounds=None)
+    assert (unbounded.low, unbounded.high, unbounded.p) == (None, None, 0.5)
 
 
 def test_a_difference_cannot_leave_its_bounds():

@@ -113,6 +113,13 @@ def test_a_perfect_score_keeps_a_doubt():
     assert found.low == pytest.approx(wilson(50, 50).low)
 
 
+def test_equal_scores_of_few_classes_say_nothing_about_others():
+    few, many = np.full((3, 4), 0.5), np.full((3, 20), 0.5)
+    assert (interval(few, [0, 0, 1, 1]).low, interval(few, [0, 0, 1, 1]).high) == (0, 1)
+    assert interval(few, [0, 0, 1, 1], bounds=None).low is None
+    assert interval(many, np.arange(20)).low == pytest.approx(0.5)
+
+
 def test_other_bounds_are_scaled():
     rng = np.random.default_rng(0)
     values, labels = rng.random((4, 60)), np.repeat(np.arange(6), 10)

@@ -45,12 +45,14 @@ def interval(
     spread = spread_of(cells).at(0)
     estimate, half = float(spread.mean), float(half_width(spread, 1 - confidence))
     words, note = scope(spread, over)
-    low: float | None = estimate - half
-    high: float | None = estimate + half
+    low: float | None = None
+    high: float | None = None
     if spread.seeds == 1 and spread.units == 1:
-        low = high = None
+        pass
     elif bounds is not None:
         low, high = _bent(estimate, half, bounds, cells.queries, confidence)
+    elif math.isfinite(half):
+        low, high = estimate - half, estimate + half
     error = None if low is None else math.sqrt(float(spread.variance))
     return Interval(estimate, low, high, confidence, error, words, spread.seeds, spread.units, cells.queries, note)
 
@@ -109,8 +111,8 @@ def _bent(mean: float, half: float, bounds: tuple[float, float], queries: int, c
     room = share * (1 - share)
     if room == 0:
         low, high = score_interval(share, queries, normal_quantile(confidence))
-    elif half == 0:
-        low = high = share
+    elif half == 0 or math.isinf(half):
+        low, high = (share, share) if half == 0 else (0.0, 1.0)
     else:
         low, high = score_interval(share, room / (half / scale) ** 2, 1.0)
     return bounds[0] + scale * low, bounds[0] + scale * high

@@ -75,13 +75,15 @@ def _record(
     design: Design,
 ) -> Difference:
     words, note = scope(spread, over)
-    known = spread.units > 1 or spread.seeds > 1
-    refused = spread.seeds == 1 and not (design.seedless and known)
+    known = (spread.units > 1 or spread.seeds > 1) and math.isfinite(min(half, design.span))
+    refused = spread.seeds == 1 and not (design.seedless and spread.units > 1)
     if refused:
         note += "; no difference is claimed from one seed"
     elif spread.seeds == 1:
         note = ""
     estimate = float(spread.mean)
+    if estimate != 0 and spread.variance == 0 and not refused:
+        note = "exactly the same difference everywhere: judged by the sign test"
     components = None if refused else spread.components()
     cell = 0.0 if components is None else math.sqrt(components.seed + components.unit + components.residual)
     return Difference(

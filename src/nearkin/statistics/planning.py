@@ -13,7 +13,7 @@ from nearkin.statistics.cells import Array
 from nearkin.statistics.levels import checked_confidence, checked_power
 from nearkin.statistics.records import Components
 from nearkin.statistics.twoway import Spread
-from nearkin.statistics.widths import half_width
+from nearkin.statistics.widths import width_of_parts
 
 _GRID = 16  # quantiles of each part over which the power is averaged: within 0.2 % of 128 from three seeds on
 _HALVINGS = 24
@@ -88,7 +88,7 @@ def expected_spread(components: Components, seeds: int, units: int) -> Spread:
 def detectable(spread: Spread, level: float, power: float, span: float) -> Array:
     """The differences seen with `power` at an error `level` where the parts are those of `spread`; NaN where there is none."""
     error = np.sqrt(spread.variance)
-    widths = half_width(_possible(spread), level)
+    widths = width_of_parts(_possible(spread), level)
     with np.errstate(divide="ignore", invalid="ignore"):
         in_errors = widths / error[..., None, None]
         low, high = np.zeros_like(error), np.minimum(span / error, in_errors.max((-2, -1)) + 10)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from nearkin.statistics.cells import Array
@@ -32,7 +33,17 @@ def t_quantile(level: float | Array, freedom: float) -> Array:
 
 
 def half_width(spread: Spread, level: float | Array) -> Array:
-    """Half the width of the interval at a two-sided error `level`; shape of the means."""
+    """Half the width of the interval at a two-sided error `level`; shape of the means.
+
+    Without any spread every unit shows exactly the same: infinite where C units are too few for the sign test, else 0.
+    """
+    too_few = _flat(spread) & np.asarray(_sign_test(spread.units) > level)
+    width: Array = np.where(too_few, np.inf, width_of_parts(spread, level))
+    return width
+
+
+def width_of_parts(spread: Spread, level: float | Array) -> Array:
+    """The equation above; shape of the parts."""
     seed_square = t_quantile(level, spread.seed_freedom) ** 2
     unit_square = t_quantile(level, spread.unit_freedom) ** 2
     only_seeds = np.maximum(spread.by_seeds - spread.by_both, 0)
@@ -48,15 +59,24 @@ def half_width(spread: Spread, level: float | Array) -> Array:
 def two_sided_p(spread: Spread) -> Array:
     """The level at which the interval touches 0, found by bisection on its logarithm; 1 where the mean is 0.
 
-    Without any spread every unit shows exactly the same: then the sign test over the units, 2^(1 - C).
+    Without any spread, the sign test over the units.
     """
     distance = np.abs(spread.mean)
     low, high = np.full_like(distance, _SMALLEST), np.zeros_like(distance)
     for _ in range(60):
         middle = (low + high) / 2
-        reaches = half_width(spread, np.exp(middle)) >= distance
+        reaches = width_of_parts(spread, np.exp(middle)) >= distance
         low, high = np.where(reaches, middle, low), np.where(reaches, high, middle)
     p = np.where(distance == 0, 1.0, np.exp(high))
-    flat = (spread.variance == 0) & (distance > 0)
-    answer: Array = np.where(flat, math.ldexp(1.0, max(1 - spread.units, -1000)), p)
+    answer: Array = np.where(_flat(spread), _sign_test(spread.units), p)
     return answer
+
+
+def _flat(spread: Spread) -> NDArray[np.bool_]:
+    """Where all seeds and units show exactly the same, and it is not 0."""
+    return np.asarray((spread.variance == 0) & (spread.mean != 0))
+
+
+def _sign_test(units: int) -> float:
+    """Two-sided p-value of C units that all point the same way: 2^(1 - C)."""
+    return math.ldexp(1.0, max(1 - units, -1000))
