@@ -16,7 +16,7 @@ def resample(values: ArrayLike, classes: ArrayLike, *, rng: np.random.Generator,
     Words:     u[s] and v[c] say how often seed s and class c were drawn, t the sum of the scores over the n queries of c
     Shapes:    values (S, Q) or (M, S, Q) for M methods that share each draw; classes (Q,) -> (resamples,) or (M, resamples)
     Caution:   its percentiles are no interval for few seeds: with three, the same seed is drawn three times in one study
-               of nine, and a tenth to a quarter of 95 % intervals miss (docs/statistics.md). `interval` and `difference`
+               of nine, and up to a quarter of its 95 % intervals miss (docs/statistics.md). `interval` and `difference`
                use the same variance in closed form with the right divisors and quantiles
     Source:    Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007
     """
