@@ -332,6 +332,11 @@ def survives(tests: list[list[str]], folder: Path) -> bool:
     return False
 
 
+def _is_ours(module: object) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and any(Path(file).is_relative_to(ROOT / part) for part in ("src", "tests"))
+
+
 def _run(tests: list[list[str]], folder: Path) -> int:
     import pytest
 
@@ -339,6 +344,8 @@ def _run(tests: list[list[str]], folder: Path) -> int:
     os.dup2(sink, 1), os.dup2(sink, 2)
     os.chdir(ROOT)
     os.environ.pop("NEARKIN_VECTORS", None)
+    for name in [name for name, module in sys.modules.items() if _is_ours(module)]:
+        del sys.modules[name]  # imported from the sources before the fork
     sys.path.insert(0, str(folder))
     for arguments in tests:
         answer = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", *arguments])

@@ -67,5 +67,5 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path: Path, rows: np.ndarray
     assert "has no columns e0" in refused("evaluate", tmp_path / "x.csv")
     np.save(tmp_path / "wide.npy", np.zeros((30, 9)))
     said = refused("evaluate", place, "--labels", labels, "--support", tmp_path / "wide.npy", "--support-labels", labels)
-    assert "embeddings have 4 dimensions and support has 9" in said
+    assert "embeddings have 4 dimensions and support 9" in said
     assert "did you mean 'cosine'" in refused("evaluate", place, "--labels", labels, "--distance", "cosin")

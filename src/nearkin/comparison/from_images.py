@@ -15,6 +15,8 @@ from nearkin.data import ImageSet, load_images, make_split
 LARGEST_SIDE = 64
 """Larger images are resized to this, and so are images of differing sizes."""
 
+_DIFFER = "differ in size"
+
 
 def recipe_from_images(
     source: str,
@@ -34,10 +36,10 @@ def recipe_from_images(
     The network is the default one for that size; batches have up to 8 classes and 8 images of each.
     """
     data: dict[str, Any] = {"name": source, "skip_bad": skip_bad}
-    chosen = size or _common_size(source, skip_bad)
+    chosen = size or _large_size(source, skip_bad)
+    images, chosen = _of_one_size(source, chosen, skip_bad)
     if chosen is not None:
         data["size"] = list(chosen)
-    images = load_images(source, size=chosen, skip_bad=skip_bad)
     parts = list(protocols) or [_first_possible(images)]
     classes, members = _batch_shape(images, parts)
     steps = steps or 500
@@ -59,16 +61,29 @@ def recipe_from_images(
     return section, images
 
 
-def _common_size(source: str, skip_bad: bool) -> tuple[int, int] | None:
-    """The size to ask for: None where the images have one size that is small enough."""
+def _large_size(source: str, skip_bad: bool) -> tuple[int, int] | None:
+    """The size to ask for, seen on an image a class: None where they are small enough."""
     try:
         sample = load_images(source, skip_bad=skip_bad, limit_per_class=1)
     except InputError as error:
-        if "differ in size" not in str(error):
+        if _DIFFER not in str(error):
             raise
         return LARGEST_SIDE, LARGEST_SIDE
     _, height, width = sample.image_shape
     return None if max(height, width) <= LARGEST_SIDE else (LARGEST_SIDE, LARGEST_SIDE)
+
+
+def _of_one_size(
+    source: str, size: tuple[int, int] | None, skip_bad: bool
+) -> tuple[ImageSet, tuple[int, int] | None]:
+    """The images, and the size that they had to be brought to."""
+    try:
+        return load_images(source, size=size, skip_bad=skip_bad), size
+    except InputError as error:
+        if size is not None or _DIFFER not in str(error):
+            raise
+        size = LARGEST_SIDE, LARGEST_SIDE
+        return load_images(source, size=size, skip_bad=skip_bad), size
 
 
 def _first_possible(images: ImageSet) -> str:
