@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -359,10 +360,10 @@ def _run(tests: list[list[str]], folder: Path) -> int:
 def main() -> int:
     """Run the mutants, print what became of each, and answer 1 if one survived that should not."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="mutants whose title holds this text")
+    parser.add_argument("--only", default="", help="mutants whose title matches this expression")
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
     options = parser.parse_args()
-    named = [mutant for mutant in MUTANTS if options.only in mutant.title]
+    named = [mutant for mutant in MUTANTS if re.search(options.only, mutant.title)]
     chosen = [mutant for mutant in named if mutant.fits]
     print(*(f"does not fit the source any more: {mutant.title}" for mutant in named if not mutant.fits), sep="\n")
     if options.list:

@@ -38,6 +38,7 @@ def _collapsed(spread: float) -> Callable[[torch.Generator], Tensor]:
 
 DATA: dict[str, Callable[[torch.Generator], Tensor]] = {
     "unit, random": lambda generator: _unit(_normal(generator, ROWS, DIMENSIONS)),
+    "unit, groups of 4 within 1e-1": _groups(4, 1e-1),
     "unit, groups of 4 within 1e-3": _groups(4, 1e-3),
     "unit, groups of 4 within 1e-5": _groups(4, 1e-5),
     "collapsed, common vector + 1e-3": _collapsed(1e-3),

@@ -91,3 +91,10 @@ def test_what_the_compiler_traces_is_the_same_in_float64():
     x, z = normal(5, 3), normal(4, 3, seed=1)
     torch.testing.assert_close(squared._traceable(x, z), squared_distances(x, z), rtol=1e-10, atol=1e-12)
     assert bool((squared._traceable(1e8 + x, 1e8 + x) >= 0).all())
+
+
+def test_a_common_offset_does_not_make_every_pair_a_near_one():
+    """Rows are centred first; otherwise each of these pairs would be computed again, ten times the work."""
+    kernel = SquaredKernel(100 + normal(50, 8, seed=1), torch.float32)
+    _, near = kernel.forward(100 + normal(40, 8))
+    assert len(near[0]) < 0.02 * 40 * 50
