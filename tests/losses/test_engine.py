@@ -265,13 +265,15 @@ SMOOTH = {
 def test_the_dense_form_has_the_right_second_derivative(name):
     loss = SMOOTH[name](block_size=None)
     x = X[:6].clone().requires_grad_()
+    plain, twice = (torch.autograd.grad(loss(x, Y[:6]), x, create_graph=more)[0] for more in (False, True))
+    torch.testing.assert_close(twice, plain, rtol=1e-11, atol=1e-13)
     assert torch.autograd.gradgradcheck(lambda rows: loss(rows, Y[:6]), x, atol=1e-6)
 
 
 def test_the_second_derivative_equals_that_of_the_oracle():
     """The slope of a fixed combination of first derivatives, by central differences of the oracle's gradient."""
-    x, way = X[:5], normal(5, 3, seed=8)
-    relation = kin(same_label(LABELS[:5]), by_position, 5, 5)
+    x, way = X[:6], normal(6, 3, seed=8)
+    relation = kin(same_label(LABELS[:6]), by_position, 6, 6)
 
     def oracle(x: Any) -> Any:
         d = distances.self_matrix("euclidean", x)
@@ -281,7 +283,7 @@ def test_the_second_derivative_equals_that_of_the_oracle():
         return float((value_and_gradient(oracle, {"x": np.array(x)})[1]["x"] * way.numpy()).sum())
 
     leaf = x.clone().requires_grad_()
-    (first,) = torch.autograd.grad(Triplet(3.0, hinge="squared")(leaf, Y[:5]), leaf, create_graph=True)
+    (first,) = torch.autograd.grad(Triplet(3.0, hinge="squared")(leaf, Y[:6]), leaf, create_graph=True)
     (second,) = torch.autograd.grad((first * way).sum(), leaf)
     np.testing.assert_allclose(second.numpy(), central_differences(directional, {"x": x.numpy()})["x"], 1e-5, 1e-7)
 

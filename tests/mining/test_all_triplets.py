@@ -109,6 +109,8 @@ def test_second_derivatives_are_right(term, graded):
         return all_triplets(d, positives, negatives, term, weights if graded else None).total
 
     assert torch.autograd.gradcheck(total, distances)
+    (plain,), (twice,) = (torch.autograd.grad(total(distances), distances, create_graph=more) for more in (False, True))
+    torch.testing.assert_close(twice, plain, rtol=1e-12, atol=1e-14)
     assert torch.autograd.gradgradcheck(total, distances)
 
 
