@@ -220,6 +220,24 @@ def test_a_first_sweep_over_references_looks_at_each_of_them_as_an_anchor(with_i
             agree(slope.flatten(), wanted.flatten())
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_first_sweep_sees_own_columns_too(size):
+    own = normal(9, 2, 3, seed=3)
+    nobody_, everybody = [[False, False]] * 9, [[True, True]] * 9
+    relation = KIN.with_own(9, nobody_, everybody)
+
+    def oracle(x: Any, own: Any) -> Any:
+        return lifted(distances.with_own("euclidean", distances.self_matrix("euclidean", x), x, own), relation)
+
+    value, gradient = value_and_gradient(oracle, {"x": X.numpy(), "own": own.numpy()})
+    leaves = [rows.clone().requires_grad_() for rows in (X, own)]
+    masks = Own(leaves[1], torch.tensor(nobody_), torch.tensor(everybody))
+    got = LiftedStructure(block_size=size)(leaves[0], Y, own=masks)
+    agree(got.item(), value)
+    for slope, wanted in zip(slopes(got, *leaves), gradient.values(), strict=True):
+        agree(slope, wanted)
+
+
 def test_a_first_sweep_over_references_cannot_be_made_of_a_matrix():
     with pytest.raises(InputError, match="a matrix of pairs does not say: use labels"):
         LiftedStructure()(X, Matrix(torch.ones(9, 4) > 0), normal(4, 3))
