@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -13,7 +12,7 @@ import click
 from nearkin import __version__
 from nearkin.cli import compare, data, doctor, evaluate, listing, report, train
 from nearkin.cli.answers import OWN_IMAGES
-from nearkin.core import InputError, MissingExtra
+from nearkin.core import InputError, MissingExtra, raise_on_signals
 
 WELCOME = f"""\
 nearkin learns, compares and uses image embeddings: vectors in which near means kin.
@@ -102,7 +101,6 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the program with the arguments that were typed. A request to end (SIGTERM) is taken like Ctrl-C."""
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_on_signals()
     program()
     sys.exit(0)

@@ -13,12 +13,12 @@ import torch
 from nearkin.comparison.study_folder import reopen
 from nearkin.comparison.workers import STOPPED, Telling, tell_error
 from nearkin.comparison.working import work
-from nearkin.core import InputError
+from nearkin.core import InputError, raise_on_signals
 
 
 def main(folder: str, threads: str) -> int:
     """Make runs of the study in `folder` until none is left; the exit code says how it ended."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_on_signals()
     torch.set_num_threads(int(threads))
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:

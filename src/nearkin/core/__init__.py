@@ -14,11 +14,13 @@ from nearkin.core.files import content_hash, write_atomically, write_json
 from nearkin.core.names import pick, suggestion
 from nearkin.core.optional import MissingExtra, need
 from nearkin.core.seeds import derived_seed
+from nearkin.core.stopping import StopRequested, raise_on_signals
 
 __all__ = [
     "InputError",
     "InputTypeError",
     "MissingExtra",
+    "StopRequested",
     "choice",
     "content_hash",
     "derived_seed",
@@ -28,6 +30,7 @@ __all__ = [
     "non_negative",
     "pick",
     "positive",
+    "raise_on_signals",
     "suggestion",
     "within",
     "write_atomically",

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from nearkin.core import StopRequested
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(StopRequested):
     """A run was asked to stop and did, between two steps. `str()` says where it stands and how it goes on."""
 
     def __init__(self, step: int, steps: int, folder: Path | None) -> None:
@@ -46,5 +48,5 @@ class StopRequests:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            raise StopRequested
         self.requested = True
