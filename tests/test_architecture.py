@@ -22,10 +22,13 @@ MAY_IMPORT = {
     "mining": "core distances pairs",
     "evaluation": "core distances pairs statistics",
     "report": "core statistics",
+    "embedding": "core data networks",
     "losses": "core distances pairs mining",
-    "training": "core distances pairs data networks statistics mining evaluation losses",
-    "comparison": "core distances pairs data networks statistics mining evaluation report losses training",
-    "cli": "core distances pairs data networks statistics mining evaluation report losses training comparison",
+    "estimators": "core distances pairs losses evaluation statistics mining",
+    "generation": "core distances pairs mining networks losses",
+    "training": "core distances pairs data networks statistics mining evaluation embedding losses generation",
+    "comparison": "core distances pairs data networks statistics mining evaluation embedding report losses estimators generation training",
+    "cli": "core distances pairs data networks statistics mining evaluation embedding report losses estimators generation training comparison",
 }
 WITHOUT_TORCH = ("core", "data", "report", "statistics")
 BUILT = {path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py")}

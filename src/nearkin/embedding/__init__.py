@@ -1,0 +1,1 @@
+"""From images to embeddings that are kept: the cache of a frozen network's features."""

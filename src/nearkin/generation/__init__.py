@@ -1,0 +1,1 @@
+"""Hard negatives and positives that are made, not found: generators, and what they must beat."""
