@@ -17,6 +17,8 @@ from nearkin.core import MissingExtra
 from nearkin.report import Summary, build_report, summarise, to_table
 from nearkin.report.results import FORMULA_STARTS, safe_cell
 from nearkin.report.terminal import literal
+from nearkin.report.words import findings, shows
+from report.make_study import make_study
 
 
 def printed(summary: Summary, width: int = 80) -> str:
@@ -47,6 +49,23 @@ def test_results_json_says_what_the_table_says(study: Path, page: Path, summary:
             assert said["verdict"] == row.verdict
             assert said["scores"]["map@r"]["estimate"] == pytest.approx(row.scores["map@r"].estimate, rel=1e-8)
             assert (said["difference"] is None) == (row.difference is None)
+
+
+def test_intervals_are_said_to_cover_what_they_cover(tmp_path: Path) -> None:
+    several, one = (
+        summarise(make_study(tmp_path / str(len(seeds)), protocols=("closed-set",), seeds=seeds)) for seeds in ((0, 1, 2), (4,))
+    )
+    assert "95 % intervals over classes and seeds, NMI over seeds" in flat(printed(several))
+    assert "seed 4; 95 % intervals over classes " in flat(printed(one))
+    assert any("other classes like these and other trainings" in said for said in shows(several))
+    assert not any("trainings" in said or "seeds" in said for said in shows(one))
+    (level,) = (said for said in findings(several, several.protocols[0]) if "cannot tell it" in said)
+    assert level.startswith("With all ")
+    assert level.endswith("; with 3 seeds their intervals are wide.")
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split()) + " "
 
 
 def test_results_csv_is_one_row_a_method_and_score(study: Path, page: Path, summary: Summary) -> None:

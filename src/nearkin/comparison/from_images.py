@@ -10,12 +10,10 @@ import numpy as np
 from nearkin.comparison.default_network import default_network
 from nearkin.comparison.study import check_judgeable
 from nearkin.core import InputError
-from nearkin.data import ImageSet, load_images, make_split
+from nearkin.data import ImageSet, SizesDiffer, load_images, make_split
 
 LARGEST_SIDE = 64
 """Larger images are resized to this, and so are images of differing sizes."""
-
-_DIFFER = "differ in size"
 
 
 def recipe_from_images(
@@ -65,9 +63,7 @@ def _large_size(source: str, skip_bad: bool) -> tuple[int, int] | None:
     """The size to ask for, seen on an image a class: None where they are small enough."""
     try:
         sample = load_images(source, skip_bad=skip_bad, limit_per_class=1)
-    except InputError as error:
-        if _DIFFER not in str(error):
-            raise
+    except SizesDiffer:
         return LARGEST_SIDE, LARGEST_SIDE
     _, height, width = sample.image_shape
     return None if max(height, width) <= LARGEST_SIDE else (LARGEST_SIDE, LARGEST_SIDE)
@@ -79,9 +75,7 @@ def _of_one_size(
     """The images, and the size that they had to be brought to."""
     try:
         return load_images(source, size=size, skip_bad=skip_bad), size
-    except InputError as error:
-        if size is not None or _DIFFER not in str(error):
-            raise
+    except SizesDiffer:
         size = LARGEST_SIDE, LARGEST_SIDE
         return load_images(source, size=size, skip_bad=skip_bad), size
 

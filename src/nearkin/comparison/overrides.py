@@ -30,6 +30,10 @@ def apply_overrides(recipe: dict[str, Any], changes: Iterable[str]) -> dict[str,
 
 
 def put(section: Any, steps: list[str], value: object, path: str) -> None:
+    """Set the value at the end of `steps` in a section, in place; `path` is how messages call it.
+
+    Errors:  InputError where a step leads nowhere
+    """
     for step in steps[:-1]:
         section = _enter(section, step, path)
     last = steps[-1]

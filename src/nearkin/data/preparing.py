@@ -15,6 +15,10 @@ from nearkin.core import InputError, InputTypeError, flag, integer
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
+class SizesDiffer(InputError):
+    """The images of a set have several sizes, and no size was asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """What a user asks of the images while they are loaded; see `load_images`."""
@@ -124,7 +128,7 @@ class Stack:
     def finish(self) -> tuple[NDArray[Any], tuple[str, ...]]:
         """All images (N, C, H, W), and notes on what was made equal."""
         if len(self._sizes) > 1:
-            raise InputError(self._words_on_sizes())
+            raise SizesDiffer(self._words_on_sizes())
         if self._pixels is None:
             raise InputError("there are no images")
         notes = []

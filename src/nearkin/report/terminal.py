@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.titles import headline_scores, score_title
-from nearkin.report.words import findings, tuning
+from nearkin.report.words import covered, findings, tuning
 from nearkin.statistics import Interval
 
 STYLES = {
@@ -50,10 +50,12 @@ def _table(summary: Summary, protocol: ProtocolSummary) -> Table:
     study, split = summary.study, protocol.split
     scores = headline_scores(protocol.scores)
     title = f"{study.name}, {split.protocol}: {tuning(summary)}"
+    seeds = "seed" if len(study.seeds) == 1 else "seeds"
     sizes = (
-        f"{len(split.test):,} test images, {len(protocol.classes):,} classes, seeds {', '.join(map(str, study.seeds))}"
+        f"{len(split.test):,} test images, {len(protocol.classes):,} classes, {seeds} {', '.join(map(str, study.seeds))}"
     )
-    caption = f"{sizes}; 95 % intervals over classes and seeds, NMI over seeds"
+    over = covered(summary, protocol)
+    caption = sizes + (f"; 95 % intervals over {over}" if over else "") + (", NMI over seeds" if len(study.seeds) > 1 else "")
     table = Table(
         title=Text(literal(title)),
         caption=Text(literal(caption)),

@@ -38,11 +38,21 @@ def findings(summary: Summary, protocol: ProtocolSummary) -> list[str]:
     best = next(row for row in protocol.rows if row.method.name == protocol.best)
     said = [f"{protocol.best} has the highest {title}: {spoken(best.scores[study.primary])}."]
     if protocol.level:
-        said.append(f"All pairs taken together, it cannot be told from: {listed(protocol.level)}.")
+        few = f"; with {len(study.seeds)} seeds their intervals are wide" if len(study.seeds) < 5 else ""
+        said.append(
+            f"With all {len(protocol.pairs)} pairs of methods judged together, this study cannot tell it from: "
+            f"{listed(protocol.level)}{few}."
+        )
     elif protocol.pairs and all(pair.claimed for pair in protocol.pairs if protocol.best in (pair.a, pair.b)):
         said.append("It differs from every other method, all pairs taken together.")
     said += _against_baseline(summary, protocol)
     return said + _unfinished(protocol) + _noticed(summary, protocol)
+
+
+def covered(summary: Summary, protocol: ProtocolSummary) -> str:
+    """What the intervals of the primary score take as samples, in words: "classes and seeds"; "" without intervals."""
+    scopes = {row.scores[summary.study.primary].over for row in protocol.rows if row.method.kind == "trained"}
+    return listed(sorted(scopes - {"nothing"})) if scopes - {"nothing"} else ""
 
 
 def _unfinished(protocol: ProtocolSummary) -> list[str]:
@@ -96,8 +106,7 @@ def shows(summary: Summary) -> list[str]:
     said = [
         f"How well {listed(sizes)} from {study.data.name} find images of their own class, under methods that were "
         "trained with the same budget and the same batches.",
-        "Intervals hold with 95 % confidence over classes and seeds together: they speak about other classes like "
-        "these and other trainings, not only about these images.",
+        *(_confidence(over) for over in dict.fromkeys(covered(summary, p) for p in summary.protocols) if over),
         f"A method is called better or worse than {study.baseline} where its difference in "
         f"{score_title(study.primary)} stands after Holm's correction for the number of methods, equal where no "
         "difference was seen.",
@@ -107,6 +116,14 @@ def shows(summary: Summary) -> list[str]:
         for p in summary.protocols[:1]
         if len(summary.protocols) == 1 and p.split.protocol in PROTOCOLS
     ]
+
+
+def _confidence(over: str) -> str:
+    seeds = "seeds" in over
+    others = "other classes like these" if over.startswith("classes") else f"other {over.split()[0]} like these"
+    reach = f"{others} and other trainings" if seeds and not over.startswith("seeds") else "other trainings" if seeds else others
+    together = " together" if " and " in over else ""
+    return f"Intervals hold with 95 % confidence over {over}{together}: they speak about {reach}, not only about these images."
 
 
 def limits(summary: Summary) -> list[str]:
