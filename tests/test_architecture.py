@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -97,3 +98,34 @@ def test_a_room_that_the_contract_does_not_know_is_caught(house):
     answer = check_imports(house)
     assert answer.returncode != 0
     assert "attic" in answer.stdout
+
+
+def asked_for(code: str) -> set[str]:
+    """The packages that `code` imports, by a statement or by a call with the module's name (`need`, `import_module`)."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in ("need", "import_module", "__import__"):
+                names |= {each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+    return {name.partition(".")[0] for name in names}
+
+
+def test_only_core_vision_imports_torchvision_and_timm():
+    found = {
+        str(path.relative_to(ROOT / "src" / "nearkin"))
+        for path in (ROOT / "src" / "nearkin").rglob("*.py")
+        if asked_for(path.read_text(encoding="utf-8")) & {"torchvision", "timm"}
+    }
+    assert found == {"core/vision.py"}
+
+
+@pytest.mark.parametrize(
+    "code", ["import timm", "from torchvision.models import resnet18", "need('timm', extra='a')", "x.import_module('timm.data')"]
+)
+def test_a_second_import_of_them_would_be_seen(code):
+    assert asked_for(f"def later():\n    {code}\n") & {"torchvision", "timm"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.commands import nearkin, refused
+from nearkin.core import vision
 
 
 def test_data_says_where_each_set_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,5 +33,18 @@ def test_doctor_knows_versions_builds_and_folders(tmp_path: Path, monkeypatch: p
     assert facts["packages"]["numpy"][0].isdigit()
     assert facts["torch"]["build"]
     assert str(tmp_path) in facts["data"]["looked for in"]
-    assert facts["faults"] == []
+    assert all("different builds" in fault for fault in facts["faults"])  # the one fault a test machine may have
     assert "extra train" in nearkin("doctor").stdout
+    assert "extra backbones" in nearkin("doctor").stdout
+
+
+def test_doctor_compares_the_builds_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"torch": "2.13.0+cpu", "torchvision": "0.28.0+cpu"}
+    monkeypatch.setattr(vision, "_version_with_tag", found.get)
+    facts = json.loads(nearkin("doctor", "--json").stdout)
+    assert facts["builds"] == found
+    assert facts["faults"] == []
+    found["torchvision"] = "0.28.0+cu130"
+    said = nearkin("doctor").stdout
+    assert "0.28.0+cu130" in said
+    assert "! torchvision 0.28.0+cu130 and torch 2.13.0+cpu are of different builds; install a matching pair" in said

@@ -14,7 +14,13 @@ import click
 from nearkin.cli.answers import aligned, json_option, print_json
 
 _PACKAGES = ("nearkin", "numpy", "scipy", "pillow", "pydantic", "click", "rich", "pyyaml", "platformdirs")
-_EXTRAS = {"train": ("torch", "scikit-learn", "safetensors"), "tables": ("pyarrow",), "maps": ("openTSNE",)}
+_EXTRAS = {
+    "train": ("torch", "scikit-learn", "safetensors"),
+    "tables": ("pyarrow",),
+    "maps": ("openTSNE",),
+    "backbones": ("timm", "torchvision"),
+    "tune": ("optuna",),
+}
 
 
 @click.command()
@@ -34,6 +40,8 @@ def doctor(as_json: bool) -> None:
         click.echo(f"\nextra {extra}{advice}\n" + aligned(rows, indent="  "))
     if facts["torch"]:
         click.echo("\ntorch\n" + aligned([(key, str(value)) for key, value in facts["torch"].items()], indent="  "))
+    if facts["builds"]:
+        click.echo("\nbuilds\n" + aligned(list(facts["builds"].items()), indent="  "))
     click.echo("\ndata\n" + aligned(list(facts["data"].items()), indent="  "))
     for fault in facts["faults"]:
         click.echo(f"\n! {fault}")
@@ -51,6 +59,7 @@ def examine() -> dict[str, Any]:
         "packages": {name: _version(name) or "not installed" for name in _PACKAGES},
         "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
         "torch": _torch_build(faults),
+        "builds": _builds(faults),
         "data": {
             "NEARKIN_DATA": os.environ.get("NEARKIN_DATA", "(not set)"),
             "looked for in": f"{data_root()}{'' if data_root().is_dir() else ' (does not exist yet)'}",
@@ -64,6 +73,16 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _builds(faults: list[str]) -> dict[str, str]:
+    """torch and torchvision with their build tags, which must agree; neither is imported for it."""
+    from nearkin.core import vision
+
+    different = vision.builds_differ()
+    if different:
+        faults.append(f"{different}; until then networks and transforms work, nms and torchvision.io do not")
+    return vision.builds()
 
 
 def _torch_build(faults: list[str]) -> dict[str, Any]:
