@@ -78,3 +78,24 @@ def test_archives_of_photos_load_as_folders_do(path, classes):
     assert len(images) == 5 * classes
     assert len(images.classes) == classes
     assert images.image_shape == (3, 16, 16)
+
+
+def test_the_birds_of_2010_are_split_by_class_numbers():
+    images = load_images("cub200-2010", size=(16, 16))
+    assert (len(images), len(images.classes)) == (CATALOGUE["cub200-2010"].images, CATALOGUE["cub200-2010"].classes)
+    split = make_split(images, "official", validation_share=0.5)
+    assert (len(split.train) + len(split.validation), len(split.test)) == (2990, 3043)
+    assert split.description["classes"] == {"train": 50, "validation": 50, "test": 100}
+    assert {images.classes[label][:3] for label in images.labels[split.test]} == {f"{n:03d}" for n in range(101, 201)}
+    assert "not comparable" in images.notes[0]
+
+
+def test_the_objects_of_caltech_are_split_80_to_20_in_every_class():
+    images = load_images("caltech101", size=(16, 16))
+    assert (len(images), len(images.classes)) == (CATALOGUE["caltech101"].images, CATALOGUE["caltech101"].classes)
+    assert "Faces" in images.classes
+    assert not {"Faces_easy", "BACKGROUND_Google"} & {*images.classes}
+    split = make_split(images, "closed-set", test_share=0.2, validation_share=0.1)
+    sizes, tested = np.bincount(images.labels), np.bincount(images.labels[split.test])
+    assert (np.abs(tested - sizes * 0.2) <= 0.5).all()
+    assert possible_protocols(images)["official"] is not None

@@ -18,6 +18,9 @@ from nearkin.training import TrainingPlan
 OWN = "own"
 """The evaluation distance that means: each method by the distance it was trained with."""
 
+_UNSAID = (("allow_part", False),)
+"""Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
+
 TOP_KEYS = (
     "name",
     "description",
@@ -46,7 +49,9 @@ def check_data(section: object, problems: Problems) -> dict[str, Any] | None:
     checked = check_section(
         schema_of(load_images, only=_but(load_images, "source")), section, "data", problems, also=("name",)
     )
-    return None if checked is None else {"name": section["name"], **checked}
+    if checked is None:
+        return None
+    return {"name": section["name"], **{key: value for key, value in checked.items() if (key, value) not in _UNSAID}}
 
 
 def check_split(section: object, problems: Problems) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """Images with labels: opened, checked, split and drawn in batches. numpy and Pillow, no torch."""
 
 from nearkin.data.batches import PKSampler
-from nearkin.data.catalogue import CATALOGUE, Entry, data_root, located, looked_for
+from nearkin.data.catalogue import CATALOGUE, data_root, located, looked_for
+from nearkin.data.entry import Entry
 from nearkin.data.fetching import DownloadError, fetch
 from nearkin.data.images import ImageSet
 from nearkin.data.leaks import check_leaks

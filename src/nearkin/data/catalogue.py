@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from nearkin.core import InputError
 from nearkin.data.digits import read_digits
+from nearkin.data.entry import Entry, Places, RemoteFile
 from nearkin.data.faces import ARCHIVES, find_faces, read_faces
-from nearkin.data.images import ImageSet
 from nearkin.data.mnist import find_mnist, read_mnist
 from nearkin.data.omniglot import find_omniglot, read_omniglot
-from nearkin.data.preparing import Preparation
-
-Places = tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file with a public address; `checksum` is "sha256:..." or, where only that is published, "md5:..."."""
-
-    name: str
-    address: str
-    checksum: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One data set of the catalogue; `shape` is (C, H, W). `folders` are tried in turn below the data root."""
-
-    description: str
-    images: int
-    classes: int
-    shape: tuple[int, int, int]
-    licence: str
-    read: Callable[[Places, Preparation], ImageSet]
-    find: Callable[[Path], Places | None] | None = None
-    folders: tuple[str, ...] = ()
-    contents: str = ""
-    remote: tuple[RemoteFile, ...] = ()
-    advice: str = ""
-
+from nearkin.data.photos import PHOTOS
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
@@ -128,6 +97,7 @@ CATALOGUE: dict[str, Entry] = {
         advice="its publisher gives no checksum, and altered copies are common, so it is not fetched; "
         "get the AT&T 'Database of Faces' (att_faces.zip, 400 images of 40 people) and put it there",
     ),
+    **PHOTOS,
 }
 """The data sets by name."""
 

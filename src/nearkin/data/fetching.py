@@ -14,7 +14,8 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from nearkin.core import InputError, pick
-from nearkin.data.catalogue import CATALOGUE, RemoteFile, data_root
+from nearkin.data.catalogue import CATALOGUE, data_root
+from nearkin.data.entry import RemoteFile
 
 Progress = Callable[[str, int, int | None], None]
 _ATTEMPTS = 5

@@ -21,6 +21,7 @@ def load_images(
     value_range: tuple[float, float] | None = None,
     skip_bad: bool = False,
     limit_per_class: int | None = None,
+    allow_part: bool = False,
 ) -> ImageSet:
     """Load labelled images into memory.
 
@@ -33,12 +34,19 @@ def load_images(
         A set that uses under a quarter of it says so in its notes. Values are never clipped.
     skip_bad : go on without images that cannot be read, and list them in the notes. Default: they are an error.
     limit_per_class : keep the first so many images of each class, in each part of an official split. Default: all.
+    allow_part : go on where a published data set of photos is only partly there, with a note. Default: it is an error,
+        because numbers measured on a part cannot be compared with published ones.
 
     Classes and images come in natural order whatever the file system says; class names are literal text.
     Raises InputError for a missing or damaged source, an image that cannot be read, differing sizes, a single class.
     """
     preparation = Preparation(
-        size=size, channels=channels, value_range=value_range, skip_bad=skip_bad, limit_per_class=limit_per_class
+        size=size,
+        channels=channels,
+        value_range=value_range,
+        skip_bad=skip_bad,
+        limit_per_class=limit_per_class,
+        allow_part=allow_part,
     )
     if not isinstance(source, str | PathLike):
         raise InputTypeError(f"images come from a name or a path, got {source!r}")

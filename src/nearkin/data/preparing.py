@@ -28,6 +28,7 @@ class Preparation:
     value_range: tuple[float, float] | None = None
     skip_bad: bool = False
     limit_per_class: int | None = None
+    allow_part: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -40,6 +41,7 @@ class Preparation:
         if self.value_range is not None:
             object.__setattr__(self, "value_range", _checked_range(self.value_range))
         flag("skip_bad", self.skip_bad)
+        flag("allow_part", self.allow_part)
         if self.limit_per_class is not None:
             integer("limit_per_class", self.limit_per_class, minimum=1)
 
