@@ -1,3 +1,30 @@
 """Hard negatives and positives that are made, not found: generators, and what they must beat."""
 
-__all__: list[str] = []
+from __future__ import annotations
+
+from nearkin.generation.adversarial import Adversarial, Generated, Mixed
+from nearkin.generation.generators import Generator, SegmentGenerator
+from nearkin.generation.metric_network import MetricNetwork, WithMetricNetwork
+from nearkin.generation.rows import Rows, select_rows
+from nearkin.generation.settings import PRESETS, GenerationSettings, make_settings
+from nearkin.generation.telemetry import COLUMNS, shape_of
+from nearkin.generation.terms import GeneratorTerms, best_share
+
+__all__ = [
+    "COLUMNS",
+    "PRESETS",
+    "Adversarial",
+    "Generated",
+    "GenerationSettings",
+    "Generator",
+    "GeneratorTerms",
+    "MetricNetwork",
+    "Mixed",
+    "Rows",
+    "SegmentGenerator",
+    "WithMetricNetwork",
+    "best_share",
+    "make_settings",
+    "select_rows",
+    "shape_of",
+]

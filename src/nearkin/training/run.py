@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nearkin.generation import COLUMNS as GENERATION_COLUMNS
+from nearkin.generation import Adversarial, WithMetricNetwork
+from nearkin.training import generated_step
 from nearkin.training.health import Health
 from nearkin.training.history import COLUMNS, History, as_columns
 from nearkin.training.identity import weights_hash
 from nearkin.training.plan import TrainingPlan
-from nearkin.training.step import make_optimizer
+from nearkin.training.step import make_optimizer, optimizer_groups
 
 States = dict[str, dict[str, Any]]
 
@@ -26,12 +29,17 @@ class Run:
 
     def __init__(self, network: nn.Module, loss: nn.Module, plan: TrainingPlan) -> None:
         self.network, self.loss, self.plan = network, loss, plan
-        self.optimizer = make_optimizer(network, loss, plan)
+        if isinstance(loss, Adversarial) and isinstance(network, WithMetricNetwork):
+            groups = generated_step.optimizer_groups(network, loss, plan)
+        else:
+            groups = optimizer_groups(network, loss, plan)
+        self.optimizer = make_optimizer(groups, plan)
         self.health = Health(plan.steps)
         self.step = 0
         self.epoch = 0
         self.position = 0
-        self.rows: dict[str, list[float]] = {name: [] for name in COLUMNS}
+        more = GENERATION_COLUMNS if isinstance(loss, Adversarial) else ()
+        self.rows: dict[str, list[float]] = {name: [] for name in (*COLUMNS, *more)}
         self.best_step = 0
         self.best_validation: float | None = None
         self.best_weights: States | None = None
@@ -84,9 +92,9 @@ class Run:
 
     def record(self, **values: float | None) -> None:
         """Add a step to the curves; what is None or not given is NaN."""
-        for name in COLUMNS:
+        for name, column in self.rows.items():
             value = values.get(name)
-            self.rows[name].append(math.nan if value is None else value)
+            column.append(math.nan if value is None else value)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, for a checkpoint: tensors and plain values."""

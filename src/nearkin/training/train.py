@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from nearkin.core import InputTypeError, derived_seed
+from nearkin.generation import Adversarial, WithMetricNetwork
 from nearkin.training.batches import Array, Batches, ImageSource, Sampler
+from nearkin.training.generated_step import prepare_generation, take_generated_step
 from nearkin.training.history import History
 from nearkin.training.identity import identity_of
 from nearkin.training.interruption import Interrupted, StopRequests
@@ -43,7 +45,9 @@ def train(
     """Train network and loss in place and return the history; both then have the best weights.
 
     network, loss: modules; the loss is one of nearkin's (`loss.measure(embeddings, labels, generator=...)`). The
-                   parameters of both are trained, those of the loss's distance too
+                   parameters of both are trained, those of the loss's distance too. With
+                   `nearkin.generation.Adversarial` the network is `loss.network(features, dimensions)`, and the steps are
+                   those of `take_generated_step`
     images:        the training images, floating, (N, C, H, W), or a pure function from positions (B,) to (B, C, H, W)
     labels:        (N,) integers
     sampler:       None: `nearkin.data.PKSampler` with the plan's P and K
@@ -70,6 +74,8 @@ def train(
     if not callable(getattr(loss, "measure", None)):
         raise InputTypeError(f"loss must be a loss of nearkin, with a measure(embeddings, labels), got {loss!r}")
     batches = Batches(images, labels, sampler, plan)
+    if isinstance(loss, Adversarial):
+        prepare_generation(network, loss, torch.from_numpy(batches.labels))
     network.to(batches.device)
     loss.to(batches.device)
     saver = None
@@ -138,7 +144,7 @@ def _advance(
     run.notes += notes
     run.record(
         step=run.step, epoch=epoch, loss=found.loss, active=found.active,
-        positive=found.positive, negative=found.negative,
+        positive=found.positive, negative=found.negative, **found.extra,
     )  # fmt: skip
     validation = _validation(run, validate)
     run.seconds = run.rows["seconds"][-1] = clock.seconds()
@@ -161,6 +167,10 @@ def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
     _seed_global_stream(batches.device, derived_seed(run.plan.seed, "network", step))
     generator = torch.Generator().manual_seed(derived_seed(run.plan.seed, "loss", step))
     images, labels = batches.load(positions)
+    if isinstance(run.loss, Adversarial) and isinstance(run.network, WithMetricNetwork):
+        return take_generated_step(
+            run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator
+        )
     return take_step(run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator)
 
 
