@@ -1,4 +1,4 @@
-"""Distances between two vectors, entry by entry [EUC-1, EUC-2, COS-1, DOT-1, SNR-1]; row = anchor, smaller = nearer."""
+"""Distances between two vectors, entry by entry [EUC, COS, DOT, SNR, MAH]; row = anchor, smaller = nearer."""
 
 from __future__ import annotations
 
@@ -54,13 +54,59 @@ def snr(anchor: Vector, compared: Vector, eps: float = 1e-12) -> Number:
     return variance(noise) / (signal if real(signal) > eps else eps)
 
 
+def symmetric_snr(x: Vector, z: Vector, form: str = "mean", eps: float = 1e-12) -> Number:
+    """Both directions of SNR-1: their mean, the larger (a tie takes the first), or over pooled variances [SNR-5]."""
+    if form == "pooled":
+        both = variance(x) + variance(z)
+        return 2.0 * variance([b - a for a, b in zip(x, z, strict=True)]) / (both if real(both) > 2 * eps else 2 * eps)
+    there, back = snr(x, z, eps), snr(z, x, eps)
+    if form == "max":
+        return there if real(there) >= real(back) else back
+    assert form == "mean", form
+    return (there + back) / 2.0
+
+
+def through(L: Sequence[Vector] | None, x: Vector) -> Vector:
+    """L x; without L the vector itself."""
+    return x if L is None else [sum(a * b for a, b in zip(row, x, strict=True)) for row in L]
+
+
+def mahalanobis(x: Vector, z: Vector, L: Sequence[Vector] | None = None, squared: bool = False) -> Number:
+    """|L (x - z)|, or its square [MAH-1]."""
+    apart = through(L, [a - b for a, b in zip(x, z, strict=True)])
+    return sum(square(a) for a in apart) if squared else root(sum(square(a) for a in apart))
+
+
+def relative_mahalanobis(
+    anchor: Vector,
+    compared: Vector,
+    L: Sequence[Vector] | None = None,
+    center: bool = False,
+    power: int = 2,
+    eps: float = 1e-12,
+) -> Number:
+    """|L (compared - anchor)|^2 / max(|L anchor|^2, eps), no gradient through the floor [MAH-2]."""
+    if center:
+        anchor, compared = ([a - sum(x) / len(x) for a in x] for x in (anchor, compared))
+    length = sum(square(a) for a in through(L, anchor))
+    ratio = mahalanobis(anchor, compared, L, squared=True) / (length if real(length) > eps else eps)
+    return ratio if power == 2 else root(ratio)
+
+
 PAIR: dict[str, Callable[[Vector, Vector], Number]] = {
     "euclidean": euclidean,
     "squared-euclidean": squared_euclidean,
     "cosine": cosine,
     "inner-product": inner_product,
     "snr": snr,
+    "snr-symmetric": symmetric_snr,
+    "mahalanobis": mahalanobis,
+    "relative-mahalanobis": relative_mahalanobis,
 }
+"""By name alone: learned distances as they start, L the identity."""
+
+LEARNED = {"mahalanobis": mahalanobis, "relative-mahalanobis": relative_mahalanobis}
+"""Distances with a third argument, L (rank, D)."""
 
 
 def matrix(

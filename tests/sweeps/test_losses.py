@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Block, Terms
-from nearkin.distances import DISTANCES, SNR, make_distance
+from nearkin.distances import DISTANCES, SNR, Mahalanobis, make_distance
 from nearkin.losses import LOSSES, Contrastive, RowLoss, Triplet
 from nearkin.mining import MINERS, Miner
 from nearkin.pairs import Relation, SameLabel, rules
@@ -34,19 +34,31 @@ SOME_MODES = [(FLOAT64, None), (FLOAT64, 4), (FLOAT32, 2)]
 TOLERANCE = {FLOAT64: (1e-9, 1e-9), FLOAT32: (1e-5, 1e-4), BFLOAT16: (1e-5, 1e-2)}
 """Of the value, and of gradients relative to the largest of their entries (bfloat16 gradients are rounded)."""
 
-SWEPT_DISTANCES = ("cosine", "euclidean", "inner-product", "snr", "squared-euclidean")
+SWEPT_DISTANCES = (
+    *("cosine", "euclidean", "inner-product", "mahalanobis", "relative-mahalanobis", "snr", "snr-symmetric"),
+    "squared-euclidean",
+)
 
 
 def check(loss: Any, variant: Variant, distance: Any, pair: Any, batch: Batch, modes: list[tuple[Any, Any]]) -> None:
-    """`loss(distance, block_size)` on the batch equals the variant's oracle in every mode, gradients included."""
-    value, gradients = value_and_gradient(batch.oracle(variant, pair), batch.arrays)
+    """`loss(distance, block_size)` on the batch equals the variant's oracle in every mode, gradients included.
+
+    A distance that is named in far.LEARNED gets an L of rank 2, whose gradient must be right as well.
+    """
+    learned = isinstance(distance, str) and distance in far.LEARNED
+    arrays = {**batch.arrays, **({"L": inputs.FACTOR} if learned else {})}
+    oracle = inputs.with_factor(batch, variant, pair) if learned else batch.oracle(variant, pair)
+    value, gradients = value_and_gradient(oracle, arrays)
     for dtype, block_size in modes:
         where = f"{variant.title}, {batch.title}, {dtype}, blocks of {block_size}"
         tensors = {name: torch.tensor(array, dtype=dtype, requires_grad=True) for name, array in batch.arrays.items()}
+        made = inputs.learned_distance(distance, dtype) if learned else distance
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*no valid term")
-            got = batch.loss(loss(distance, block_size=block_size), variant, **tensors)
+            got = batch.loss(loss(made, block_size=block_size), variant, **tensors)
         assert got.dtype == (FLOAT64 if dtype == FLOAT64 else FLOAT32), where
+        if learned:
+            tensors["L"] = made.weight
         slopes = torch.autograd.grad(got, list(tensors.values()))
         close, near = TOLERANCE[dtype]
         np.testing.assert_allclose(float(got.detach()), value, close, close, err_msg=where)
@@ -63,6 +75,25 @@ LABELLED = [(variant, distance) for variant in VARIANTS for distance in SWEPT_DI
 def test_every_loss_on_every_distance_in_every_mode(variant, distance):
     batch = inputs.batch_alone(inputs.BY_NAME["labels"])
     check(variant.make, variant, distance, far.PAIR[distance], batch, EVERY_MODE)
+
+
+FORMS_OF_INPUT = ("references, labels", "ids, labels", "own columns, labels", "own columns alone", "triplets")
+LEARNED = [
+    (variant, distance, batch)
+    for variant in {
+        variant.name: variant for variant in VARIANTS if not variant.symmetric and not variant.norms
+    }.values()
+    for distance in far.LEARNED
+    for batch in inputs.FORMS
+    if batch.title in FORMS_OF_INPUT and variant.works_with(distance)
+]
+
+
+@pytest.mark.parametrize(
+    ("variant", "distance", "batch"), LEARNED, ids=[f"{v.title}, {d}, {b.title}" for v, d, b in LEARNED]
+)
+def test_every_loss_reaches_a_learned_distance_from_every_form_of_input(variant, distance, batch):
+    check(variant.make, variant, distance, far.PAIR[distance], batch, SOME_MODES)
 
 
 def rotated() -> list[tuple[Variant, Batch, str]]:
@@ -286,6 +317,18 @@ def test_the_sweep_catches_a_liar(liar, title, distance, form):
     check(variant.make, variant, distance, far.PAIR[distance], batch, EVERY_MODE)
     with pytest.raises(AssertionError):
         check(lying, variant, distance, far.PAIR[distance], batch, EVERY_MODE)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.0])
+def test_the_sweep_catches_a_learned_distance_whose_gradient_is_short(monkeypatch, share):
+    def project(self: Mahalanobis, x: Tensor) -> Tensor:
+        whole = self.weight.to(x)
+        return x @ (share * whole + (1 - share) * whole.detach()).T
+
+    monkeypatch.setattr(Mahalanobis, "project", project)
+    batch = inputs.batch_alone(inputs.BY_NAME["labels"])
+    with pytest.raises(AssertionError, match="L$|L\n"):
+        check(VARIANTS[0].make, VARIANTS[0], "mahalanobis", far.mahalanobis, batch, SOME_MODES)
 
 
 def test_the_sweep_catches_a_pair_that_is_kin_of_itself(monkeypatch):

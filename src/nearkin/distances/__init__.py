@@ -9,8 +9,12 @@ from nearkin.core import InputTypeError, pick
 from nearkin.distances.base import Distance, Euclidean, SquaredEuclidean, root
 from nearkin.distances.cosine import Cosine
 from nearkin.distances.inner_product import InnerProduct
+from nearkin.distances.learned import LearnedDistance, is_shapeless, materialise
+from nearkin.distances.mahalanobis import Mahalanobis
+from nearkin.distances.relative_mahalanobis import RelativeMahalanobis
 from nearkin.distances.snr import SNR
 from nearkin.distances.squared import SquaredKernel, compute_dtype, squared_distances, wide
+from nearkin.distances.symmetric_snr import SymmetricSNR
 
 __all__ = [
     "DISTANCES",
@@ -19,10 +23,16 @@ __all__ = [
     "Distance",
     "Euclidean",
     "InnerProduct",
+    "LearnedDistance",
+    "Mahalanobis",
+    "RelativeMahalanobis",
     "SquaredEuclidean",
     "SquaredKernel",
+    "SymmetricSNR",
     "compute_dtype",
+    "is_shapeless",
     "make_distance",
+    "materialise",
     "root",
     "squared_distances",
     "wide",
@@ -33,7 +43,10 @@ DISTANCES: Mapping[str, type[Distance]] = MappingProxyType(
         "cosine": Cosine,
         "euclidean": Euclidean,
         "inner-product": InnerProduct,
+        "mahalanobis": Mahalanobis,
+        "relative-mahalanobis": RelativeMahalanobis,
         "snr": SNR,
+        "snr-symmetric": SymmetricSNR,
         "squared-euclidean": SquaredEuclidean,
     }
 )

@@ -20,6 +20,9 @@ class SNR(Distance):
     Range:     [0, inf). Asymmetric (the anchor is the signal), no triangle inequality: not a metric, though named one
     Units:     none: d(c x, c z) = d(x, z) for every c != 0, and adding a constant to all components changes nothing
     Default:   eps 1e-12, a floor without gradient; an anchor of zero variance has d = Var(z - x) / eps, not NaN
+    Correlation: with the rows' Pearson correlation r over components and rho = sd(z) / sd(x), d = 1 + rho^2 - 2 rho r
+               exactly, so a larger d is a smaller r at the same rho [SNR-4]. r = 1/sqrt(1 + d), as document 004 eq 14
+               has it, holds only where the noise z - x and the signal x are uncorrelated
     Differs:   document 004 eq 8 has a misplaced bracket; its eq 10 holds for rows of mean zero only
     """
 
@@ -30,10 +33,15 @@ class SNR(Distance):
         self.eps = positive("eps", eps)
 
     def project(self, x: Tensor) -> Tensor:
-        return (x - x.mean(-1, keepdim=True)) / math.sqrt(x.shape[-1])
+        return standard(x)
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return squared / torch.where(anchor_norm > self.eps, anchor_norm, self.eps)
 
     def extra_repr(self) -> str:
         return f"eps={self.eps:g}"
+
+
+def standard(x: Tensor) -> Tensor:
+    """(x - mean(x)) / sqrt(D): rows whose squared norms are the variances of their components."""
+    return (x - x.mean(-1, keepdim=True)) / math.sqrt(x.shape[-1])

@@ -1,7 +1,8 @@
 """Distances between embeddings in numpy, for maps and histograms: the library's `project` and `link`, without torch.
 
 A distance is `project(rows)`, once a set, and `link(squared, row_norm, column_norm)` on the squared Euclidean distances
-and squared norms of the projected rows. Row = query; smaller = nearer; not always symmetric.
+and squared norms of the projected rows. Row = query; smaller = nearer; not always symmetric. The embeddings of a run with
+a learned distance are written after its projection, so that what is left here is its `link`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,15 @@ PAIR_DISTANCES: Mapping[str, PairDistance] = {
         "inner-product", _as_given, lambda squared, row, column: (squared - row - column) / 2
     ),
     "snr": PairDistance("snr", _centred, lambda squared, row, column: squared / np.maximum(row, TINY)),
+    "snr-symmetric": PairDistance(
+        "snr-symmetric",
+        _centred,
+        lambda squared, row, column: squared * (1 / np.maximum(row, TINY) + 1 / np.maximum(column, TINY)) / 2,
+    ),
+    "mahalanobis": PairDistance("mahalanobis", _as_given, lambda squared, row, column: np.sqrt(squared)),
+    "relative-mahalanobis": PairDistance(
+        "relative-mahalanobis", _as_given, lambda squared, row, column: squared / np.maximum(row, TINY)
+    ),
 }
 
 
