@@ -192,3 +192,45 @@ def test_the_best_and_its_equals_come_from_all_pairs(summary: Summary) -> None:
         }
         assert set(protocol.level) == level - {"untrained"}
         assert len(protocol.pairs) == len(METHODS) * (len(METHODS) - 1) // 2
+
+
+def classified(folder: Path, *, trained_only: bool = True) -> None:
+    """Give the trained runs of a study a classifier's accuracy, and make it the score that decides."""
+    facts = json.loads((folder / "study.json").read_text())
+    trained = [method["name"] for method in facts["methods"] if method["kind"] == "trained"]
+    (folder / "study.json").write_text(json.dumps(facts | {"primary": "accuracy", "baseline": trained[0]}))
+    for path in folder.glob("runs/*/run.json"):
+        run = json.loads(path.read_text())
+        if run["method"] in trained:
+            with open(path.parent / "records.csv", newline="") as file:
+                rows = list(csv.reader(file))
+            rng = np.random.default_rng(len(run["method"]) + run["seed"])
+            right = (rng.random(len(rows) - 1) < 0.8).astype(int)
+            with open(path.parent / "records.csv", "w", newline="") as file:
+                csv.writer(file).writerows([[*rows[0], "accuracy"], *([*row, r] for row, r in zip(rows[1:], right))])
+            run["scores"]["accuracy"] = float(right.mean())
+            path.write_text(json.dumps(run))
+
+
+def test_a_row_without_the_score_that_decides_stands_last_and_is_not_tested(small: Path) -> None:
+    classified(small)
+    summary = summarise(small)
+    (protocol,) = summary.protocols
+    untrained, trained = row_of(protocol, "untrained"), row_of(protocol, "triplet")
+    assert protocol.scores[0] == "accuracy"
+    assert [row.verdict for row in protocol.rows[-2:]] == ["not tested", "not tested"]
+    assert untrained.detail == "it has no Accuracy"
+    assert "map@r" in untrained.scores
+    assert trained.difference is not None
+    assert trained.verdict != "not tested"
+    assert not any(said.startswith("Not tested") for said in findings(summary, protocol))
+    assert "Accuracy minus siamese" in to_html(summary)
+
+
+def test_features_know_no_seed(small: Path) -> None:
+    facts = json.loads((small / "study.json").read_text())
+    facts["methods"][1]["kind"] = "features"
+    (small / "study.json").write_text(json.dumps(facts | {"baseline": "raw pixels"}))
+    summary = summarise(small)
+    assert not summary.protocols[0].missing
+    assert row_of(summary.protocols[0], "triplet").difference is not None

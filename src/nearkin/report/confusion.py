@@ -48,10 +48,11 @@ def confusion(method: str, records: Sequence[Records], classes: Sequence[str]) -
     place = {name: index for index, name in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)))
     for record in records:
+        votes = [vote for vote in zip(record.classes, record.predicted[column]) if vote[1]]  # an image that asked nobody has none
         try:
             np.add.at(
                 counts,
-                ([place[name] for name in record.classes], [place[name] for name in record.predicted[column]]),
+                tuple(zip(*((place[true], place[answer]) for true, answer in votes))),
                 1,
             )
         except KeyError as error:

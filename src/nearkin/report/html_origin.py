@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nearkin.report.markup import Markup, join, tag
 from nearkin.report.numerals import count, duration, share
 from nearkin.report.settings import flat
-from nearkin.report.study import Method
+from nearkin.report.study import Method, Run
 from nearkin.report.summary import Summary
 from nearkin.report.titles import score_title
 from nearkin.report.words import limits, shows
@@ -92,12 +92,11 @@ def _runs(summary: Summary) -> Markup:
             *(tag("td", text) for text in (run.method, run.protocol)),
             *(
                 tag("td", text, class_="number")
-                for text in (run.seed, share(run.scores[study.primary]), run.best_step or "–", duration(run.seconds))
+                for text in (run.seed, _primary(run, study.primary), run.best_step or "–", duration(run.seconds))
             ),
             tag("td", "; ".join(run.notes), class_="note"),
         )
         for run in study.runs
-        if study.primary in run.scores
     ]
     head = tag(
         "tr",
@@ -106,3 +105,7 @@ def _runs(summary: Summary) -> Markup:
     )
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="plain")
     return tag("details", tag("summary", count(len(study.runs), "run")), tag("div", table, class_="scroll"))
+
+
+def _primary(run: Run, score: str) -> str:
+    return share(run.scores[score]) if score in run.scores else "–"

@@ -15,6 +15,7 @@ from nearkin.report.confusion import Confusion
 from nearkin.report.curves import SERIES, Curve
 from nearkin.report.numerals import count, duration, percent, share, signed, span
 from nearkin.report.separation import Separation
+from nearkin.report.study import SEEDLESS
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 from nearkin.report.titles import distance_title, score_title
 
@@ -101,12 +102,12 @@ def _points(points: Points) -> dict[str, Any]:
 
 
 def _map(summary: Summary, row: Row, drawn: Map) -> dict[str, Any]:
-    score = row.runs[drawn.seed][summary.study.primary]
+    score = row.runs[drawn.seed].get(summary.study.primary)
     kept = "" if drawn.kept is None else f", keeps {percent(drawn.kept)} of the 15 nearest"
-    seed = "" if row.method.kind == "pixels" else f", seed {drawn.seed}"
+    seed = "" if row.method.kind in SEEDLESS else f", seed {drawn.seed}"
     return {
         "method": drawn.method,
-        "score": f"{score_title(summary.study.primary)} {share(score)}{seed}",
+        "score": f"{score_title(summary.study.primary)} {'-' if score is None else share(score)}{seed}",
         "how": f"{drawn.how}{kept}",
         "xy": packed(drawn.xy),
         "near": packed(drawn.neighbours),

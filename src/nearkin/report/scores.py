@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from nearkin.core import InputError
 from nearkin.report.records import Floats, Records, column_of
-from nearkin.report.study import Method, Run, Study
+from nearkin.report.study import SEEDLESS, Method, Run, Study
 from nearkin.report.summary import Row
+from nearkin.report.titles import score_title
 from nearkin.statistics import Difference, Interval, against_baseline, all_pairs, interval, seed_interval, verdict
 
 AGREES = 1e-4  # run.json and the mean of records.csv may differ by rounding only
@@ -33,7 +35,8 @@ def result_rows(study: Study, runs: Runs, answers: Answers, scores: Sequence[str
     rows = []
     for method in study.methods:
         if runs.get(method.name):
-            told, detail = _verdict(study, method, differences.get(method.name), refused)
+            has_primary = any(study.primary in run.scores for run in runs[method.name].values())
+            told, detail = _verdict(study, method, differences.get(method.name), refused, has_primary)
             rows.append(
                 _row(
                     study,
@@ -46,7 +49,12 @@ def result_rows(study: Study, runs: Runs, answers: Answers, scores: Sequence[str
                     detail,
                 )
             )
-    return tuple(sorted(rows, key=lambda row: (row.method.kind != "trained", -row.scores[study.primary].estimate)))
+    return tuple(sorted(rows, key=lambda row: (row.method.kind != "trained", -_level(row, study.primary))))
+
+
+def _level(row: Row, primary: str) -> float:
+    """The primary score of a row; minus infinity where it has none."""
+    return row.scores[primary].estimate if primary in row.scores else -math.inf
 
 
 def differences_of_pairs(study: Study, rows: Sequence[Row], answers: Answers) -> tuple[Difference, ...]:
@@ -63,7 +71,7 @@ def best_and_level(study: Study, rows: Sequence[Row], pairs: Sequence[Difference
 
     The baseline is not among them: it has its own, sharper test in every row.
     """
-    best = max(rows, key=lambda row: row.scores[study.primary].estimate).method.name
+    best = max(rows, key=lambda row: _level(row, study.primary)).method.name
     level = {
         other
         for one in pairs
@@ -117,7 +125,7 @@ def _score(name: str, method: Method, runs: Sequence[Run], answers: Sequence[Rec
         for run, answer in zip(runs, answers):
             _check_agreement(name, run, answer.scores[column])
         found = interval(np.stack([answer.scores[column] for answer in answers]), np.array(answers[0].classes))
-    return replace(found, note="") if method.kind == "pixels" else found
+    return replace(found, note="") if method.kind in SEEDLESS else found
 
 
 def _is_share(name: str, runs: Sequence[Run]) -> bool:
@@ -148,20 +156,25 @@ def _by_class(primary: str, answers: Sequence[Records]) -> dict[str, float]:
 
 def _median_seed(primary: str, runs: Mapping[int, Run]) -> int:
     """The seed of the run with the median primary score, the lower one of two; ties to the smaller seed."""
-    ordered = sorted(runs, key=lambda seed: (runs[seed].scores[primary], seed))
+    ordered = sorted(runs, key=lambda seed: (runs[seed].scores.get(primary, 0.0), seed))
     return ordered[(len(ordered) - 1) // 2]
 
 
 def _comparable(study: Study, answers: Answers) -> tuple[dict[str, Floats], np.ndarray]:
-    """Primary scores (S, Q) of the methods that have all of the baseline's seeds, (Q,) where one run counts for all."""
+    """Primary scores (S, Q) of the methods that have all of the baseline's seeds, (Q,) where one run counts for all.
+
+    A method without the primary score (one without a classifier, for its accuracy) is not among them.
+    """
     column = column_of(study.primary)
     base = answers.get(study.baseline) or {}
     kind = next(method.kind for method in study.methods if method.name == study.baseline)
-    seeds = study.seeds if kind == "pixels" else sorted(base)
+    seeds = study.seeds if kind in SEEDLESS else sorted(base)
     tables: dict[str, Floats] = {}
     for method in study.methods:
         mine = answers.get(method.name) or {}
-        if method.kind == "pixels" and len(mine) == 1:
+        if any(column not in records.scores for records in mine.values()):
+            continue
+        if method.kind in SEEDLESS and len(mine) == 1:
             tables[method.name] = next(iter(mine.values())).scores[column]
         elif seeds and set(seeds) <= set(mine):
             tables[method.name] = np.stack([mine[seed].scores[column] for seed in seeds])
@@ -173,19 +186,25 @@ def _differences(study: Study, runs: Runs, answers: Answers) -> tuple[dict[str, 
     """Differences to the baseline by method, and why there are none where there are none."""
     if not runs.get(study.baseline):
         return {}, f"the baseline {study.baseline!r} has no finished run"
-    if any(column_of(study.primary) not in record.scores for seeds in answers.values() for record in seeds.values()):
-        return {}, f"{study.primary} is one number a run, without a value for each image"
+    if any(column_of(study.primary) not in record.scores for record in answers[study.baseline].values()):
+        told = any(study.primary in run.scores for run in runs[study.baseline].values())
+        lacks = "is one number a run, without a value for each image" if told else f"is no score of {study.baseline}"
+        return {}, f"{study.primary} {lacks}"
     tables, classes = _comparable(study, answers)
     if len(tables) < 2:
         return {}, "no other method has finished the baseline's seeds"
     return against_baseline(tables, classes, baseline=study.baseline), ""
 
 
-def _verdict(study: Study, method: Method, found: Difference | None, refused: str) -> tuple[str, str]:
+def _verdict(
+    study: Study, method: Method, found: Difference | None, refused: str, has_primary: bool
+) -> tuple[str, str]:
     """The verdict in one word and in one sentence."""
     if method.name == study.baseline:
         return "baseline", "the others are compared with it"
     if found is None:
+        if not refused and not has_primary:
+            refused = f"it has no {score_title(study.primary)}"
         return ("not tested", refused) if refused else ("unfinished", "it has not finished all of the baseline's seeds")
     if found.p is None:
         return "not tested", verdict(found)

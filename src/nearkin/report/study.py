@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from nearkin.core import InputError, InputTypeError
 from nearkin.report.reading import Fields, read_fields
 
-KINDS = ("trained", "untrained", "pixels")
+KINDS = ("trained", "untrained", "features", "pixels")
+SEEDLESS = ("features", "pixels")
+"""Rows that know no seed: one run counts for all."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of every table. `kind` is "trained", "untrained" (the network as initialised) or "pixels" (no network)."""
+    """A row of a table. `kind` is "trained", "untrained" (the network as initialised), "features" (what a frozen backbone
+    gives) or "pixels" (no network)."""
 
     name: str
     description: str
@@ -89,8 +92,8 @@ class Study:
     runs: tuple[Run, ...]
 
     def expected_seeds(self, method: Method) -> tuple[int, ...]:
-        """Seeds that a method is to be run with; the pixels know no seed, so one run of them counts for all."""
-        return self.seeds[:1] if method.kind == "pixels" else self.seeds
+        """Seeds that a method is to be run with; features and pixels know no seed, so one run of them counts for all."""
+        return self.seeds[:1] if method.kind in SEEDLESS else self.seeds
 
 
 def read_study(folder: Path | str) -> Study:

@@ -13,6 +13,8 @@ TITLES = {
     "nmi": "NMI",
     "ami": "AMI",
     "pairwise-f1": "Pairwise F1",
+    "accuracy": "Accuracy",
+    "class-accuracy": "Class accuracy",
 }
 MEANINGS = {
     "map": "mean over images of the average precision at R, R the number of other images of the class",
@@ -24,6 +26,8 @@ MEANINGS = {
     "nmi": "normalised mutual information between classes and k-means clusters",
     "ami": "mutual information between classes and k-means clusters, adjusted for chance",
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
+    "accuracy": "share of images that the method's own classifier labels rightly",
+    "class-accuracy": "mean over classes of the classifier's accuracy",
 }
 DISTANCES = {
     "euclidean": "Euclidean distance",
@@ -31,6 +35,9 @@ DISTANCES = {
     "cosine": "cosine distance",
     "inner-product": "negative inner product",
     "snr": "SNR distance",
+    "snr-symmetric": "symmetric SNR distance",
+    "mahalanobis": "Mahalanobis distance",
+    "relative-mahalanobis": "relative Mahalanobis distance",
 }
 
 

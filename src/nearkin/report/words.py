@@ -51,7 +51,9 @@ def findings(summary: Summary, protocol: ProtocolSummary) -> list[str]:
 
 def covered(summary: Summary, protocol: ProtocolSummary) -> str:
     """What the intervals of the primary score take as samples, in words: "classes and seeds"; "" without intervals."""
-    scopes = {row.scores[summary.study.primary].over for row in protocol.rows if row.method.kind == "trained"}
+    primary = summary.study.primary
+    trained = (row for row in protocol.rows if row.method.kind == "trained")
+    scopes = {row.scores[primary].over for row in trained if primary in row.scores}
     return listed(sorted(scopes - {"nothing"})) if scopes - {"nothing"} else ""
 
 
@@ -87,7 +89,7 @@ def _against_baseline(summary: Summary, protocol: ProtocolSummary) -> list[str]:
     unclear = [row.method.name for row in protocol.rows if row.verdict == "unclear"]
     if unclear:
         said.append(f"Unclear, an interval without 0 that does not stand after Holm's correction: {listed(unclear)}.")
-    untested = next((row for row in protocol.rows if row.verdict == "not tested"), None)
+    untested = next((row for row in protocol.rows if row.verdict == "not tested" and summary.study.primary in row.scores), None)
     if untested:
         said.append(f"Not tested: {untested.difference.note if untested.difference else untested.detail}.")
     if protocol.detectable:
