@@ -206,6 +206,23 @@ def test_check_leaks_names_images_and_groups_on_both_sides():
         check_leaks(images, parts([0, 1], [0], []))
 
 
+def test_a_test_class_in_training_is_refused_where_the_others_are_new():
+    images = official(np.repeat(np.arange(6), 4), np.repeat([5, 6, 7, 8], 3))
+    words = r"1 of the 4 test classes, such as '5' with 4 images in train and validation and 3 in test.*drop_leaks"
+    with pytest.raises(InputError, match=words):
+        make_split(images, "official")
+    split = make_split(images, "official", drop_leaks=True)
+    assert split.description["dropped"] == 4
+    assert split.description["validation"] == "carved out of train, class-disjoint"
+    assert 5 not in images.labels[np.concatenate([split.train, split.validation])]
+    assert len(split.test) == 12
+
+
+def test_a_few_unknown_test_classes_among_known_ones_are_no_leak():
+    images = official(np.repeat(np.arange(6), 4), np.repeat([0, 1, 2, 6], 3))
+    assert make_split(images, "official").description["validation"] == "carved out of train, stratified by class"
+
+
 @pytest.mark.parametrize(
     ("images", "protocol", "words"),
     [

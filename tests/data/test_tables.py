@@ -50,6 +50,27 @@ def test_split_and_group_columns(table):
     assert split.description["groups"] == {"train": 1, "validation": 1, "test": 1}
 
 
+def test_query_and_gallery_columns(table):
+    text = "path,label,query,gallery\n" + "".join(
+        f"pictures/{number}.png,{'ab'[number % 2]},{flags}\n" for number, flags in enumerate(("1,0", "1,", "0,1", ",1", "1,1", "0,0"))
+    )
+    images = load_images(table(text))
+    assert images.queries.tolist() == [True, True, False, False, True, False]
+    assert images.gallery.tolist() == [False, False, True, True, True, False]
+    chosen = images.take([4, 0])
+    assert (chosen.queries.tolist(), chosen.gallery.tolist()) == ([True, True], [True, False])
+
+
+def test_flags_are_part_of_the_data_and_nothing_without_them(table):
+    plain = load_images(table(rows(*"aabb")))
+    assert plain.queries is None
+    assert plain.gallery is None
+    hashes = {plain.data_hash}
+    for columns, cells in (("query", "1000"), ("gallery", "1000"), ("query", "0100")):
+        hashes.add(load_images(table(rows(*(f"{a},{b}" for a, b in zip("aabb", cells)), columns=f"path,label,{columns}"))).data_hash)
+    assert len(hashes) == 4
+
+
 def test_a_byte_order_mark_blank_lines_and_absolute_paths_are_fine(table, tmp_path):
     text = f"path,label\r\npictures/0.png,a\r\n\r\n{tmp_path}/pictures/1.png,b\r\n"
     assert len(load_images(table(text, "utf-8-sig"))) == 2
@@ -57,7 +78,7 @@ def test_a_byte_order_mark_blank_lines_and_absolute_paths_are_fine(table, tmp_pa
 
 def test_other_columns_are_said(table):
     text = rows("a,x", "b,y", columns="path,label,camera")
-    assert load_images(table(text)).notes[0] == "columns not used: camera (known: path, label, split, group)"
+    assert load_images(table(text)).notes[0] == "columns not used: camera (known: path, label, split, group, query, gallery)"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +95,7 @@ def test_other_columns_are_said(table):
         (rows("a", ""), "line 3: the label is empty"),
         ("path,label,group\npictures/0.png,a,\n", "line 2: the group is empty"),
         ("path,label,split\npictures/0.png,a,exam\n", "line 2: the split is 'exam'; it must be train"),
+        (rows("a,1", "b,yes", columns="path,label,query"), "line 3: query is 'yes'; it must be 1 or 0"),
         (rows("a", "b,c"), "line 3: 3 cells under 2 column names"),
         (rows("a") + "pictures/../pictures/0.png,b\n", "line 3: .* is listed already in line 2"),
         (rows("a", "a"), "one class only, 'a'"),

@@ -11,6 +11,7 @@ from torch import nn
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
 from nearkin.comparison.progress import Listener, Step
+from nearkin.comparison.questions import over_all, questions, sides
 from nearkin.comparison.run_files import write_embeddings, write_record, write_records
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
@@ -116,21 +117,28 @@ def _validation(study: Study, run: Run, split: Split) -> Any:
 
 
 def _judge(study: Study, run: Run, trained: Trained | None, split: Split, embeddings: np.ndarray) -> Evaluation:
-    """Scores of the test images. Where training and test share classes, the training images vote in kNN."""
+    """Scores of the test images. Where training and test share classes, the training images vote in kNN.
+
+    Where the images say who asks and who answers, they alone do, in kNN too.
+    """
     labels, evaluation = study.images.labels, study.recipe.evaluation
+    options = {
+        "distance": run.method.evaluation["distance"],
+        "at": evaluation["at"],
+        "knn": evaluation["knn"],
+        "clustering": evaluation["clustering"],
+        "seed": derived_seed(run.seed, "clustering") % 2**32,
+    }
+    groups = _groups(study, split.test)
+    asked = questions(study.images, split.test)
+    if asked is not None:
+        queries, references = sides(asked, embeddings, labels[split.test], split.test, groups)
+        return over_all(_evaluated(*queries, **references, **options), asked)
     shared = np.isin(labels[split.test], labels[split.train]).all()
     support = _embeddings(study, trained, split.train) if shared else None
+    support_labels = labels[split.train] if shared else None
     return _evaluated(
-        embeddings,
-        labels[split.test],
-        distance=run.method.evaluation["distance"],
-        groups=_groups(study, split.test),
-        support=support,
-        support_labels=labels[split.train] if shared else None,
-        at=evaluation["at"],
-        knn=evaluation["knn"],
-        clustering=evaluation["clustering"],
-        seed=derived_seed(run.seed, "clustering") % 2**32,
+        embeddings, labels[split.test], groups=groups, support=support, support_labels=support_labels, **options
     )
 
 

@@ -57,7 +57,9 @@ def _record_rows(queries: dict[str, Any], scores: list[str], images: ImageSet, t
 
 
 def _cell(name: str, value: Any, images: ImageSet) -> str:
-    return images.classes[int(value)] if name.startswith("predicted@") else _number(value)
+    if name.startswith("predicted@"):
+        return images.classes[int(value)] if value >= 0 else ""
+    return _number(value)
 
 
 def _column(name: str) -> str:

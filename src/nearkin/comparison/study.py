@@ -11,6 +11,7 @@ import numpy as np
 
 from nearkin.comparison.building import build_network, build_plan
 from nearkin.comparison.default_network import default_network
+from nearkin.comparison.questions import can_be_asked, questions
 from nearkin.comparison.recipe import Recipe
 from nearkin.core import InputError, content_hash
 from nearkin.data import ImageSet, PKSampler, Split, Standardisation, load_images, make_split
@@ -82,6 +83,11 @@ def _split_options(recipe: Recipe, protocol: str) -> dict[str, Any]:
 
 def check_judgeable(images: ImageSet, split: Split) -> None:
     """Raise an InputError where a part that is judged has no two images of one class: there is nothing to find then."""
+    if questions(images, split.test) is not None and not can_be_asked(images, split.test):
+        raise InputError(
+            f"{split.protocol}: no test image that asks (query) has another of its class that may answer (gallery), so there "
+            "is nothing to find; set the flags of the images' table so that some have"
+        )
     for part, indices in (("validation", split.validation), ("test", split.test)):
         if len(indices) and np.bincount(images.labels[indices]).max() < 2:
             raise InputError(

@@ -28,6 +28,8 @@ class Item:
     read: Callable[[], Opened]
     split: str | None = None
     group: str | None = None
+    query: bool | None = None
+    gallery: bool | None = None
 
 
 def assemble(
@@ -64,6 +66,8 @@ def assemble(
         groups=groups if grouped else None,
         group_names=group_names if grouped else (),
         split=None if kept[0].split is None else np.array([item.split for item in kept]),
+        queries=None if kept[0].query is None else np.array([item.query for item in kept], dtype=bool),
+        gallery=None if kept[0].gallery is None else np.array([item.gallery for item in kept], dtype=bool),
         notes=(
             *notes,
             *reading_notes,

@@ -30,6 +30,8 @@ class ImageSet:
     hashes : SHA-256 of each image as it was decoded (type, shape and values, before any resizing).
     groups : (N,) int64, positions in `group_names`, or None: the slide, patient, camera or session of each image.
     split : (N,) of "train", "validation", "test" where the source comes with a split, else None.
+    queries : (N,) bool, or None: which test images ask. Without it all do.
+    gallery : (N,) bool, or None: which test images may answer. Without it all may; no image answers itself.
     notes : what a person should know ("3 files skipped: ...").
     source : where the images came from.
     """
@@ -44,6 +46,8 @@ class ImageSet:
     groups: NDArray[np.int64] | None = None
     group_names: tuple[str, ...] = ()
     split: NDArray[np.str_] | None = None
+    queries: NDArray[np.bool_] | None = None
+    gallery: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     source: str = ""
 
@@ -52,7 +56,7 @@ class ImageSet:
             raise InputError(
                 f"pixels must be (N, C, H, W) of uint8 or uint16, got {self.pixels.shape} of {self.pixels.dtype}"
             )
-        for field in ("labels", "image_ids", "hashes", "groups", "split"):
+        for field in ("labels", "image_ids", "hashes", "groups", "split", "queries", "gallery"):
             column = getattr(self, field)
             if column is not None and len(column) != len(self.pixels):
                 raise InputError(f"{field} has {len(column)} entries for {len(self.pixels)} images")
@@ -61,6 +65,10 @@ class ImageSet:
             _check_positions("groups", self.groups, self.group_names)
         if self.split is not None and not np.isin(self.split, PARTS).all():
             raise InputError(f"split must hold only {', '.join(map(repr, PARTS))}")
+        for field in ("queries", "gallery"):
+            column = getattr(self, field)
+            if column is not None and column.dtype != np.bool_:
+                raise InputError(f"{field} must be one column of flags (bool), got {column.dtype}")
         low, high = self.value_range
         if not low < high:
             raise InputError(f"value_range must be two numbers, the lower first, got {self.value_range!r}")
@@ -84,7 +92,7 @@ class ImageSet:
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 over images, labels, class names, groups, official split, shape and value range: equal data, equal hash."""
+        """SHA-256 over images, labels, class names, groups, split, flags, shape and value range: equal data, equal hash."""
         return content_hash(
             *self.hashes,
             self.labels.astype("<i8").tobytes(),
@@ -94,6 +102,8 @@ class ImageSet:
             *([] if self.groups is None else [self.group_names[group] for group in self.groups]),
             "split",
             *([] if self.split is None else map(str, self.split)),
+            *([] if self.queries is None else ["queries", self.queries.tobytes()]),
+            *([] if self.gallery is None else ["gallery", self.gallery.tobytes()]),
             f"{self.image_shape} {self.pixels.dtype} {self.value_range[0]:g} {self.value_range[1]:g}",
         )
 
@@ -108,6 +118,8 @@ class ImageSet:
             hashes=tuple(self.hashes[index] for index in chosen),
             groups=None if self.groups is None else self.groups[chosen],
             split=None if self.split is None else self.split[chosen],
+            queries=None if self.queries is None else self.queries[chosen],
+            gallery=None if self.gallery is None else self.gallery[chosen],
         )
 
     def scaled(self, indices: ArrayLike | None = None) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Leaks between the parts of a split: the same image, or images of one group, on both sides."""
+"""Leaks between the parts of a split: the same image, images of one group, or images of a class meant to be new, on both sides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class Parted(Protocol):
 
 
 def check_leaks(images: ImageSet, split: Parted) -> None:
-    """Raise an InputError with examples where an identical image or a group is in two parts of `split`."""
+    """Raise an InputError with examples where an identical image, a group or a new class is in two parts of `split`.
+
+    Test classes are new where fewer than half of them are in train or validation: then none may be.
+    """
     indices, part = _parts(split)
     hashes = np.unique(np.array(images.hashes), return_inverse=True)[1][indices]
     faults = []
@@ -40,6 +43,9 @@ def check_leaks(images: ImageSet, split: Parted) -> None:
             first = images.group_names[images.groups[indices[groups[0][0]]]]
             example = _pair(images, indices, part, groups[0])
             faults.append(f"{len(groups)} groups, such as {first!r} with {example}")
+    leaked = leaked_classes(images, split.train, split.validation, split.test)
+    if len(leaked):
+        faults.append(_words_on_classes(images, split, leaked))
     if faults:
         raise InputError(
             f"the split leaks: its parts share {' and '.join(faults)}; remove them, or keep the test part as it is "
@@ -48,10 +54,31 @@ def check_leaks(images: ImageSet, split: Parted) -> None:
 
 
 def without_leaks(images: ImageSet, train: Indices, validation: Indices, test: Indices) -> tuple[Indices, Indices]:
-    """Train and validation without what is tied to the test part, and train without what is tied to validation."""
+    """Train and validation without what is tied to the test part, and train without what is tied to validation.
+
+    Of test classes that are new but for a few, both lose those few."""
+    leaked = leaked_classes(images, train, validation, test)
+    train, validation = (part[~np.isin(images.labels[part], leaked)] for part in (train, validation))
     units = tied_images(images)
     validation = validation[~np.isin(units[validation], units[test])]
     return train[~np.isin(units[train], units[np.concatenate([validation, test])])], validation
+
+
+def leaked_classes(images: ImageSet, train: Indices, validation: Indices, test: Indices) -> Indices:
+    """Test classes that are in train or validation too, where fewer than half are; () where known classes are tested."""
+    tested = np.unique(images.labels[test])
+    known = np.intersect1d(tested, images.labels[np.concatenate([train, validation])])
+    return known if 2 * len(known) < len(tested) else known[:0]
+
+
+def _words_on_classes(images: ImageSet, split: Parted, leaked: Indices) -> str:
+    tested = len(np.unique(images.labels[split.test]))
+    learned = np.concatenate([split.train, split.validation])
+    here, there = (int((images.labels[part] == leaked[0]).sum()) for part in (learned, split.test))
+    return (
+        f"{len(leaked)} of the {tested} test classes, such as {images.classes[leaked[0]]!r} with {here} images in train and "
+        f"validation and {there} in test, while the others are new"
+    )
 
 
 def _parts(split: Parted) -> tuple[Indices, Indices]:

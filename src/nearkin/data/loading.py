@@ -26,7 +26,7 @@ def load_images(
     """Load labelled images into memory.
 
     source : a name of `CATALOGUE` ("digits", "mnist", ...), or the path of a folder or zip with one folder a class, or
-        of a CSV with the columns path, label and optionally split and group. A name goes before a path of that name;
+        of a CSV with the columns path, label and optionally split, group, query and gallery. A name goes before a path of that name;
         write "./digits" for the folder.
     size : (height, width) in pixels to which every image is stretched; needed where they differ. Default: as they are.
     channels : 1 (grey) or 3 (RGB). Default: as they are, with grey raised to RGB where the set holds both.

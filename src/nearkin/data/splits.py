@@ -59,7 +59,8 @@ def make_split(
     official : the source's own split. Where it has no validation part, one is carved out of train, never out of test:
         stratified where train and test share classes, class-disjoint where they do not. Default 0.1 of train.
         `drop_leaks` takes images out of training and validation that are identical to, or in a group with, one of the
-        test part, which stays as published; the default is to refuse such a split.
+        test part, which stays as published; and where all test classes are new but for a few (under half), those few.
+        The default is to refuse such a split.
 
     The same images, protocol, seed and shares give the same split. Raises InputError where the protocol is impossible
     (and says why), and where parts share an image or a group.

@@ -1,4 +1,4 @@
-"""A CSV of images: columns path and label, optionally split and group; paths are relative to the CSV."""
+"""A CSV of images: columns path and label, optionally split, group, query and gallery; paths are relative to the CSV."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ from nearkin.data.preparing import Preparation
 from nearkin.data.shelves import read_file
 
 REQUIRED = ("path", "label")
-COLUMNS = (*REQUIRED, "split", "group")
+FLAGS = ("query", "gallery")
+COLUMNS = (*REQUIRED, "split", "group", *FLAGS)
 
 
 def read_table(place: Path, preparation: Preparation) -> ImageSet:
-    """Read the images that the CSV lists, in its order. Every cell is literal text: "007", "NaN" and "=1+1" are names."""
+    """Read the images that the CSV lists, in its order. Every cell is literal text: "007", "NaN" and "=1+1" are names.
+
+    `query` and `gallery` hold 1 or 0 (or nothing, which is 0): which images of the test part ask, and which may answer. They
+    mean nothing in the other parts.
+    """
     header, rows = _parsed(place)
     notes = []
     extra = [column for column in header if column not in COLUMNS]
@@ -74,7 +79,7 @@ def _items(place: Path, rows: list[tuple[int, dict[str, str]]]) -> Iterator[Item
     line_of: dict[str, int] = {}
     for line, row in rows:
         for column in COLUMNS:
-            if row.get(column) == "":
+            if row.get(column) == "" and column not in FLAGS:
                 raise InputError(f"{place}, line {line}: the {column} is empty")
         path = os.path.normpath(place.parent / row["path"])
         if path in line_of:
@@ -89,7 +94,17 @@ def _items(place: Path, rows: list[tuple[int, dict[str, str]]]) -> Iterator[Item
             partial(_read, Path(path), place, line),
             split=None if split is None else SPLIT_FOLDERS[split],
             group=row.get("group"),
+            query=_flag(place, line, row, "query"),
+            gallery=_flag(place, line, row, "gallery"),
         )
+
+
+def _flag(place: Path, line: int, row: dict[str, str], column: str) -> bool | None:
+    """1 or 0; None where there is no such column."""
+    cell = row.get(column)
+    if cell not in (None, "", "0", "1"):
+        raise InputError(f"{place}, line {line}: {column} is {cell!r}; it must be 1 or 0")
+    return None if cell is None else cell == "1"
 
 
 def _read(path: Path, place: Path, line: int) -> Opened:

@@ -48,18 +48,15 @@ def confusion(method: str, records: Sequence[Records], classes: Sequence[str]) -
     place = {name: index for index, name in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)))
     for record in records:
-        votes = [vote for vote in zip(record.classes, record.predicted[column]) if vote[1]]  # an image that asked nobody has none
         try:
-            np.add.at(
-                counts,
-                tuple(zip(*((place[true], place[answer]) for true, answer in votes))),
-                1,
-            )
+            for true, answer in zip(record.classes, record.predicted[column]):
+                if answer:  # nothing was answered to an image that did not ask
+                    counts[place[true], place[answer]] += 1
         except KeyError as error:
             raise InputError(
                 f"a record of the method {method!r} names the class {error}, which study.json does not list"
             ) from None
-    true = np.flatnonzero(counts.sum(1)).tolist()
+    asked = np.flatnonzero(counts.sum(1)).tolist()
     answered = np.flatnonzero(counts.sum(1) + counts.sum(0)).tolist()
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     small = len(answered) <= DRAWN
@@ -67,9 +64,9 @@ def confusion(method: str, records: Sequence[Records], classes: Sequence[str]) -
         method=method,
         neighbours=max(ranks),
         seeds=len(records),
-        true=tuple(classes[i] for i in true),
+        true=tuple(classes[i] for i in asked),
         answered=tuple(classes[i] for i in answered),
-        share=share[np.ix_(true, answered)] if small else None,
+        share=share[np.ix_(asked, answered)] if small else None,
         correct=float(np.trace(counts) / counts.sum()),
         mixups=_mixups(counts, share, classes),
     )
