@@ -19,22 +19,37 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Block, Own, Terms, added
-from nearkin.distances import SNR, Distance, make_distance
-from nearkin.losses import LOSSES, CombinedNegatives, Contrastive, NPair, RowLoss, Triplet, TripletNetwork, TupleTriplet
+from nearkin.distances import SNR, Distance, Mahalanobis, RelativeMahalanobis, make_distance
+from nearkin.losses import (
+    DDML,
+    LOSSES,
+    Angular,
+    CombinedNegatives,
+    Contrastive,
+    GeneralizedLifted,
+    Lifted,
+    NPair,
+    RankedList,
+    RowLoss,
+    Triplet,
+    TripletNetwork,
+    TupleTriplet,
+)
 from nearkin.mining import count_triplets, make_miner
 from nearkin.pairs import Matrix
-from oracles import contrastive, distances, lifted, mining, n_pair, triplet, tuples
+from oracles import angular, contrastive, ddml, distances, lifted, mining, n_pair, ranked_list, triplet, tuples
+from oracles.arithmetic import root
 from oracles.gradient import value_and_gradient
 from oracles.kin import Kin, by_position, kin, same_label
-from own_losses import LiftedStructure, Mahalanobis
 
 FORMULAS = {
-    *("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2"),
+    *("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2", "SNR-4", "SNR-5", "MAH-1", "MAH-2", "MAH-3"),
     *("CON-1", "CON-2", "CON-3", "CON-4"),
     *("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "TRI-COUNT", "SBH-1"),
-    *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2", "LFT-1"),
+    *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2"),
+    *("LFT-1", "LFT-2", "DDM-1", "RLL-1", "ANG-1"),
 }
-"""Formulas that the library has; the lifted loss stands in the tests as somebody's own."""
+"""Formulas that the library has."""
 
 BLOCKS = (None, 3, 1)
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
@@ -97,34 +112,97 @@ class WeightedSum(RowLoss):
 
 
 def pair_distance(entry: dict[str, Any]) -> Callable[..., Any]:
-    if "eps" in entry["params"]:
-        return lambda x, z: distances.snr(x, z, entry["params"]["eps"])
+    p = entry["params"]
+    if entry["id"] == "SNR-5":
+        return lambda x, z: distances.symmetric_snr(x, z, p["mode"])
+    if entry["id"] == "MAH-2" and "L" not in entry["inputs"]:
+        return lambda x, z: distances.relative_mahalanobis(x, z, center=True)
+    if "eps" in p:
+        return lambda x, z: distances.snr(x, z, p["eps"])
     return distances.PAIR[distance_name(entry)]
 
 
 def distance_name(entry: dict[str, Any]) -> str:
-    by_id = {"EUC-1": "euclidean", "SNR-1": "snr", "SNR-2": "snr"}
-    return NAMES[entry["params"].get("d") or by_id[entry["id"]]]
+    by_id = {
+        "EUC-1": "euclidean",
+        "SNR-1": "snr",
+        "SNR-2": "snr",
+        "MAH-1": "mahalanobis",
+        "MAH-2": "relative-mahalanobis",
+    }
+    return NAMES[entry["params"].get("d")] if "d" in entry["params"] else by_id[entry["id"]]
 
 
 def library_distance(entry: dict[str, Any]) -> Distance:
-    return SNR(entry["params"]["eps"]) if "eps" in entry["params"] else make_distance(distance_name(entry))
+    p, inputs = entry["params"], entry["inputs"]
+    if entry["id"] == "MAH-3":
+        x = np.array(inputs["embeddings"])
+        return Mahalanobis.from_covariance(x, inputs["labels"], kind=p["kind"], shrinkage=p["shrinkage"], squared=True)
+    if entry["id"] == "SNR-5":
+        return make_distance("snr-symmetric", form=p["mode"])
+    if entry["id"] == "MAH-2" and "L" not in inputs:
+        return RelativeMahalanobis(center=True)
+    if "L" in inputs:
+        return learned_distance(distance_name(entry), torch.tensor(inputs["L"], dtype=torch.float64))
+    return SNR(p["eps"]) if "eps" in p else make_distance(distance_name(entry))
+
+
+def learned_distance(name: str, L: Tensor) -> Distance:
+    distance = make_distance(name).double()
+    distance.load_state_dict({"weight": L})
+    return distance
+
+
+def handed_on(value: Tensor, parameter: Tensor, given: Tensor) -> Tensor:
+    """The value, with the gradient of a parameter that was made from `given` handed on to it."""
+    (slope,) = torch.autograd.grad(value, parameter, retain_graph=True)
+    return value + (slope * (given - given.detach())).sum()
 
 
 def of_a_matrix(entry: dict[str, Any]) -> Vectors:
     pair, weights = pair_distance(entry), entry.get("weights")
 
-    def oracle(embeddings: Any) -> Any:
+    def oracle(embeddings: Any, **learned: Any) -> Any:
         count = range(len(embeddings))
-        return sum(weights[i][j] * pair(embeddings[i], embeddings[j]) for i in count for j in count if i != j)
+        return sum(
+            weights[i][j] * pair(embeddings[i], embeddings[j], **learned) for i in count for j in count if i != j
+        )
 
-    def library(embeddings: Tensor, block_size: int | None) -> Tensor:
-        loss = WeightedSum(library_distance(entry), reduction="sum", block_size=block_size)
+    def library(embeddings: Tensor, block_size: int | None, L: Tensor | None = None) -> Tensor:
+        distance = library_distance(entry)
+        loss = WeightedSum(distance, reduction="sum", block_size=block_size)
         wanted = torch.tensor(weights, dtype=embeddings.dtype)
         plus, minus = wanted.clamp(min=0), (-wanted).clamp(min=0)
-        return loss(embeddings, Matrix(plus)) - loss(embeddings, Matrix(minus))
+        value = loss(embeddings, Matrix(plus)) - loss(embeddings, Matrix(minus))
+        return value if L is None else handed_on(value, distance.weight, L)
 
     return Vectors(oracle, library)
+
+
+def of_a_correlation(entry: dict[str, Any]) -> Vectors:
+    """Correlations (1 + rho^2 - d) / (2 rho) out of the SNR distance and rho, the ratio of standard deviations."""
+    weights = entry.get("weights")
+
+    def correlation(x: Any, z: Any) -> Any:
+        if entry.get("wrong_as_printed"):
+            return 1 / root(1 + distances.snr(x, z))
+        rho = root(distances.variance(z) / distances.variance(x))
+        return (1 + rho * rho - distances.snr(x, z)) / (2 * rho)
+
+    def oracle(embeddings: Any) -> Any:
+        count = range(len(embeddings))
+        return sum(weights[i][j] * correlation(embeddings[i], embeddings[j]) for i in count for j in count if i != j)
+
+    def library(embeddings: Tensor, block_size: int | None) -> Tensor:
+        return (correlations(embeddings) * torch.tensor(weights, dtype=embeddings.dtype)).sum()
+
+    return Vectors(oracle, library)
+
+
+def correlations(embeddings: Tensor) -> Tensor:
+    spread = embeddings.std(1, unbiased=False)
+    rho = spread[None] / spread[:, None]
+    return (1 + rho.square() - SNR()(embeddings)) / (2 * rho)
 
 
 # Contrastive
@@ -188,11 +266,9 @@ def of_mahalanobis(entry: dict[str, Any]) -> Vectors:
         return triplet.over_triplets(d, mining.all_valid(relation), triplet.linear_hinge(p["margin"]))
 
     def library(embeddings: Tensor, L: Tensor, block_size: int | None) -> Tensor:
-        distance = Mahalanobis(L.detach(), relative=p["relative"])
+        distance = learned_distance("relative-mahalanobis" if p["relative"] else "mahalanobis", L.detach())
         loss = Triplet(p["margin"], distance=distance, block_size=block_size)
-        value = loss(embeddings, labels_of(entry))
-        (slope,) = torch.autograd.grad(value, distance.factor, retain_graph=True)
-        return value + (slope * (L - L.detach())).sum()  # hands the parameter's gradient to the tensor that was given
+        return handed_on(loss(embeddings, labels_of(entry)), distance.weight, L)
 
     return Vectors(oracle, library)
 
@@ -304,19 +380,69 @@ def of_combined(entry: dict[str, Any]) -> Vectors:
 def of_lifted(entry: dict[str, Any]) -> Vectors:
     name, relation = NAMES[entry["params"]["distance"]], labelled(entry)
 
-    def oracle(embeddings: Any) -> Any:
-        return lifted.lifted(distances.self_matrix(name, embeddings), relation, entry["params"]["margin"])
+    form, make = (lifted.lifted, Lifted) if entry["id"] == "LFT-1" else (lifted.generalized, GeneralizedLifted)
 
-    return Vectors(oracle, on_labels(entry, lambda **more: LiftedStructure(distance=name, **more)))
+    def oracle(embeddings: Any) -> Any:
+        return form(distances.self_matrix(name, embeddings), relation, entry["params"]["margin"])
+
+    return Vectors(oracle, on_labels(entry, lambda **more: make(entry["params"]["margin"], distance=name, **more)))
+
+
+def of_ddml(entry: dict[str, Any]) -> Vectors:
+    tau, beta, relation = entry["params"]["tau"], entry["params"]["beta"], labelled(entry)
+
+    def oracle(embeddings: Any) -> Any:
+        return ddml.ddml(distances.self_matrix("squared-euclidean", embeddings), relation, tau, beta)
+
+    return Vectors(oracle, on_labels(entry, lambda **more: DDML(tau, sharpness=beta, **more)))
+
+
+def of_ranked_lists(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+    temperatures = {"negative_temperature": p["Tn"], "positive_temperature": p["Tp"]}
+
+    def oracle(embeddings: Any) -> Any:
+        settings = (p["alpha"], p["margin"], p["Tn"], p["Tp"], p["lam"], p["detach"])
+        return ranked_list.ranked_list(distances.self_matrix("cosine", embeddings), relation, *settings)
+
+    def make(**more: Any) -> RowLoss:
+        return RankedList(p["alpha"], p["margin"], balance=p["lam"], detach=p["detach"], **temperatures, **more)
+
+    return Vectors(oracle, on_labels(entry, make))
+
+
+def of_angles(entry: dict[str, Any]) -> Vectors:
+    alpha = entry["params"]["alpha_deg"]
+    if "labels" in entry["inputs"]:
+        relation = labelled(entry)
+
+        def oracle(embeddings: Any) -> Any:
+            return angular.over_positive_pairs(embeddings, [embeddings] * len(embeddings), relation, alpha)
+
+        return Vectors(oracle, on_labels(entry, lambda **more: Angular(alpha, **more)))
+    if "negative" in entry["inputs"]:
+
+        def single(anchor: Any, positive: Any, negative: Any) -> Any:
+            rows = list(zip(anchor, positive, negative, strict=True))
+            return sum(angular.single(a, p, n, alpha) for a, p, n in rows) / len(rows)
+
+        def library(anchor: Tensor, positive: Tensor, negative: Tensor, block_size: int | None) -> Tensor:
+            own = Own.triplets(positive, negative)
+            return Angular(alpha, form="triplet", block_size=block_size)(anchor, own=own)
+
+        return Vectors(single, library)
+    make = on_pairs(lambda **more: Angular(alpha, form="tuples", **more))
+    return Vectors(lambda anchors, positives: angular.paired(anchors, positives, alpha), make)
 
 
 def on_labels(entry: dict[str, Any], make: Callable[..., RowLoss]) -> Callable[..., Tensor]:
     return lambda embeddings, block_size: make(block_size=block_size)(embeddings, labels_of(entry))
 
 
-MATRICES = ("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2")
+MATRICES = ("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2", "SNR-5", "MAH-1", "MAH-2", "MAH-3")
 FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_a_matrix for name in MATRICES},
+    "SNR-4": of_a_correlation,
     **{name: of_contrastive for name in ("CON-1", "CON-3", "CON-4")},
     "CON-2": of_ready_pairs,
     **{name: of_triplets for name in ("TRI-1", "TRI-2", "TRI-5")},
@@ -328,10 +454,14 @@ FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     "NP-3": of_all_positives,
     "TUP-1": of_tuples,
     **{name: of_combined for name in ("CMB-1", "CMB-2")},
-    "LFT-1": of_lifted,
+    **{name: of_lifted for name in ("LFT-1", "LFT-2")},
+    "DDM-1": of_ddml,
+    "RLL-1": of_ranked_lists,
+    "ANG-1": of_angles,
 }
 COUNTED = [entry for entry in VECTORS if entry["id"] == "TRI-COUNT" or not entry["inputs"]]
-WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED]
+INVERSES = [entry for entry in VECTORS if entry["id"] == "MAH-3"]
+WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED and entry not in INVERSES]
 
 
 def ids(some: list[dict[str, Any]]) -> list[str]:
@@ -382,11 +512,21 @@ MATRIX_ENTRIES = [entry for entry in RIGHT if entry["id"] in MATRICES]
 @pytest.mark.parametrize("entry", MATRIX_ENTRIES, ids=ids(MATRIX_ENTRIES))
 def test_every_distance_of_the_matrix_is_right_to_its_own_size(entry):
     x = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)
-    found = library_distance(entry)(x).numpy()
+    found = library_distance(entry)(x).detach().numpy()
     apart = ~np.eye(len(x), dtype=bool)
     np.testing.assert_allclose(found[apart], np.array(entry["value"])[apart], rtol=RELATIVE, atol=0)
     if entry["id"] != "DOT-1":
         assert (np.diag(found) == 0).all()
+
+
+@pytest.mark.parametrize("entry", INVERSES, ids=ids(INVERSES))
+def test_an_inverse_covariance_is_that_of_the_covariance_of_the_entry(entry):
+    """The entry's distances belong to its covariance S, shrunk; the oracle inverts it through a plain solver."""
+    x, S = np.array(entry["inputs"]["embeddings"]), np.array(entry["extra"]["covariance"])
+    share = entry["params"]["shrinkage"]
+    M = np.linalg.inv((1 - share) * S + share * np.trace(S) / len(S) * np.eye(len(S)))
+    wanted = [[(a - b) @ M @ (a - b) for b in x] for a in x]
+    np.testing.assert_allclose(entry["value"], wanted, RELATIVE, ABSOLUTE)
 
 
 @pytest.mark.parametrize("entry", WRONG, ids=ids(WRONG))
@@ -394,14 +534,18 @@ def test_the_library_does_not_compute_what_is_printed_wrong(entry):
     if entry["id"] in MATRICES:
         x = torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)
         apart = ~np.eye(len(x), dtype=bool)
-        found, printed = library_distance(entry)(x).numpy()[apart], np.array(entry["value"])[apart]
+        found, printed = library_distance(entry)(x).detach().numpy()[apart], np.array(entry["value"])[apart]
         assert np.abs(found - printed).max() > 1e-3 * np.abs(printed).max()
+        return
+    if entry["id"] == "SNR-4":
+        found = correlations(torch.tensor(entry["inputs"]["embeddings"], dtype=torch.float64)).numpy()
+        assert np.abs(found - np.array(entry["value"])).max() > 0.1
         return
     value, _ = answer(entry, None)
     assert abs(value - entry["value"]) > 1e-3 * abs(entry["value"])
 
 
-PRINTED_FORMS = [entry for entry in WRONG if entry["id"] not in MATRICES]
+PRINTED_FORMS = [entry for entry in WRONG if entry["id"] not in {*MATRICES, "SNR-4"}]
 
 
 @pytest.mark.parametrize("entry", PRINTED_FORMS, ids=ids(PRINTED_FORMS))

@@ -201,6 +201,48 @@ def test_snr_determines_the_correlation_of_components():
     torch.testing.assert_close((1 + ratio.square() - d) / (2 * ratio), torch.corrcoef(h), rtol=1e-9, atol=1e-12)
 
 
+def test_the_printed_correlation_holds_only_where_noise_and_signal_are_uncorrelated():
+    h = normal(2, 8) - normal(2, 8).mean(1, keepdim=True)
+    signal, noise = h[0], h[1] - (h[1] @ h[0]) / (h[0] @ h[0]) * h[0]
+    for received, holds in ((signal + noise, True), (h[1], False)):
+        pair = torch.stack([signal, received])
+        d, correlation = SNR()(pair)[0, 1], torch.corrcoef(pair)[0, 1]
+        rho = pair[1].std() / pair[0].std()
+        torch.testing.assert_close((1 + rho**2 - d) / (2 * rho), correlation)
+        assert torch.isclose(1 / (1 + d).sqrt(), correlation) == holds
+        assert torch.isclose(rho**2, 1 + d) == holds
+
+
+@pytest.mark.parametrize("form", ["mean", "max", "pooled"])
+def test_symmetric_snr_equals_its_formula_with_floors_and_ties(form):
+    rows = normal(7, 4).numpy()
+    rows[1], rows[2], rows[5] = 0.5, 0.0, -rows[4]  # two rows without variance, two of the same
+    weights = normal(7, 7, seed=2).numpy()
+
+    def oracle(x):
+        d = [[far.symmetric_snr(a, b, form, 0.05) for b in x] for a in x]
+        return sum(weights[i][j] * d[i][j] for i in range(7) for j in range(7) if i != j)
+
+    value, gradients = value_and_gradient(oracle, {"x": rows})
+    x = torch.tensor(rows, requires_grad=True)
+    distance = make_distance("snr-symmetric", form=form, eps=0.05)
+    d = distance(x)
+    torch.testing.assert_close(d, d.T, rtol=1e-13, atol=1e-15)
+    found = (d * torch.tensor(weights)).sum()
+    assert found.item() == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(torch.autograd.grad(found, x)[0].numpy(), gradients["x"], 1e-10, 1e-11)
+
+
+def test_symmetric_snr_is_made_of_both_directions():
+    h = normal(6, 5)
+    d, variance = SNR()(h), h.var(1, unbiased=False)
+    torch.testing.assert_close(make_distance("snr-symmetric")(h), (d + d.T) / 2)
+    torch.testing.assert_close(make_distance("snr-symmetric", form="max")(h), torch.maximum(d, d.T))
+    pooled = make_distance("snr-symmetric", form="pooled")(h)
+    torch.testing.assert_close(pooled, 2 * d * variance[:, None] / (variance[:, None] + variance))
+    assert make_distance("snr-symmetric", form="pooled")(torch.stack([h[0], -h[0]])).max().item() == pytest.approx(4)
+
+
 def test_an_anchor_without_variance_is_divided_by_the_floor_and_passes_no_gradient_through_it():
     x = torch.tensor([[2.0, 2.0, 2.0], [1.0, 0.0, 3.0]], dtype=torch.float64, requires_grad=True)
     d = SNR(eps=0.5)(x)

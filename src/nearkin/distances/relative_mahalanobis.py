@@ -24,9 +24,9 @@ class RelativeMahalanobis(LearnedDistance):
     eps:       1e-12, a floor without gradient, so that an anchor that L maps to 0 has finite distances
     Scale:     c L gives the same d for every c, so nothing in the data holds the scale of L. `project` therefore uses
                L sqrt(rank) / |L|_F: value and gradient are mathematically unchanged, the gradient has no part along
-               L, and the floor and the range of numbers do not depend on how long L has become. Gradient steps alone
-               never shrink L (a step across it makes it longer, slowly). Weight decay would shrink it, against
-               nothing, and raise its effective learning rate: `nearkin.train` puts none on it, and neither should you
+               L, and the floor and the range of numbers do not depend on how long L has become. Plain gradient steps
+               go across L and can only make it longer. Weight decay would shrink it, against nothing, and so raise its
+               learning rate for ever: `nearkin.train` puts none on it, and neither should a loop of your own
     Differs:   document 004 prints no formula and speaks of a ratio of distances; by analogy with its eq 10 ours is the
                ratio of squared ones, and `power=1` the other
     Source:    document 004, executive summary and eq 10
