@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nearkin.core import InputTypeError, derived_seed
+from nearkin.distances import is_shapeless
 from nearkin.generation import Adversarial, WithMetricNetwork
 from nearkin.training.batches import Array, Batches, ImageSource, Sampler
 from nearkin.training.generated_step import prepare_generation, take_generated_step
@@ -22,6 +23,7 @@ from nearkin.training.plan import TrainingPlan
 from nearkin.training.progress import StepReport
 from nearkin.training.run import Run
 from nearkin.training.saving import Saver
+from nearkin.training.shapes import give_shapes
 from nearkin.training.step import Stepped, TrainingFailed, take_step
 
 Validate = Callable[[nn.Module], float]
@@ -78,6 +80,8 @@ def train(
         prepare_generation(network, loss, torch.from_numpy(batches.labels))
     network.to(batches.device)
     loss.to(batches.device)
+    if is_shapeless(loss):
+        give_shapes(network, loss, batches.first())
     saver = None
     if folder is not None:
         identity = identity_of(network, loss, batches.labels, batches.first(), plan, data)
