@@ -11,7 +11,10 @@ from oracles.arithmetic import real
 from oracles.distances import matrix
 from oracles.retrieval import Oracle
 
-DISTANCES = ("euclidean", "squared-euclidean", "cosine", "inner-product", "snr")
+DISTANCES = (
+    *("euclidean", "squared-euclidean", "cosine", "inner-product", "snr", "snr-symmetric"),
+    *("mahalanobis", "relative-mahalanobis"),
+)
 CLASSES = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
 """Seven, four, three, two and two lone members."""
 
