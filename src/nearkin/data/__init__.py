@@ -9,8 +9,8 @@ from nearkin.data.leaks import check_leaks
 from nearkin.data.loading import load_images
 from nearkin.data.near_duplicates import NearDuplicate, near_duplicates
 from nearkin.data.opening import open_image
-from nearkin.data.preparing import SizesDiffer
 from nearkin.data.splits import Split, make_split, possible_protocols
+from nearkin.data.stacking import SizesDiffer
 from nearkin.data.standardising import Standardisation
 
 __all__ = [

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.core import InputError
+from nearkin.data.decoding import Item, decoded_items
 from nearkin.data.images import ImageSet
-from nearkin.data.opening import Opened, image_hash
 from nearkin.data.order import natural_key
-from nearkin.data.preparing import Preparation, Stack
+from nearkin.data.preparing import Preparation
 
 _LISTED = 100
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image to come: what is known of it, and how to read it."""
-
-    image_id: str
-    class_name: str
-    read: Callable[[], Opened]
-    split: str | None = None
-    group: str | None = None
-    query: bool | None = None
-    gallery: bool | None = None
 
 
 def assemble(
@@ -48,7 +33,8 @@ def assemble(
     """
     _check_classes([item.class_name for item in items], source)
     items = _limited(items, preparation.limit_per_class)
-    kept, hashes, pixels, reading_notes = _read(items, preparation)
+    decoded = decoded_items(items, preparation)
+    kept, hashes, pixels = [items[place] for place in decoded.kept], decoded.hashes, decoded.pixels
     _check_classes([item.class_name for item in kept], source)
     classes, labels = _indexed([item.class_name for item in kept])
     group_names, groups = _indexed([item.group or "" for item in kept])
@@ -70,9 +56,10 @@ def assemble(
         gallery=None if kept[0].gallery is None else np.array([item.gallery for item in kept], dtype=bool),
         notes=(
             *notes,
-            *reading_notes,
+            *_skip_notes(decoded.skipped),
+            *decoded.notes,
             *(f"class {class_name!r} has no readable image left" for class_name in lost),
-            *_range_notes(pixels, chosen_range, given=preparation.value_range is not None),
+            *_range_notes(decoded.extremes, chosen_range, given=preparation.value_range is not None),
             *_copy_notes(hashes, labels),
         ),
         source=source,
@@ -100,35 +87,7 @@ def _limited(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
     return kept
 
 
-def _read(
-    items: Sequence[Item], preparation: Preparation
-) -> tuple[list[Item], tuple[str, ...], NDArray[Any], tuple[str, ...]]:
-    stack = Stack(len(items))
-    kept: list[Item] = []
-    hashes: list[str] = []
-    skipped: list[str] = []
-    remarks: Counter[str] = Counter()
-    for item in items:
-        try:
-            opened = item.read()
-            image = preparation.apply(opened.pixels, item.image_id)
-        except InputError as error:
-            if not preparation.skip_bad:
-                raise
-            skipped.append(str(error))
-            continue
-        stack.add(image, item.image_id)
-        kept.append(item)
-        hashes.append(image_hash(opened.pixels))
-        remarks.update(opened.remarks)
-    if not kept:
-        raise InputError(f"none of the {len(items)} images can be read: {skipped[0]}")
-    pixels, notes = stack.finish()
-    counted = tuple(f"{remark}: {count} of {len(kept)}" for remark, count in sorted(remarks.items()))
-    return kept, tuple(hashes), pixels, (*_skip_notes(skipped), *notes, *counted)
-
-
-def _skip_notes(skipped: list[str]) -> tuple[str, ...]:
+def _skip_notes(skipped: Sequence[str]) -> tuple[str, ...]:
     if not skipped:
         return ()
     more = f"; and {len(skipped) - _LISTED} more" if len(skipped) > _LISTED else ""
@@ -142,9 +101,8 @@ def _indexed(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     return distinct, np.array([position[name] for name in names], dtype=np.int64)
 
 
-def _range_notes(pixels: NDArray[Any], value_range: tuple[float, float], *, given: bool) -> tuple[str, ...]:
-    low, high = value_range
-    smallest, largest = int(pixels.min()), int(pixels.max())
+def _range_notes(extremes: tuple[int, int], value_range: tuple[float, float], *, given: bool) -> tuple[str, ...]:
+    (low, high), (smallest, largest) = value_range, extremes
     if smallest < low or largest > high:
         return (f"values {smallest}..{largest} go beyond the range {low:g}..{high:g}; they are not clipped",)
     if not given and largest - smallest < (high - low) / 4:

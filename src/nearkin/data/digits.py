@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.core import need
-from nearkin.data.assembling import Item, assemble
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item
 from nearkin.data.images import ImageSet
 from nearkin.data.opening import Opened
 from nearkin.data.preparing import Preparation

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from nearkin.core import InputError
-from nearkin.data.assembling import Item, assemble
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item, Picture
 from nearkin.data.images import ImageSet
-from nearkin.data.opening import SUFFIXES, Opened, open_image
+from nearkin.data.opening import SUFFIXES
 from nearkin.data.preparing import Preparation
 from nearkin.data.shelves import Parts, Shelf, open_shelf
 
@@ -40,14 +41,14 @@ def read_folder(place: Path, preparation: Preparation, *, name: str | None = Non
                 stray.append("/".join(path))
                 continue
             part = SPLIT_FOLDERS[below[0]] if has_split else None
-            items.append(Item("/".join(below), below[int(has_split)], partial(read_image, shelf, path), split=part))
+            items.append(Item("/".join(below), below[int(has_split)], picture(shelf, path), split=part))
         notes += _stray_notes(stray, shelf.name, preparation.skip_bad)
         return assemble(name or place.stem, items, preparation, source=shelf.name, notes=notes)
 
 
-def read_image(shelf: Shelf, path: Parts) -> Opened:
-    """Read and decode one image of a shelf."""
-    return open_image(shelf.read(path), f"{'/'.join(path)} in {shelf.name}")
+def picture(shelf: Shelf, path: Parts) -> Picture:
+    """One image of a shelf, to be read later."""
+    return Picture(partial(shelf.read, path), f"{'/'.join(path)} in {shelf.name}")
 
 
 def _image_paths(shelf: Shelf) -> tuple[list[Parts], list[str]]:

@@ -102,8 +102,8 @@ class ImageSet:
             *([] if self.groups is None else [self.group_names[group] for group in self.groups]),
             "split",
             *([] if self.split is None else map(str, self.split)),
-            *([] if self.queries is None else ["queries", self.queries.tobytes()]),
-            *([] if self.gallery is None else ["gallery", self.gallery.tobytes()]),
+            *_flag_parts("queries", self.queries),
+            *_flag_parts("gallery", self.gallery),
             f"{self.image_shape} {self.pixels.dtype} {self.value_range[0]:g} {self.value_range[1]:g}",
         )
 
@@ -134,6 +134,10 @@ class ImageSet:
             values -= np.float32(low)
         values /= np.float32(high - low)
         return values
+
+
+def _flag_parts(field: str, column: NDArray[np.bool_] | None) -> tuple[str | bytes, ...]:
+    return () if column is None else (field, column.tobytes())
 
 
 def _check_positions(field: str, column: NDArray[np.int64], names: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.core import InputError
-from nearkin.data.assembling import Item, assemble
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item
 from nearkin.data.idx import read_idx
 from nearkin.data.images import ImageSet
 from nearkin.data.opening import Opened

@@ -17,6 +17,7 @@ from nearkin.data.leaks import Parted
 Indices = NDArray[np.int64]
 _SIDE = 16
 _BLOCK = 2048
+_VALUES = 1 << 26  # pixel values of a block of whole images, at most
 _SLACK = 0.02
 
 
@@ -43,14 +44,15 @@ def near_duplicates(
     then compared pixel by pixel. Images of one value throughout are never listed.
 
     At most `limit` pairs are returned (default 1000); a list of that length says that there may be more. Time is one
-    product of the thumbnails of each two parts; memory is one block of 2048 rows of it beside the thumbnails.
+    product of the thumbnails of each two parts; memory is one block of 2048 rows of it, or of at most 2048 images, beside the thumbnails.
     """
     within("similarity", similarity, 0, 1)
     integer("limit", limit, minimum=1)
     thumbnails = _thumbnails(images)
     found: list[NearDuplicate] = []
     for one, other in combinations(PARTS, 2):
-        for first, second in _candidates(thumbnails, getattr(split, one), getattr(split, other), similarity - _SLACK):
+        threshold, step = similarity - _SLACK, _images_of_a_block(images)
+        for first, second in _candidates(thumbnails, getattr(split, one), getattr(split, other), threshold, step):
             close = np.einsum("nd,nd->n", _standard(_grey(images, first)), _standard(_grey(images, second)))
             found += [
                 NearDuplicate(a, b, one, other, images.image_ids[a], images.image_ids[b], float(value))
@@ -67,23 +69,28 @@ def _nearest(found: list[NearDuplicate], limit: int) -> list[NearDuplicate]:
 
 
 def _candidates(
-    thumbnails: NDArray[np.float32], one: Indices, other: Indices, threshold: float
+    thumbnails: NDArray[np.float32], one: Indices, other: Indices, threshold: float, step: int
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Index pairs, at most a block's worth at a time, whose thumbnails correlate by `threshold` or more."""
+    """Index pairs, at most `step` at a time, whose thumbnails correlate by `threshold` or more."""
     columns = thumbnails[other].T
     for start in range(0, len(one), _BLOCK):
         rows = one[start : start + _BLOCK]
         row, column = np.nonzero(thumbnails[rows] @ columns >= threshold)
-        for begin in range(0, len(row), _BLOCK):
-            chunk = slice(begin, begin + _BLOCK)
+        for begin in range(0, len(row), step):
+            chunk = slice(begin, begin + step)
             yield rows[row[chunk]], other[column[chunk]]
+
+
+def _images_of_a_block(images: ImageSet) -> int:
+    return max(1, min(_BLOCK, _VALUES // int(np.prod(images.image_shape))))
 
 
 def _thumbnails(images: ImageSet) -> NDArray[np.float32]:
     """(N, 256) standardised grey thumbnails, each pixel the mean of its area."""
     small = np.empty((len(images), _SIDE * _SIDE), dtype=np.float32)
-    for start in range(0, len(images), _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, len(images)))
+    step = _images_of_a_block(images)
+    for start in range(0, len(images), step):
+        block = np.arange(start, min(start + step, len(images)))
         for index, image in zip(block, _grey(images, block), strict=True):
             thumbnail = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX)
             small[index] = np.asarray(thumbnail).ravel()

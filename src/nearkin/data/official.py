@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nearkin.core import InputError
-from nearkin.data.assembling import Item, assemble
-from nearkin.data.folders import read_image
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item
+from nearkin.data.folders import picture
 from nearkin.data.images import ImageSet
 from nearkin.data.opening import SUFFIXES
 from nearkin.data.preparing import Preparation
@@ -84,7 +84,7 @@ def assemble_official(
     _check_disjoint(name, shelf, rows)
     _check_counts(name, shelf, rows, expected, preparation.allow_part, notes)
     items = [
-        Item("/".join(path[len(top) :]), class_name, partial(read_image, shelf, path), split=part)
+        Item("/".join(path[len(top) :]), class_name, picture(shelf, path), split=part)
         for path, class_name, part in rows
     ]
     return assemble(name, items, preparation, source=shelf.name, notes=notes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 from nearkin.core import InputError
-from nearkin.data.assembling import Item, assemble
-from nearkin.data.folders import read_image
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item
+from nearkin.data.folders import picture
 from nearkin.data.images import ImageSet
 from nearkin.data.preparing import Preparation
 from nearkin.data.shelves import Shelf, open_shelf
@@ -45,7 +45,7 @@ def _items(shelf: Shelf, part: str) -> list[Item]:
             raise InputError(f"{'/'.join(path)} in {shelf.name} does not lie in alphabet/character/")
         alphabet, character, file = path[-3:]
         identity, class_name = f"{part}/{alphabet}/{character}/{file}", f"{alphabet}/{character}"
-        items.append(Item(identity, class_name, partial(read_image, shelf, path), split=part))
+        items.append(Item(identity, class_name, picture(shelf, path), split=part))
     if not items:
         raise InputError(f"{shelf.name} holds no drawings (alphabet/character/*.png)")
     return items

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,6 @@ from PIL import Image
 from nearkin.core import InputError, InputTypeError, flag, integer
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-
-
-class SizesDiffer(InputError):
-    """The images of a set have several sizes, and no size was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,89 +86,3 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     ]
     stretched: NDArray[Any] = np.rint(np.stack(planes, axis=2)).astype(pixels.dtype)
     return stretched
-
-
-class Stack:
-    """Images of one shape, one after another, in one array that is allocated once.
-
-    Without loss, and with a note, 8 bits become 16 (times 257) and grey becomes RGB where the set holds both.
-    Different sizes are counted, and refused at the end, so that the error can name them all.
-    """
-
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._pixels: NDArray[Any] | None = None
-        self._count = 0
-        self._sizes: Counter[tuple[int, int]] = Counter()
-        self._example: dict[tuple[int, int], str] = {}
-        self._deepened = self._coloured = 0
-
-    def add(self, image: NDArray[Any], name: str) -> None:
-        """Append one image (C, H, W)."""
-        size = (image.shape[1], image.shape[2])
-        self._sizes[size] += 1
-        self._example.setdefault(size, name)
-        if len(self._sizes) > 1:
-            self._pixels = None
-            return
-        stack = self._matching(image.shape, image.dtype)
-        if image.dtype != stack.dtype:
-            image = image.astype(np.uint16) * 257
-            self._deepened += 1
-        if image.shape[0] != stack.shape[1]:
-            if (image.shape[0], stack.shape[1]) != (1, 3):
-                raise InputError(f"{name} has {image.shape[0]} channels, the images before it {stack.shape[1]}")
-            self._coloured += 1
-        stack[self._count] = image
-        self._count += 1
-
-    def finish(self) -> tuple[NDArray[Any], tuple[str, ...]]:
-        """All images (N, C, H, W), and notes on what was made equal."""
-        if len(self._sizes) > 1:
-            raise SizesDiffer(self._words_on_sizes())
-        if self._pixels is None:
-            raise InputError("there are no images")
-        notes = []
-        if self._deepened:
-            notes.append(f"raised from 8 to 16 bits (times 257) to match the others: {self._deepened} of {self._count}")
-        if self._coloured:
-            notes.append(f"turned from grey to RGB to match the others: {self._coloured} of {self._count}")
-        return self._pixels[: self._count], tuple(notes)
-
-    def _matching(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The stack, made wider or deeper where the new image asks for it."""
-        stack = self._pixels
-        if stack is None:
-            stack = self._allocated(shape, dtype)
-        if dtype.itemsize > stack.dtype.itemsize:
-            stack = stack.astype(np.uint16) * np.uint16(257)
-            self._deepened = self._count
-        if (stack.shape[1], shape[0]) == (1, 3):
-            grey, stack = stack, self._allocated((3, *stack.shape[2:]), stack.dtype)
-            stack[: self._count] = grey[: self._count]
-            self._coloured = self._count
-        self._pixels = stack
-        return stack
-
-    def _allocated(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        try:
-            return np.empty((self._room, *shape), dtype)
-        except MemoryError:
-            gibibytes = self._room * int(np.prod(shape)) * dtype.itemsize / 2**30
-            raise InputError(
-                f"{self._room} images of {shape[1]} x {shape[2]} x {shape[0]} need {gibibytes:.1f} GiB of memory; "
-                "pass a smaller size=(height, width)"
-            ) from None
-
-    def _words_on_sizes(self) -> str:
-        common = self._sizes.most_common()
-        shown = ", ".join(
-            f"{height} x {width} ({count} images, such as {self._example[height, width]})"
-            for (height, width), count in common[:5]
-        )
-        more = f" and {len(common) - 5} more sizes" if len(common) > 5 else ""
-        height, width = common[0][0]
-        return (
-            f"the images differ in size (height x width): {shown}{more}; "
-            f"pass size=(height, width) to resize them all, for example size=({height}, {width})"
-        )

@@ -12,6 +12,8 @@ from nearkin.core import InputError
 from nearkin.data.images import ImageSet
 
 _BLOCK = 4096
+_VALUES = 1 << 26
+"""A block has at most so many images, and at most so many pixel values: half a GiB while they are added up."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Standardisation:
         if not len(chosen):
             raise InputError("no images to take the mean and deviation of")
         channels = images.image_shape[0]
-        centre = images.scaled(chosen[:_BLOCK]).mean(axis=(0, 2, 3), dtype=np.float64)
+        size = max(1, min(_BLOCK, _VALUES // int(np.prod(images.image_shape))))
+        centre = images.scaled(chosen[:size]).mean(axis=(0, 2, 3), dtype=np.float64)
         total, squares, count = np.zeros(channels), np.zeros(channels), 0
-        for start in range(0, len(chosen), _BLOCK):
-            block = images.scaled(chosen[start : start + _BLOCK]) - centre[:, None, None]
+        for start in range(0, len(chosen), size):
+            block = images.scaled(chosen[start : start + size]) - centre[:, None, None]
             total += block.sum(axis=(0, 2, 3))
             squares += np.square(block).sum(axis=(0, 2, 3))
             count += block[:, 0].size

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from nearkin.core import InputError, suggestion
-from nearkin.data.assembling import Item, assemble
+from nearkin.data.assembling import assemble
+from nearkin.data.decoding import Item, Picture
 from nearkin.data.folders import SPLIT_FOLDERS
 from nearkin.data.images import ImageSet
-from nearkin.data.opening import Opened, open_image
 from nearkin.data.preparing import Preparation
 from nearkin.data.shelves import read_file
 
@@ -91,7 +91,7 @@ def _items(place: Path, rows: list[tuple[int, dict[str, str]]]) -> Iterator[Item
         yield Item(
             row["path"],
             row["label"],
-            partial(_read, Path(path), place, line),
+            Picture(partial(_data, Path(path), place, line), path),
             split=None if split is None else SPLIT_FOLDERS[split],
             group=row.get("group"),
             query=_flag(place, line, row, "query"),
@@ -107,7 +107,7 @@ def _flag(place: Path, line: int, row: dict[str, str], column: str) -> bool | No
     return None if cell is None else cell == "1"
 
 
-def _read(path: Path, place: Path, line: int) -> Opened:
+def _data(path: Path, place: Path, line: int) -> bytes:
     if not path.is_file():
         raise InputError(f"{place}, line {line}: there is no image file {path}")
-    return open_image(read_file(path), str(path))
+    return read_file(path)
