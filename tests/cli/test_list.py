@@ -13,6 +13,7 @@ from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
 from nearkin.losses import LOSSES
 from nearkin.mining import MINERS
+from nearkin.networks import BACKBONES
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from nearkin.mining import MINERS
     [
         ("losses", set(LOSSES)),
         ("distances", set(DISTANCES)),
+        ("backbones", set(BACKBONES)),
         ("miners", {*MINERS, "all", "semi-hard-set"}),
         ("datasets", set(CATALOGUE)),
         ("recipes", {"quickstart", "toolkit-mnist"}),

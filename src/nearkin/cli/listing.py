@@ -30,6 +30,12 @@ def _miners() -> dict[str, str]:
     return counted | {name: _first_line(kind) for name, kind in MINERS.items()}
 
 
+def _backbones() -> dict[str, str]:
+    from nearkin.networks import BACKBONES
+
+    return {name: f"{entry.source}; {entry.library}'s {entry.model}" for name, entry in BACKBONES.items()}
+
+
 def _datasets() -> dict[str, str]:
     from nearkin.data import CATALOGUE
 
@@ -54,6 +60,7 @@ KINDS: Mapping[str, tuple[bool, Callable[[], dict[str, str]]]] = {
     "losses": (True, _losses),
     "distances": (True, _distances),
     "miners": (True, _miners),
+    "backbones": (True, _backbones),
     "datasets": (False, _datasets),
     "recipes": (False, _recipes),
     "protocols": (False, _protocols),

@@ -1,3 +1,6 @@
 """From images to embeddings that are kept: the cache of a frozen network's features."""
 
-__all__: list[str] = []
+from nearkin.embedding.augmentation import AUGMENTATIONS
+from nearkin.embedding.feature_cache import cached_features, features_key
+
+__all__ = ["AUGMENTATIONS", "cached_features", "features_key"]
