@@ -13,12 +13,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from nearkin.core.tensors import Block, Own, Terms, added, masked_logsumexp
+from nearkin.core.tensors import Own
 from nearkin.distances import Distance, root
 from nearkin.losses import (
+    DDML,
+    Angular,
     CombinedNegatives,
     Contrastive,
+    GeneralizedLifted,
+    Lifted,
     NPair,
+    RankedList,
     RowLoss,
     Triplet,
     TripletNetwork,
@@ -43,22 +48,16 @@ class Projected(Distance):
         return root(squared)
 
 
-class Lifted(RowLoss):
-    """The lifted structured loss: it asks both ends of a pair for their crowd of negatives (`prepare`)."""
+class LearnedLifted(Lifted):
+    """The lifted structured loss with a learned margin, for gradients to a parameter of the first sweep."""
 
     def __init__(self, margin: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
+        del self.margin
         self.margin = nn.Parameter(torch.tensor(margin, dtype=torch.float64))
 
-    def prepare(self, block: Block) -> Tensor:
-        return masked_logsumexp(self.margin - block.distances, block.negatives)
-
-    def rows(self, block: Block) -> Terms:
-        crowd = torch.logaddexp(block.row[:, None].clamp(min=-1e9), block.column[None].clamp(min=-1e9))
-        shared = block.positives[:, : len(block.references)]
-        z = torch.relu(crowd + block.distances[:, : len(block.references)]).square() / 2
-        kept = torch.where(shared & (block.row[:, None] > -1e8), z, 0)
-        return Terms(added(kept), shared.sum())
+    def extra_repr(self) -> str:
+        return ""
 
 
 def cases() -> dict[str, RowLoss]:
@@ -76,8 +75,13 @@ def cases() -> dict[str, RowLoss]:
         "n-pair, all": NPair(pairs="all", distance="squared-euclidean"),
         "tuple triplet": TupleTriplet(),
         "combined negatives": CombinedNegatives(),
-        "lifted": Lifted(),
-        "lifted, blocked": Lifted(block_size=4, distance=Projected()),
+        "lifted": LearnedLifted(),
+        "lifted, blocked": LearnedLifted(block_size=4, distance=Projected()),
+        "generalized lifted": GeneralizedLifted(block_size=4),
+        "ddml": DDML(distance=Projected()),
+        "ranked list": RankedList(),
+        "angular": Angular(block_size=5),
+        "angular, tuples": Angular(form="tuples"),
     }
 
 
@@ -109,13 +113,12 @@ def run(rows: slice, group: Any) -> dict[str, list[Tensor]]:
         found[name + " | references"] = _slopes(
             loss, [data["x"], data["z"]], lambda x, z: loss(x, data["y"], z, data["zy"], group=group, **noise)
         )
-        if loss.prepare is None:
-            first = torch.tensor([True, False]).expand(len(data["x"]), 2)
-            found[name + " | own"] = _slopes(
-                loss,
-                [data["x"], data["own"]],
-                lambda x, own: loss(x, data["y"], own=Own(own, first, ~first), group=group, **noise),
-            )
+        first = torch.tensor([True, False]).expand(len(data["x"]), 2)
+        found[name + " | own"] = _slopes(
+            loss,
+            [data["x"], data["own"]],
+            lambda x, own: loss(x, data["y"], own=Own(own, first, ~first), group=group, **noise),
+        )
     return found
 
 

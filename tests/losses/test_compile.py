@@ -5,9 +5,29 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nearkin.losses import LOSSES, CombinedNegatives, Contrastive, NPair, RowLoss, Triplet, TripletNetwork, TupleTriplet
+from nearkin.losses import (
+    DDML,
+    LOSSES,
+    Angular,
+    CombinedNegatives,
+    Contrastive,
+    GeneralizedLifted,
+    Lifted,
+    NPair,
+    RankedList,
+    RowLoss,
+    Triplet,
+    TripletNetwork,
+    TupleTriplet,
+)
 
 CASES: dict[str, RowLoss] = {
+    "angular": Angular(),
+    "angular, triplets": Angular(form="triplet"),
+    "ddml": DDML(),
+    "generalized lifted": GeneralizedLifted(),
+    "lifted": Lifted(),
+    "ranked list": RankedList(),
     "contrastive": Contrastive(2.0),
     "contrastive, linear": Contrastive(2.0, form="linear", distance="snr"),
     "triplet": Triplet(1.0),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nearkin.core import InputError
 from nearkin.core.tensors import Block, Own, Terms, added
-from nearkin.losses import LOSSES, Contrastive, NPair, RowLoss, Triplet, engine, make_loss
+from nearkin.losses import Contrastive, NPair, RowLoss, Triplet, engine, make_loss
 from nearkin.pairs import Matrix
 from oracles import contrastive, distances, mining, n_pair, triplet
 from oracles.arithmetic import hinge, log_sum_exp, reduced, softplus, square
@@ -23,6 +23,7 @@ from oracles.gradient import central_differences, value_and_gradient
 from oracles.kin import Kin, by_ids, by_position, kin, nobody, same_label
 from oracles.lifted import lifted
 from own_losses import LearnedMargin, LiftedStructure, Mahalanobis, Softened
+from sweeps.variants import ROW_LOSSES
 
 SIZES = (None, 1, 3, 7)
 LABELS = [0, 1, 0, 2, 1, 0, 3, 2, 0]
@@ -356,7 +357,7 @@ def test_only_those_who_ask_get_a_gradient(make, size):
 
 
 @pytest.mark.parametrize("size", [None, 3])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ROW_LOSSES)
 def test_without_gradients_the_value_is_the_same_and_has_no_past(name, size):
     loss = make_loss(name, block_size=size)
     with torch.no_grad():
@@ -445,7 +446,7 @@ def test_measure_of_graded_pairs_is_a_share_too():
 
 
 def test_nothing_is_left_on_the_object():
-    for name in LOSSES:
+    for name in ROW_LOSSES:
         loss = make_loss(name)
         before = dict(vars(loss))
         loss(X, Y), loss.measure(X, Y), loss.per_anchor(X, Y)
@@ -453,7 +454,7 @@ def test_nothing_is_left_on_the_object():
         assert not loss.state_dict()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ROW_LOSSES)
 def test_single_anchors_weighted_by_their_terms_are_the_sum(name):
     loss = make_loss(name, reduction="sum")
     x = X.clone().requires_grad_()
@@ -481,7 +482,7 @@ def test_single_anchors_know_what_a_first_sweep_says():
 # Order, dtype, copies
 
 
-ORDERLESS = [name for name in LOSSES if not make_loss(name).tuples]
+ORDERLESS = [name for name in ROW_LOSSES if not make_loss(name).tuples]
 
 
 @pytest.mark.parametrize("name", [*ORDERLESS, "n-pair over all"])
@@ -514,7 +515,7 @@ def test_totals_are_added_in_float64():
     assert abs(value.item() / wanted - 1) < 2e-7
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ROW_LOSSES)
 def test_narrow_embeddings_and_autocast_give_a_float32_loss(name):
     exact = make_loss(name)(X.bfloat16().double(), Y)
     for size in (None, 3):
@@ -543,7 +544,11 @@ def test_a_learned_distance_is_exact_under_autocast(size):
 
 
 def test_a_loss_can_be_copied_saved_and_pickled():
-    for loss in (*map(make_loss, LOSSES), LearnedMargin(1.3), LiftedStructure(0.7, distance=Mahalanobis(normal(2, 3)))):
+    for loss in (
+        *map(make_loss, ROW_LOSSES),
+        LearnedMargin(1.3),
+        LiftedStructure(0.7, distance=Mahalanobis(normal(2, 3))),
+    ):
         value = loss(X, Y).detach()
         assert copy.deepcopy(loss)(X, Y) == value
         assert pickle.loads(pickle.dumps(loss))(X, Y) == value
@@ -601,5 +606,5 @@ def test_a_count_never_carries_a_gradient():
 def test_no_warning_where_there_are_terms():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name in LOSSES:
+        for name in ROW_LOSSES:
             make_loss(name)(X, Y)

@@ -40,7 +40,7 @@ def shares(tmp_path_factory):
 def test_two_gloo_processes_equal_one(worker, shares):
     joint = worker.run(slice(0, worker.BATCH), None)
     assert set(joint) == set(shares[0]) == set(shares[1])
-    assert len(joint) >= 3 * len(worker.cases()) - 2
+    assert len(joint) >= 3 * len(worker.cases())
     for case, (value, *gradients) in joint.items():
         first, second = shares[0][case], shares[1][case]
         torch.testing.assert_close(first[0], value, rtol=1e-12, atol=1e-14, msg=f"{case}: value of the first")

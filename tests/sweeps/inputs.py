@@ -32,6 +32,7 @@ class Rule:
     reference_labels: Any
     grade: Callable[[bool], Callable[[int, int], float]]
     stranger: Callable[[int, int], bool] | None = None
+    among: Callable[[int, int], float] | None = None  # the grade of two references
 
 
 def _drawn(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -77,24 +78,28 @@ RULES = [
         lambda references: torch.tensor(LABELS),
         torch.tensor(REFERENCE_LABELS),
         lambda references: same_label(LABELS, REFERENCE_LABELS if references else None),
+        among=same_label(REFERENCE_LABELS),
     ),
     Rule(
         "multi-label",
         lambda references: torch.tensor(MULTI),
         torch.tensor(REFERENCE_MULTI),
         lambda references: shared_label(MULTI, REFERENCE_MULTI if references else None),
+        among=shared_label(REFERENCE_MULTI),
     ),
     Rule(
         "function",
         lambda references: Related(lambda a, r: _near(a[:, None], r[None]), torch.tensor(AGES)),
         torch.tensor(REFERENCE_AGES),
         _ages(_near),
+        among=lambda i, j: float(_near(np.array(REFERENCE_AGES[i]), np.array(REFERENCE_AGES[j]))),
     ),
     Rule(
         "graded function",
         lambda references: Related(lambda a, r: _nearness(a[:, None], r[None]), torch.tensor(AGES).double()),
         torch.tensor(REFERENCE_AGES).double(),
         _ages(_nearness),
+        among=lambda i, j: float(_nearness(np.array(REFERENCE_AGES[i]), np.array(REFERENCE_AGES[j]))),
     ),
     Rule("matrix", lambda references: Matrix(torch.tensor(_table(GRADES > 0, references))), None, _matrix(GRADES > 0)),
     Rule(
@@ -121,6 +126,8 @@ class Batch:
     kin: Callable[[Variant], Kin]
     gather: Callable[..., tuple[Any, Any]]  # (**lists) -> anchors, and the columns of each row
     rows: int
+    among: Kin | None = None  # kin of the shared columns among themselves; None: they are the batch, or nobody says
+    shared: int = 0  # how many columns belong to all rows
 
     def noise(self, variant: Variant) -> Tensor | None:
         if not variant.draws:
@@ -141,7 +148,18 @@ class Batch:
                 [apart(i, j, anchor, column) for j, column in enumerate(row)]
                 for i, (anchor, row) in enumerate(zip(anchors, columns, strict=True))
             ]
-            return variant.oracle(d, relation, anchors, columns, listed)
+            if not variant.ends:
+                return variant.oracle(d, relation, anchors, columns, listed)
+
+            def other_end(j: int) -> list[Any]:
+                """Distances of the negatives of column j, seen as an anchor; an own column has none."""
+                if j >= self.shared:
+                    return []
+                if self.among is None:
+                    return [d[j][k] for k in relation.negatives[j]]
+                return [pair(columns[0][j], columns[0][k]) for k in self.among.negatives[j]]
+
+            return variant.oracle(d, relation, anchors, columns, listed, other_end)
 
         known: dict[tuple[int, int], Any] = {}
 
@@ -202,6 +220,7 @@ def batch_alone(rule: Rule, embeddings: np.ndarray | None = None, title: str = "
         relation,
         lambda embeddings: (embeddings, [embeddings] * len(embeddings)),
         len(x),
+        shared=len(x),
     )
 
 
@@ -215,6 +234,8 @@ def with_references(rule: Rule) -> Batch:
         lambda variant: kin(rule.grade(True), nobody, len(x), len(z), rule.stranger),
         lambda embeddings, references: (embeddings, [references] * len(embeddings)),
         len(x),
+        among=None if rule.among is None else kin(rule.among, by_position, len(z), len(z)),
+        shared=len(z),
     )  # fmt: skip
 
 
@@ -332,6 +353,11 @@ def needs_labels(batch: Batch) -> bool:
     return batch.title.startswith(("batch", "own columns,")) and not batch.title.endswith(", labels")
 
 
+def hides_its_references(batch: Batch) -> bool:
+    """A matrix of pairs does not say which references belong together, which a loss of both ends of a pair asks."""
+    return batch.title.startswith(("references", "ids")) and "matrix" in batch.title
+
+
 GRID = np.array([[0, 0, 0], [1, 0, 2], [0, 0, 0], [2, 1, 1], [1, 0, 2], [0, 1, 0], [1, 1, 1], [2, 2, 0]], dtype=float)
 """Small integers in eight rows (their mean is exact): many ties, duplicates within and across classes, a zero row."""
 GRID_LABELS = [0, 1, 0, 2, 0, 1, 1, 0]
@@ -346,6 +372,7 @@ def on_a_grid() -> Batch:
         lambda variant: first_two(GRID_LABELS) if variant.tuples else kin(same_label(GRID_LABELS), by_position, 8, 8),
         lambda embeddings: (embeddings, [embeddings] * 8),
         8,
+        shared=8,
     )
 
 

@@ -24,7 +24,7 @@ from oracles import distances as far
 from oracles.gradient import value_and_gradient
 from sweeps import inputs
 from sweeps.inputs import Batch
-from sweeps.variants import VARIANTS, Variant
+from sweeps.variants import ROW_LOSSES, VARIANTS, Variant
 
 FLOAT64, FLOAT32, BFLOAT16 = torch.float64, torch.float32, torch.bfloat16
 EVERY_MODE = [(FLOAT64, size) for size in (None, 1, 3, 7)] + [
@@ -102,7 +102,9 @@ def rotated() -> list[tuple[Variant, Batch, str]]:
     for turn, variant in enumerate(VARIANTS):
         able = [distance for distance in SWEPT_DISTANCES if variant.works_with(distance)]
         for place, batch in enumerate(inputs.FORMS):
-            if not (variant.tuples and inputs.needs_labels(batch)):
+            if not (variant.tuples and inputs.needs_labels(batch)) and not (
+                variant.ends and inputs.hides_its_references(batch)
+            ):
                 cases.append((variant, batch, able[(turn + place) % len(able)]))
     return cases
 
@@ -128,7 +130,7 @@ def test_ties_and_duplicates_on_an_integer_grid(variant, distance):
 
 def on_a_kink(variant: Variant) -> bool:
     """A zero or constant row lies at distance 1 of every other row, up to rounding: a margin of 1 ends right there."""
-    return variant.name in {"contrastive", "triplet"} and variant.make("euclidean").margin == 1.0
+    return variant.name in {"contrastive", "triplet"} and variant.made.margin == 1.0
 
 
 SCALED = [
@@ -179,11 +181,12 @@ def degenerate(name: str) -> Batch:
 @pytest.mark.parametrize(("variant", "name"), EMPTY, ids=[f"{v.title}, {n}" for v, n in EMPTY])
 def test_degenerate_batches_give_what_is_left_and_say_once_that_nothing_is(variant, name):
     batch = degenerate(name)
-    value, gradients = value_and_gradient(batch.oracle(variant, far.euclidean), batch.arrays)
+    distance = variant.able[0] if variant.able else "euclidean"
+    value, gradients = value_and_gradient(batch.oracle(variant, far.PAIR[distance]), batch.arrays)
     relation = batch.kin(variant)
     pairs = sum(map(len, relation.positives)) + sum(map(len, relation.negatives))
     for block_size in (None, 2):
-        loss = variant.make("euclidean", block_size=block_size)
+        loss = variant.make(distance, block_size=block_size)
         x = torch.tensor(batch.arrays["embeddings"], requires_grad=True)
         for call in (1, 2):
             with warnings.catch_warnings(record=True) as said:
@@ -204,9 +207,9 @@ def test_degenerate_batches_give_what_is_left_and_say_once_that_nothing_is(varia
 
 
 def terms_left(variant: Variant, relation: Any, batch: Batch) -> bool:
-    """Whether the loss has a term at all: a pair for the contrastive loss and for L2, else a positive and a negative."""
+    """Whether the loss has a term at all: a pair where pairs count alone, or L2, else a positive and a negative."""
     rows = list(zip(relation.positives, relation.negatives, strict=True))
-    if variant.name == "contrastive":
+    if variant.name in {"contrastive", "ddml", "ranked-list"}:
         return any(positive or negative for positive, negative in rows)
     if variant.options.get("l2"):
         return any(positive for positive, _ in rows)
@@ -217,24 +220,25 @@ def terms_left(variant: Variant, relation: Any, batch: Batch) -> bool:
 
 
 def test_the_sweep_covers_every_loss_distance_and_miner():
-    assert {variant.name for variant in VARIANTS} == set(LOSSES)
+    assert {variant.name for variant in VARIANTS} == set(ROW_LOSSES)
+    assert len(ROW_LOSSES) >= 11
     assert {distance for _, distance in LABELLED} == set(DISTANCES) == set(SWEPT_DISTANCES)
     mining = {type(v.make("euclidean").mining) if isinstance(v.make("euclidean").mining, Miner) else v.make("euclidean").mining
               for v in VARIANTS if v.name == "triplet"}  # fmt: skip
     assert mining == {*MINERS.values(), "all", "semi-hard-set"}
     for name in DISTANCES:
-        assert {variant.name for variant, distance in LABELLED if distance == name} == set(LOSSES)
+        able = {loss for loss in ROW_LOSSES if name in (LOSSES[loss].make.distances or DISTANCES)}
+        assert {variant.name for variant, distance in LABELLED if distance == name} == able
+    assert {loss for loss in ROW_LOSSES if LOSSES[loss].make.distances} == {"angular", "ranked-list"}
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ROW_LOSSES)
 def test_the_sweep_turns_every_option_of_a_loss(name):
     options = set(inspect.signature(LOSSES[name].make).parameters) - {"distance", "block_size"}
     turned = {option for variant in VARIANTS if variant.name == name for option in variant.options}
     assert turned == options
     reductions = {
-        variant.options.get("reduction", "") or variant.make("euclidean").reduction
-        for variant in VARIANTS
-        if variant.name == name
+        variant.options.get("reduction", "") or variant.made.reduction for variant in VARIANTS if variant.name == name
     }
     assert reductions == set(LOSSES[name].make.reductions)
 

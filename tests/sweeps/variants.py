@@ -1,4 +1,4 @@
-"""Every loss of the table with every option that changes its rows, each beside the oracle that says what it means."""
+"""Every row loss of the table with every option that changes its rows, each beside the oracle that says what it means."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearkin.distances import DISTANCES, Distance
-from nearkin.losses import RowLoss, make_loss
+from nearkin.losses import LOSSES, RowLoss, make_loss
 from nearkin.mining import Random, make_miner
-from oracles import contrastive, mining, n_pair, triplet, tuples
+from oracles import angular, contrastive, ddml, lifted, mining, n_pair, ranked_list, triplet, tuples
 from oracles.kin import Kin
 
 Oracle = Callable[..., Any]
-"""(d, kin, anchors, columns, noise) -> value; columns[i][j] is the vector in column j of row i."""
+"""(d, kin, anchors, columns, noise) -> value; columns[i][j] is the vector in column j of row i. Where the loss asks both
+ends of a pair, one argument more: (column) -> distances of its negatives."""
+
+ROW_LOSSES = tuple(name for name, entry in LOSSES.items() if entry.kind == "rows")
+"""Names of the losses of the engine; the others have tests of their own."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Variant:
     norms: bool = False  # needs the embeddings' own norms
     chooses: bool = False  # compares distances to choose: exact ties are needed to test ties
     draws: int = 0  # random triplets an anchor
+    ends: bool = False  # asks for the negatives of both ends of a pair
 
     @property
     def title(self) -> str:
@@ -34,14 +39,25 @@ class Variant:
 
     @property
     def tuples(self) -> bool:
-        return self.make("euclidean").tuples
+        return self.made.tuples
+
+    @property
+    def made(self) -> RowLoss:
+        """The loss with a distance that it works with."""
+        return self.make(self.able[0] if self.able else "euclidean")
+
+    @property
+    def able(self) -> tuple[str, ...]:
+        """The only distances that the loss works with; none: all."""
+        return getattr(LOSSES[self.name].make, "distances", None) or ()
 
     def make(self, distance: str | Distance, **more: Any) -> RowLoss:
         return make_loss(self.name, distance=distance, **self.options, **more)
 
     def works_with(self, distance: str) -> bool:
         kind = DISTANCES[distance]
-        return (kind.symmetric or not self.symmetric) and (kind.keeps_space or not self.norms)
+        able = not self.able or distance in self.able
+        return able and (kind.symmetric or not self.symmetric) and (kind.keeps_space or not self.norms)
 
 
 def _contrastive(form: str, reduction: str, margin: float = 1.0, positive_margin: float = 0.0) -> Oracle:
@@ -161,4 +177,49 @@ def _pairs_of_classes() -> list[Variant]:
     ]  # fmt: skip
 
 
-VARIANTS = _contrastives() + _triplets() + _pairs_of_classes()
+def _lifted(margin: float = 1.0, reduction: str = "mean") -> Oracle:
+    return lambda d, kin, anchors, columns, noise, other_end: lifted.lifted(d, kin, margin, reduction, other_end)
+
+
+def _generalized(margin: float = 1.0, reduction: str = "mean") -> Oracle:
+    return lambda d, kin, *_: lifted.generalized(d, kin, margin, reduction)
+
+
+def _ddml(*settings: Any) -> Oracle:
+    return lambda d, kin, *_: ddml.ddml(d, kin, *settings)
+
+
+def _ranked(**settings: Any) -> Oracle:
+    return lambda d, kin, *_: ranked_list.ranked_list(d, kin, **settings)
+
+
+def _angular(loss: Callable[..., Any], alpha: float = 45.0, reduction: str = "mean") -> Oracle:
+    return lambda d, kin, anchors, columns, noise: loss(anchors, columns, kin, alpha, reduction)
+
+
+def _crowds_and_lists() -> list[Variant]:
+    def variant(name: str, oracle: Oracle, ends: bool = False, **options: Any) -> Variant:
+        return Variant(name, oracle, options, ends=ends)
+
+    pairs, triplets = angular.over_positive_pairs, angular.over_triplets
+    temperatures = {"negative_temperature": 3.0, "positive_temperature": 2.0}
+    return [
+        variant("lifted", _lifted(), True),
+        variant("lifted", _lifted(0.3, "mean_nonzero"), True, margin=0.3, reduction="mean_nonzero"),
+        variant("lifted", _lifted(1.0, "sum"), True, reduction="sum"),
+        variant("generalized-lifted", _generalized()),
+        variant("generalized-lifted", _generalized(0.3, "mean_nonzero"), margin=0.3, reduction="mean_nonzero"),
+        variant("generalized-lifted", _generalized(1.0, "sum"), reduction="sum"),
+        variant("ddml", _ddml()),
+        variant("ddml", _ddml(2.0, 1.5, "sum"), threshold=2.0, sharpness=1.5, reduction="sum"),
+        variant("ranked-list", _ranked()),
+        variant("ranked-list", _ranked(alpha=1.0, m=0.3, lam=0.2, reduction="sum"), border=1.0, margin=0.3, balance=0.2, reduction="sum"),
+        variant("ranked-list", _ranked(Tn=3.0, Tp=2.0, detach=False), detach=False, **temperatures),
+        variant("angular", _angular(pairs)),
+        variant("angular", _angular(pairs, 36.0, "sum"), alpha_deg=36.0, reduction="sum"),
+        variant("angular", _angular(pairs), form="tuples"),
+        variant("angular", _angular(triplets, 25.0), form="triplet", alpha_deg=25.0),
+    ]  # fmt: skip
+
+
+VARIANTS = _contrastives() + _triplets() + _pairs_of_classes() + _crowds_and_lists()

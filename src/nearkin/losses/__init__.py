@@ -8,25 +8,34 @@ from typing import NamedTuple
 
 from nearkin.core import pick
 from nearkin.core.tensors import Block, Own, Terms
+from nearkin.losses.angular import Angular
 from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
+from nearkin.losses.ddml import DDML
 from nearkin.losses.engine import Measure, RowLoss
 from nearkin.losses.group import Group
+from nearkin.losses.lifted import GeneralizedLifted, Lifted
 from nearkin.losses.n_pair import NPair
+from nearkin.losses.ranked_list import RankedList
 from nearkin.losses.triplet import Triplet
 from nearkin.losses.triplet_network import TripletNetwork
 from nearkin.losses.tuple_triplet import TupleTriplet
 
 __all__ = [
+    "DDML",
     "LOSSES",
+    "Angular",
     "Block",
     "CombinedNegatives",
     "Contrastive",
+    "GeneralizedLifted",
     "Group",
+    "Lifted",
     "LossEntry",
     "Measure",
     "NPair",
     "Own",
+    "RankedList",
     "RowLoss",
     "Terms",
     "Triplet",
@@ -37,22 +46,32 @@ __all__ = [
 
 
 class LossEntry(NamedTuple):
-    """A loss of the table: its class, the ids of its formulas, the documents and papers they come from."""
+    """A loss of the table: its class, the ids of its formulas, the documents and papers they come from.
+
+    kind: "rows" (made of rows, by the engine: any distance of its list, references, own columns, blocks), "batch" (sees
+          the batch as a whole, outside the engine) or "composition" (made of other losses)
+    """
 
     make: type[RowLoss]
     formulas: tuple[str, ...]
     source: str
+    kind: str = "rows"
 
 
 LOSSES: Mapping[str, LossEntry] = MappingProxyType(
     {
+        "angular": LossEntry(Angular, ("ANG-1",), "document 003; Wang et al. 2017"),
         "combined-negatives": LossEntry(CombinedNegatives, ("CMB-1", "CMB-2"), "document 001 eq 8"),
         "contrastive": LossEntry(
             Contrastive,
             ("CON-1", "CON-2", "CON-3", "CON-4"),
             "documents 001 eq 1-3, 002, 004 eq 1; Hadsell et al. 2006",
         ),
+        "ddml": LossEntry(DDML, ("DDM-1",), "document 003; Hu, Lu and Tan 2014"),
+        "generalized-lifted": LossEntry(GeneralizedLifted, ("LFT-2",), "Hermans et al. 2017"),
+        "lifted": LossEntry(Lifted, ("LFT-1",), "document 004 eq 4-5; Song et al. 2016"),
         "n-pair": LossEntry(NPair, ("NP-1", "NP-2", "NP-3"), "documents 001 eq 7, 004 eq 3; Sohn 2016"),
+        "ranked-list": LossEntry(RankedList, ("RLL-1",), "Wang et al. 2019"),
         "triplet": LossEntry(
             Triplet,
             ("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "SBH-1"),

@@ -57,7 +57,9 @@ class Call:
 
     def as_columns(self) -> Call:
         """The references as anchors of a first sweep: what `prepare` says of columns."""
-        if self.rule is not None and self.rule.needs_reference_values:
+        if self.rule is None:
+            return replace(self, anchors=self.references, own=None, ids=None, reference_ids=None)
+        if self.rule.needs_reference_values:
             ids = self.reference_ids
             if ids is None:
                 ids = torch.arange(len(self.references), device=self.references.device)
