@@ -147,6 +147,11 @@ class Adversarial(nn.Module):
             self.class_means = ClassMeans(labels.unique(), self.dimensions)
 
     @property
+    def learns(self) -> bool:
+        """Whether the generator of negatives is trained: a segment is not."""
+        return self.settings.generator != "segment"
+
+    @property
     def generates(self) -> bool:
         """Whether generated negatives are seen at all; without them (w_generated 0) this is the control."""
         return self.settings.w_generated > 0
@@ -167,11 +172,11 @@ class Adversarial(nn.Module):
             self.build(anchor.shape[1])
         partner, made_positive = positive, None
         if self.positive_generator is not None:
-            made_positive = self.positive_generator(anchor, positive, positive)
+            made_positive = self.positive_generator(anchor, positive, negative, positive)
             partner = (positive + made_positive) / 2 if self.settings.average_positive else made_positive
         if self.settings.gradients != "joint":
             partner = partner.detach()
-        made = self.negative_generator(anchor, partner, negative)  # type: ignore[misc]
+        made = self.negative_generator(anchor, partner, negative, negative)  # type: ignore[misc]
         seen = (negative + made) / 2 if self.settings.average_negative else made
         return Generated(made, seen, partner, made_positive)
 

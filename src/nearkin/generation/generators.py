@@ -15,11 +15,12 @@ PUBLISHED_DEVIATION = 0.02
 
 
 class Generator(nn.Module):
-    """A hard example from an anchor, a positive and the example that it stands for [DML-2].
+    """A hard example from an anchor, a positive and a negative [DML-1, DML-2].
 
-    Equation:  h = A2 relu(A1 [a; q; x] + c1) + c2;  form "plain": g = h; "plain-relu": g = relu(h);
-               "residual" (default): o = x + h, g = o |x| / max(|o|, 1e-12), which has the length of x
-    Shapes:    three (R, d) -> (R, d)
+    Equation:  h = A2 relu(A1 [a; q; n] + c1) + c2;  form "plain": g = h; "plain-relu": g = relu(h);
+               "residual" (default): o = x + h, g = o |x| / max(|o|, 1e-12), which has the length of x: x is n for
+               negatives, p for positives
+    Shapes:    features (R, d) each -> (R, d)
     Start:     plain forms normal with deviation 0.02, biases 0, as published; residual He normal, last layer 0, so
                that g = x before anything is learned: label and scale are right from the first step
     Default:   hidden = d, as published
@@ -38,9 +39,9 @@ class Generator(nn.Module):
         self.inner = linear(3 * self.dimensions, self.hidden, first, generator=stream)
         self.outer = linear(self.hidden, self.dimensions, 0 if residual else PUBLISHED_DEVIATION, generator=stream)
 
-    def forward(self, anchor: Tensor, positive: Tensor, base: Tensor) -> Tensor:
-        """g for every row; `base` is the negative of G-, the positive of G+."""
-        made: Tensor = self.outer(torch.relu(self.inner(torch.cat([anchor, positive, base], 1))))
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor, base: Tensor) -> Tensor:
+        """g for every row; `base` is x: the negative for G-, the positive for G+."""
+        made: Tensor = self.outer(torch.relu(self.inner(torch.cat([anchor, positive, negative], 1))))
         if self.form == "plain-relu":
             return torch.relu(made)
         if self.form == "plain":
@@ -60,8 +61,8 @@ class SegmentGenerator(nn.Module):
         super().__init__()
         self.t = within("t", t, 0, 1)
 
-    def forward(self, anchor: Tensor, positive: Tensor, base: Tensor) -> Tensor:
-        """The point; the positive plays no part."""
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor, base: Tensor) -> Tensor:
+        """The point; the positive plays no part, and `base` is the negative."""
         return anchor + self.t * (base - anchor)
 
     def extra_repr(self) -> str:

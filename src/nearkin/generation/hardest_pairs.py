@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError
-from nearkin.core.tensors import Block, Terms
+from nearkin.core.tensors import Block
 from nearkin.distances import compute_dtype, wide
+from nearkin.generation.measured import measured
 from nearkin.generation.rows import first_two, kin_and_strangers
 from nearkin.losses import Measure, RowLoss
 
@@ -57,7 +58,9 @@ def over_hardest_pairs(
     if base.prepare is not None:
         crowd = base.prepare(block)
         block = block._replace(row=crowd, column=crowd)  # sets are symmetric, so both ends see the same
-    return _measured(base, block)
+    distances = block.distances.detach()
+    positive, negative = (float(distances[mask].mean()) for mask in (block.positives, block.negatives))
+    return measured(base, base.rows(block), positive, negative, dtype)
 
 
 def _all_pairs(labels: Tensor) -> Tensor:
@@ -71,18 +74,3 @@ def _noise(base: RowLoss, count: int, device: torch.device, generator: torch.Gen
     if generator is None:
         raise InputError("random mining draws numbers: pass generator=torch.Generator().manual_seed(...)")
     return torch.rand(count, base.uniforms, generator=generator, device=generator.device).to(device)
-
-
-def _measured(base: RowLoss, block: Block) -> Measure:
-    terms = base.rows(block)
-    several = (terms,) if isinstance(terms, Terms) else tuple(terms)
-    totals = torch.stack([term.total for term in several])
-    counts = torch.stack([term.count.detach() for term in several]).to(totals.dtype)
-    active = None
-    if all(term.active is not None for term in several):
-        active = torch.stack([term.active.detach() for term in several if term.active is not None]).to(totals.dtype)
-    divisors = active if base.reduction == "mean_nonzero" and active is not None else counts
-    value = base.combine(totals, divisors).to(block.distances.dtype)
-    share = None if active is None else float(active.sum() / counts.sum().clamp(min=1))
-    distances = block.distances.detach()
-    return Measure(value, share, float(distances[block.positives].mean()), float(distances[block.negatives].mean()))

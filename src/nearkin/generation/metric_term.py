@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import Own, added
+from nearkin.core.tensors import Own, Terms, added
 from nearkin.distances import compute_dtype, wide
+from nearkin.generation.measured import measured
 from nearkin.generation.rows import has_two_ends
 from nearkin.losses import Measure, RowLoss
 from nearkin.mining import Miner
@@ -62,7 +63,7 @@ def _two_ends(base: RowLoss, anchors: Tensor, positives: Tensor, negatives: Tens
         distance.between(end, distance.project(wide(crowd.flatten(0, 1))).unflatten(0, crowd.shape[:2]), dtype)
         for end, crowd in zip(ends, negatives, strict=True)
     ]
-    hinge = torch.relu(torch.cat([margin - crowd for crowd in crowds], 1).logsumexp(1) + apart)
-    value = added(hinge.square()) / (2 if base.reduction == "sum" else 2 * count)
-    active = float((hinge.detach() > 0).double().mean())
-    return Measure(value.to(dtype), active, float(apart.mean().detach()), float(torch.stack(crowds).mean().detach()))
+    crowd = torch.cat([margin - crowd for crowd in crowds], 1).logsumexp(1)
+    terms = torch.relu(crowd + apart).square() / 2
+    found = Terms(added(terms), terms.new_tensor(count), added(terms.detach() > 0))
+    return measured(base, found, float(apart.mean().detach()), float(torch.stack(crowds).mean().detach()), dtype)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nearkin.core import InputError, InputTypeError
 from nearkin.distances import compute_dtype, wide
 from nearkin.losses import RowLoss
+from nearkin.losses.lifted import Lifted
 from nearkin.mining import Miner
 
 
@@ -31,7 +32,7 @@ class Rows(NamedTuple):
 
 def has_two_ends(base: RowLoss) -> bool:
     """Whether a pair's loss reads the negatives of both its members (the lifted structured loss)."""
-    return hasattr(base, "margin") and type(base).__name__ == "Lifted"
+    return isinstance(base, Lifted)
 
 
 def select_rows(

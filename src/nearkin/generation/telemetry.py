@@ -20,7 +20,7 @@ segment:           t = <g - a, n - a> / |n - a|^2: mean over rows, and its 10, 5
                    anchor; 1: the real negative
 off_segment:       mean of |g - a - t (n - a)| / |n - a|
 active_adversarial, active_real, active_generated: shares of hinges above 0 in J_adv, and in J_m on real and generated
-                   rows (empty for a base whose terms are never 0)
+                   rows (empty for a base whose terms are never 0, and for J_adv without weight)
 cosine_generated, cosine_negatives: mean cosine between two different g, and between two different n
 kept_class:        share of g whose nearest running class mean is that of n's class
 norm_ratio:        mean |g| / mean |n|; feature_norm: mean |x| of the batch

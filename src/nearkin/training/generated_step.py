@@ -148,13 +148,15 @@ def _in_three_steps(
     mixed = loss.metric_term(batch.rows, embeddings, network.metric(generated.negative.detach()))
     checked_value("loss", mixed.value)
     mover.move(mixed.value, ("cnn", "metric", "own"))
-    with _asking_nothing(network.metric):  # W as it is after its step
-        terms = loss.negative_terms(batch.anchor, batch.positive, batch.negative, generated, network.metric)
-    positives = loss.positive_terms(batch.anchor, batch.positive, generated)
+    terms = positives = None
+    if loss.learns:
+        with _asking_nothing(network.metric):  # W as it is after its step
+            terms = loss.negative_terms(batch.anchor, batch.positive, batch.negative, generated, network.metric)
+        positives = loss.positive_terms(batch.anchor, batch.positive, generated)
     told = _told(loss, batch, generated, terms, positives)
-    mover.move(terms.total, ("gneg",))
-    if positives is not None:
-        mover.move(positives.total, ("gpos",))
+    for found, role in ((terms, "gneg"), (positives, "gpos")):
+        if found is not None:
+            mover.move(found.total, (role,))
     return _Found(mixed, {**told, **mover.norms})
 
 
@@ -172,15 +174,21 @@ def _jointly(network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embed
 
 
 def _told(
-    loss: Adversarial, batch: _Batch, generated: Generated, terms: GeneratorTerms, positives: GeneratorTerms | None
+    loss: Adversarial,
+    batch: _Batch,
+    generated: Generated,
+    terms: GeneratorTerms | None,
+    positives: GeneratorTerms | None,
 ) -> dict[str, float]:
     """The columns of the log that generated rows have; a term that is not finite raises and is named."""
-    told = {"J_hard": terms.near, "J_reg": terms.regular, "J_adv": terms.adversarial}
+    told: dict[str, Tensor | None] = {}
+    if terms is not None:
+        told = {"J_hard": terms.near, "J_reg": terms.regular, "J_adv": terms.adversarial}
     if positives is not None:
         told["J_gen_positive"] = positives.total
     values = {name: checked_value(f"generator's {name}", term) for name, term in told.items() if term is not None}
     values["feature_norm"] = float(batch.features.detach().norm(dim=1).mean())
-    if terms.active is not None:
+    if terms is not None and terms.active is not None and loss.settings.lambda2:
         values["active_adversarial"] = terms.active
     if loss.class_means is not None:
         values["kept_class"] = loss.class_means.kept(generated.negative, batch.labels[batch.rows.negative.reshape(-1)])

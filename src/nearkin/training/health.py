@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nearkin.distances.squared import wide
+from nearkin.training.generated_health import GenerationHealth
 from nearkin.training.step import Stepped
 
 SHRUNK = 0.01
@@ -33,19 +34,28 @@ class Health:
         self.patience = max(50, steps // 10)
         self.first_spread = math.nan
         self.idle_since = 0
+        self.generation = GenerationHealth(self.patience)
         self.said: list[str] = []
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must keep."""
-        return {"first_spread": self.first_spread, "idle_since": self.idle_since, "said": list(self.said)}
+        return {
+            "first_spread": self.first_spread,
+            "idle_since": self.idle_since,
+            "said": list(self.said),
+            "generation": self.generation.state(),
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.first_spread, self.idle_since, self.said = state["first_spread"], state["idle_since"], list(state["said"])
+        self.generation.load(state.get("generation", {}))
 
     def look(self, step: int, labels: np.ndarray[Any, Any], found: Stepped, loss: Any) -> list[str]:
         """What is to be said after `step`; each kind of trouble once a run."""
         troubles = [*self._pairs(step, labels), *self._spread(step, found, loss), *self._idle(step, found)]
+        if found.extra:
+            troubles += self.generation.look(step, found.extra)
         new = {kind: words for kind, words in troubles if kind not in self.said}
         self.said.extend(new)
         return list(new.values())
