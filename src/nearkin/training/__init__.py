@@ -1,6 +1,7 @@
 """Training: one seeded loop in plain PyTorch that can be stopped anywhere and goes on with the same bits."""
 
 from nearkin.training.batches import Sampler
+from nearkin.training.generated_step import gradient_table
 from nearkin.training.history import History
 from nearkin.training.interruption import Interrupted
 from nearkin.training.plan import TrainingPlan
@@ -16,5 +17,6 @@ __all__ = [
     "StepReport",
     "TrainingFailed",
     "TrainingPlan",
+    "gradient_table",
     "train",
 ]

@@ -3,73 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nearkin.core import InputError
 from nearkin.generation import Adversarial, Generated, GeneratorTerms, Mixed, Rows, WithMetricNetwork, shape_of
+from nearkin.training.generated_groups import ROLES, Mover, set_rates, trained_groups
 from nearkin.training.plan import TrainingPlan
 from nearkin.training.step import Stepped, check_rows, checked_value
-
-ROLES = ("cnn", "metric", "own", "gneg", "gpos")
-"""Groups of parameters: features network, metric network, the base loss's own, generator of negatives, of positives."""
-
-NORM_COLUMNS = {
-    "cnn": "gradient_cnn",
-    "metric": "gradient_metric",
-    "gneg": "gradient_negatives",
-    "gpos": "gradient_positives",
-}
-
-
-def prepare_generation(network: nn.Module, loss: Adversarial, labels: Tensor) -> None:
-    """Check that network and loss fit, and make what depends on the network's size and on the classes."""
-    if not isinstance(network, WithMetricNetwork):
-        raise InputError(
-            "generated negatives need features and a metric network: train loss.network(features_network, dimensions)"
-        )
-    for name in ("normalize_features", "normalize_embeddings"):
-        asked = getattr(loss.settings, name)
-        has = network.normalize_features if name == "normalize_features" else network.metric.normalize
-        if asked != has:
-            raise InputError(f"the loss asks for {name}={asked}, the network has {has}: make it with loss.network(...)")
-    loss.build(network.dimensions)
-    loss.watch_classes(labels)
-
-
-def trained_groups(network: WithMetricNetwork, loss: Adversarial) -> dict[str, list[nn.Parameter]]:
-    """The parameters of every role that are trained."""
-    modules = {
-        "cnn": network.features_network,
-        "metric": network.metric,
-        "own": loss.base,
-        "gneg": loss.negative_generator,
-        "gpos": loss.positive_generator,
-    }
-    return {
-        role: [p for p in module.parameters() if p.requires_grad] if module is not None else []
-        for role, module in modules.items()
-    }
-
-
-def optimizer_groups(network: WithMetricNetwork, loss: Adversarial, plan: TrainingPlan) -> list[dict[str, Any]]:
-    """Parameter groups with their role; weight decay on the weights of F and W alone."""
-    own_rate = plan.learning_rate if plan.loss_learning_rate is None else plan.loss_learning_rate
-    rates = {"own": own_rate, "gneg": plan.learning_rate * loss.settings.generator_rate}
-    rates["gpos"] = rates["gneg"]
-    groups: list[dict[str, Any]] = []
-    for role, parameters in trained_groups(network, loss).items():
-        kept = {"role": role, "base_rate": rates.get(role, plan.learning_rate), "weight_decay": 0.0}
-        if role in ("cnn", "metric"):
-            matrices = [p for p in parameters if p.ndim > 1]
-            parameters = [p for p in parameters if p.ndim <= 1]
-            groups.append({**kept, "params": matrices, "weight_decay": plan.weight_decay})
-        groups.append({**kept, "params": parameters})
-    return groups
 
 
 class _Batch(NamedTuple):
@@ -109,7 +53,7 @@ def take_generated_step(
     settings = loss.settings
     pretraining = step <= loss.pretraining_steps(plan.steps)
     frozen = not pretraining and settings.cnn_rate == 0
-    _set_rates(optimizer, plan, step, 1.0 if pretraining else settings.cnn_rate)
+    set_rates(optimizer, plan, step, 1.0 if pretraining else settings.cnn_rate)
     if frozen:
         network.features_network.eval()
     with torch.set_grad_enabled(not frozen):
@@ -122,7 +66,7 @@ def take_generated_step(
         loss.class_means.update(features, labels)
     shared = features if settings.gradients == "joint" else features.detach()
     batch = _Batch(rows, labels, shared, *rows.flat(shared))
-    mover = _Mover(network, loss, optimizer, plan)
+    mover = Mover(network, loss, optimizer, plan)
     if pretraining or not rows or not loss.generates:
         found = _with_real_rows(loss, batch, embeddings, mover)
     elif settings.gradients == "joint":
@@ -132,7 +76,7 @@ def take_generated_step(
     return _stepped(loss, found, embeddings)
 
 
-def _with_real_rows(loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: _Mover) -> _Found:
+def _with_real_rows(loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: Mover) -> _Found:
     mixed = loss.metric_term(batch.rows, embeddings, None)
     checked_value("loss", mixed.value)
     if batch.rows:
@@ -141,18 +85,14 @@ def _with_real_rows(loss: Adversarial, batch: _Batch, embeddings: Tensor, mover:
 
 
 def _in_three_steps(
-    network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: _Mover
+    network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: Mover
 ) -> _Found:
     """The table's column (d): J_m moves F and W, J_gen the generator of negatives, J_gen+ that of positives."""
     generated = loss.generate(batch.anchor, batch.positive, batch.negative)
-    mixed = loss.metric_term(batch.rows, embeddings, network.metric(generated.negative.detach()))
+    mixed = _metric_part(network, loss, batch, embeddings, generated)
     checked_value("loss", mixed.value)
     mover.move(mixed.value, ("cnn", "metric", "own"))
-    terms = positives = None
-    if loss.learns:
-        with _asking_nothing(network.metric):  # W as it is after its step
-            terms = loss.negative_terms(batch.anchor, batch.positive, batch.negative, generated, network.metric)
-        positives = loss.positive_terms(batch.anchor, batch.positive, generated)
+    terms, positives = _generator_part(network, loss, batch, generated)  # by W as it is after its step
     told = _told(loss, batch, generated, terms, positives)
     for found, role in ((terms, "gneg"), (positives, "gpos")):
         if found is not None:
@@ -160,17 +100,71 @@ def _in_three_steps(
     return _Found(mixed, {**told, **mover.norms})
 
 
-def _jointly(network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: _Mover) -> _Found:
+def _jointly(network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embeddings: Tensor, mover: Mover) -> _Found:
     """The table's column (b): one sum of all terms moves all groups."""
     generated = loss.generate(batch.anchor, batch.positive, batch.negative)
-    mixed = loss.metric_term(batch.rows, embeddings, network.metric(generated.negative))
-    terms = loss.negative_terms(batch.anchor, batch.positive, batch.negative, generated, network.metric)
-    positives = loss.positive_terms(batch.anchor, batch.positive, generated)
+    mixed = _metric_part(network, loss, batch, embeddings, generated)
     checked_value("loss", mixed.value)
+    terms, positives = _generator_part(network, loss, batch, generated)
     told = _told(loss, batch, generated, terms, positives)
-    total = mixed.value + terms.total + (0 if positives is None else positives.total)
-    mover.move(total, ROLES)
+    mover.move(mixed.value + sum(found.total for found in (terms, positives) if found is not None), ROLES)
     return _Found(mixed, {**told, **mover.norms})
+
+
+def _metric_part(
+    network: WithMetricNetwork, loss: Adversarial, batch: _Batch, embeddings: Tensor, generated: Generated
+) -> Mixed:
+    """J_m; generated features are constants, but for the joint sum."""
+    joint = loss.settings.gradients == "joint"
+    seen = generated.negative if joint else generated.negative.detach()
+    return loss.metric_term(batch.rows, embeddings, network.metric(seen))
+
+
+def _generator_part(
+    network: WithMetricNetwork, loss: Adversarial, batch: _Batch, generated: Generated
+) -> tuple[GeneratorTerms | None, GeneratorTerms | None]:
+    """J_gen and J_gen+, without a gradient to W, but for the joint sum. None for what is not trained."""
+    joint = loss.settings.gradients == "joint"
+    if not joint and not loss.learns:
+        return None, None
+    with _asking_nothing(network.metric, joint):
+        terms = loss.negative_terms(batch.anchor, batch.positive, batch.negative, generated, network.metric)
+    return terms, loss.positive_terms(batch.anchor, batch.positive, generated)
+
+
+def gradient_table(
+    network: WithMetricNetwork,
+    loss: Adversarial,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+) -> dict[str, dict[str, float]]:
+    """Norm of the gradient that each term would send to each group, in a step after pretraining [DML-7, DML-14].
+
+    {"J_m": {"cnn": 0.7, "metric": 0.2, "own": 0.0, "gneg": 0.0, "gpos": 0.0}, "J_hard": ..., ...}. Nothing moves
+    """
+    features = network.features(images)
+    embeddings = network.metric(features)
+    rows = loss.rows(embeddings, labels, generator=generator)
+    shared = features if loss.settings.gradients == "joint" else features.detach()
+    batch = _Batch(rows, labels, shared, *rows.flat(shared))
+    generated = loss.generate(batch.anchor, batch.positive, batch.negative)
+    terms, positives = _generator_part(network, loss, batch, generated)
+    found = {"J_m": _metric_part(network, loss, batch, embeddings, generated).value}
+    if terms is not None and terms.adversarial is not None:
+        found |= {"J_hard": terms.near, "J_reg": terms.regular, "J_adv": terms.adversarial}
+    if positives is not None:
+        found |= {"J_hard+": positives.near, "J_reg+": positives.regular}
+    groups = trained_groups(network, loss)
+    return {name: {role: _norm(value, several) for role, several in groups.items()} for name, value in found.items()}
+
+
+def _norm(value: Tensor, parameters: list[nn.Parameter]) -> float:
+    if not parameters or not value.requires_grad:
+        return 0.0
+    found = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
+    return math.hypot(*(float(gradient.norm()) for gradient in found if gradient is not None))
 
 
 def _told(
@@ -212,43 +206,10 @@ def _stepped(loss: Adversarial, found: _Found, embeddings: Tensor) -> Stepped:
     return Stepped(float(found.mixed.value.detach()), active, *distances, embeddings.detach(), extra)
 
 
-class _Mover:
-    """Takes optimiser steps of some groups alone, by the gradient of one loss to them alone."""
-
-    def __init__(
-        self, network: WithMetricNetwork, loss: Adversarial, optimizer: torch.optim.Optimizer, plan: TrainingPlan
-    ) -> None:
-        self.groups, self.optimizer, self.plan = trained_groups(network, loss), optimizer, plan
-        self.norms: dict[str, float] = {}
-
-    def move(self, value: Tensor, roles: Iterable[str]) -> None:
-        """One step of the groups `roles`; a parameter that the loss does not reach stays where it is."""
-        named = [(role, parameter) for role in roles for parameter in self.groups[role]]
-        if not named or not value.requires_grad:
-            return
-        found = torch.autograd.grad(value, [parameter for _, parameter in named], allow_unused=True)
-        self.optimizer.zero_grad(set_to_none=True)
-        lengths: dict[str, list[float]] = {}
-        for (role, parameter), gradient in zip(named, found, strict=True):
-            parameter.grad = gradient
-            if gradient is not None:
-                lengths.setdefault(NORM_COLUMNS.get(role, ""), []).append(float(gradient.norm()))
-        self.norms |= {column: math.hypot(*several) for column, several in lengths.items() if column}
-        if self.plan.gradient_clip is not None:
-            nn.utils.clip_grad_norm_([parameter for _, parameter in named], self.plan.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, cnn_rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["base_rate"] * plan.rate_factor(step) * (cnn_rate if group["role"] == "cnn" else 1.0)
-
-
 @contextmanager
-def _asking_nothing(module: nn.Module) -> Iterator[None]:
-    """Inside, no graph asks a gradient of the module's parameters."""
-    asking = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def _asking_nothing(module: nn.Module, joint: bool) -> Iterator[None]:
+    """Inside, no graph asks a gradient of the module's parameters; in a joint sum it does."""
+    asking = [parameter for parameter in module.parameters() if parameter.requires_grad and not joint]
     for parameter in asking:
         parameter.requires_grad_(False)
     try:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nearkin.generation import COLUMNS as GENERATION_COLUMNS
 from nearkin.generation import Adversarial, WithMetricNetwork
-from nearkin.training import generated_step
+from nearkin.training import generated_groups
 from nearkin.training.health import Health
 from nearkin.training.history import COLUMNS, History, as_columns
 from nearkin.training.identity import weights_hash
@@ -30,7 +30,7 @@ class Run:
     def __init__(self, network: nn.Module, loss: nn.Module, plan: TrainingPlan) -> None:
         self.network, self.loss, self.plan = network, loss, plan
         if isinstance(loss, Adversarial) and isinstance(network, WithMetricNetwork):
-            groups = generated_step.optimizer_groups(network, loss, plan)
+            groups = generated_groups.optimizer_groups(network, loss, plan)
         else:
             groups = optimizer_groups(network, loss, plan)
         self.optimizer = make_optimizer(groups, plan)

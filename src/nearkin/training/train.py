@@ -15,7 +15,8 @@ from nearkin.core import InputTypeError, derived_seed
 from nearkin.distances import is_shapeless
 from nearkin.generation import Adversarial, WithMetricNetwork
 from nearkin.training.batches import Array, Batches, ImageSource, Sampler
-from nearkin.training.generated_step import prepare_generation, take_generated_step
+from nearkin.training.generated_groups import prepare_generation
+from nearkin.training.generated_step import take_generated_step
 from nearkin.training.history import History
 from nearkin.training.identity import identity_of
 from nearkin.training.interruption import Interrupted, StopRequests
