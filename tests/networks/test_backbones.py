@@ -33,22 +33,25 @@ def images(size: int = 48, channels: int = 3, count: int = 3) -> Tensor:
 def with_statistics(network: nn.Module, size: int = 64) -> nn.Module:
     """The network in evaluation mode, its batch norm filled from images, so that it tells images apart; biases not 0."""
     generator = torch.Generator().manual_seed(3)
+    network.eval()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 1.0
+                module.train().momentum = 1.0
             elif getattr(module, "bias", None) is not None:
                 module.bias.add_(0.01 * torch.rand(module.bias.shape, generator=generator))
-        network.train()(images(size, count=4))
+        network(images(size, count=8))
     return network.eval()
 
 
 def full_network(name: str) -> nn.Module:
     """The library's own network, classifier and all."""
     row = find_architecture(name)
-    if row.library == "timm":
-        return vision("timm").create_model(row.model, pretrained=False)
-    return vision("torchvision.models").get_model(row.model, weights=None, **row.options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if row.library == "timm":
+            return vision("timm").create_model(row.model, pretrained=False)
+        return vision("torchvision.models").get_model(row.model, weights=None, **row.options)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_features_are_what_the_classifier_of_the_library_is_given(name, tmp_path
         features = backbone(given)
     wanted = to_classifier[0]
     assert features.shape == (2, backbone.features_size)
-    assert (features - wanted).abs().max() <= 1e-9 * wanted.abs().max()
+    assert (features - wanted).abs().max() <= 1e-6 * wanted.abs().max()
     assert (features[0] - features[1]).abs().max() > 1e-3 * wanted.abs().max()
 
 

@@ -62,12 +62,12 @@ def cached_features(
     folder = Path(root).expanduser()
     path = folder / f"{key[:32]}.safetensors"
     found = read_features(path, key)
-    if found is not None:
-        return found
-    with turn(folder / f".{key[:32]}.lock"):
-        found = read_features(path, key)
-        if found is None:
-            found = _made(backbone, images, path, key, augmentation, size, on_progress)
+    if found is None:
+        with turn(folder / f".{key[:32]}.lock"):
+            found = read_features(path, key)
+            if found is None:
+                found = _made(backbone, images, path, key, augmentation, size, on_progress)
+    shutil.rmtree(_parts_of(path), ignore_errors=True)  # a process killed at the very end leaves them, too
     return found
 
 
@@ -93,7 +93,7 @@ def _made(
     """Compute what parts are not there yet, join them at `path`, and read that back."""
     for left_over in path.parent.glob(f".{path.name}.*.part"):
         left_over.unlink(missing_ok=True)
-    folder = path.with_suffix(".parts")
+    folder = _parts_of(path)
 
     def rows(start: int) -> Features:
         stop = min(start + PART, len(images))
@@ -113,8 +113,11 @@ def _made(
     made = read_features(path, key)
     if made is None:
         raise OSError(f"the features written to {path} are not what is read back from there; look at the disk")
-    shutil.rmtree(folder, ignore_errors=True)
     return made
+
+
+def _parts_of(path: Path) -> Path:
+    return path.with_suffix(".parts")
 
 
 def _features(
