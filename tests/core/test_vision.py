@@ -131,6 +131,7 @@ def test_any_other_failure_keeps_its_words_and_gets_the_advice(packages, fault):
     assert found["error"].startswith("BrokenVision:")
     assert fault.split("'")[1] in found["error"] if "'" in fault else "no_such_library" in found["error"]
     assert "install a matching pair" in found["error"]
+    assert found["counted"] == 1  # nothing was dropped and imported anew
     assert found["defined"] == []
     assert found["said"] == []
 

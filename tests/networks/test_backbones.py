@@ -311,6 +311,13 @@ def test_after_dropout_has_noise_while_training_and_none_otherwise(mobilenet):
     assert torch.equal(after.eval()(images()), before.eval()(images()))
 
 
+def test_before_dropout_means_before_the_dropout_inside_the_librarys_network_too():
+    backbone = Backbone("googlenet", "random", size=64, freeze_batch_norm=True)
+    assert torch.equal(backbone(images(64)), backbone(images(64)))
+    noisy = Backbone("googlenet", "random", size=64, freeze_batch_norm=True, tap="after-dropout")
+    assert not torch.equal(noisy(images(64)), noisy(images(64)))
+
+
 def test_the_fingerprint_is_of_everything_that_makes_the_features(mobilenet):
     def make(**options) -> Backbone:
         return Backbone("mobilenet_v2", mobilenet[1], **{"size": 48, **options})
