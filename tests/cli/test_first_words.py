@@ -61,3 +61,11 @@ def test_a_misspelt_command_or_option_comes_with_the_right_one() -> None:
 def test_python_m_nearkin_is_nearkin() -> None:
     done = subprocess.run([sys.executable, "-m", "nearkin", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("nearkin, version 0.")
+
+
+def test_a_warning_is_a_sentence_without_a_place_in_the_code():
+    quiet = "import sys; sys.argv = ['nearkin', '--version']; from nearkin.cli import program as p; import click, warnings; "
+    loud = quiet + "p.program.add_command(click.Command('odd', callback=lambda: warnings.warn('something odd'))); sys.argv[1] = 'odd'; p.main()"
+    said = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == "nearkin: something odd\n"

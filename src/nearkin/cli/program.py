@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from typing import Any, NoReturn
 
 import click
@@ -99,8 +100,14 @@ for _command in (
     program.add_command(_command)
 
 
+def _say(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a sentence on stderr, without the place in the code that gave it."""
+    click.echo(f"nearkin: {message}", err=True)
+
+
 def main() -> NoReturn:
     """Run the program with the arguments that were typed. A request to end (SIGTERM) is taken like Ctrl-C."""
     raise_on_signals()
+    warnings.showwarning = _say
     program()
     sys.exit(0)
