@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -84,6 +85,10 @@ def test_backbone_and_head_train_end_to_end_or_the_head_alone():
     assert torch.equal(network.features(images), backbone(images))
     network(images).square().sum().backward()
     assert {name.split(".")[0] for name, each in network.named_parameters() if each.grad is not None} == {"head"}
+
+    again = FineTuned.from_configuration(json.loads(json.dumps(network.configuration())))
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again.eval()(images), network.eval()(images))
 
     with pytest.raises(InputError, match=r"EmbeddingHead\(1280, \.\.\.\)"):
         FineTuned(backbone, EmbeddingHead(512, 8))

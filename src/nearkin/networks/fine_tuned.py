@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from nearkin.core import InputError
@@ -40,3 +43,12 @@ class FineTuned(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         embeddings: Tensor = self.head(self.features(images))
         return embeddings
+
+    def configuration(self) -> dict[str, Any]:
+        """What builds it again with `FineTuned.from_configuration`: plain values, fit for JSON; no weights."""
+        return {"backbone": self.backbone.configuration(), "head": self.head.configuration()}
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> FineTuned:
+        """The network that `configuration()` described, to be given its weights by `load_state_dict`; none are read."""
+        return cls(Backbone.from_configuration(configuration["backbone"]), EmbeddingHead(**configuration["head"]))
