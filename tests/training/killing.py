@@ -1,7 +1,7 @@
 """Kills of a small training run, made in children forked from one process; prints what happened as JSON.
 
 `python killing.py random FOLDER KILLS` kills at random moments, `python killing.py files FOLDER` before every single
-operation on a file. After each kill the same call is made again; results are compared with an uninterrupted run's.
+operation on a file; with KIND "generated" after them the run has generated negatives. After each kill the same call is made again; results are compared with an uninterrupted run's.
 """
 
 from __future__ import annotations
@@ -19,11 +19,26 @@ from pathlib import Path
 
 import torch
 import torch._dynamo  # what an optimiser imports when it is made; imported once here instead of in every child
+from torch import nn
 
+from nearkin.generation import Adversarial
 from nearkin.training import saving, train
 from training import setting
 
 OUTCOME = {"network.safetensors", "loss.safetensors", "curves.csv", "training.json"}
+
+
+def plain() -> tuple[nn.Module, nn.Module]:
+    return setting.network(dropout=0.2), setting.Remembering(mining="random")
+
+
+def generated() -> tuple[nn.Module, nn.Module]:
+    loss = Adversarial(setting.Remembering(mining="random"), synthetic_positive=True)
+    return loss.network(setting.network(dropout=0.2), 3), loss
+
+
+KINDS = {"plain": plain, "generated": generated}
+KIND = "plain"
 
 
 def work(folder: Path, steps: int, tell: Callable[[bytes], None]) -> None:
@@ -41,8 +56,9 @@ def work(folder: Path, steps: int, tell: Callable[[bytes], None]) -> None:
 
     saving.write_checkpoint = told(b"c", saving.write_checkpoint)
     saving.write_outcome = told(b"o", saving.write_outcome)
+    network, loss = KINDS[KIND]()
     train(
-        setting.network(dropout=0.2), setting.Remembering(mining="random"), setting.images, setting.labels,
+        network, loss, setting.images, setting.labels,
         setting.plan(steps=steps, validate_every=2), sampler=setting.Rounds(), validate=told(b"v", setting.separation),
         folder=folder, checkpoint_seconds=0,
     )  # fmt: skip
@@ -144,6 +160,7 @@ def kill_before_every_file_operation(base: Path) -> dict[str, object]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     where = Path(sys.argv[2])
+    KIND = sys.argv.pop() if sys.argv[-1] in KINDS else KIND
     found = (
         kill_at_random(where, int(sys.argv[3])) if sys.argv[1] == "random" else kill_before_every_file_operation(where)
     )

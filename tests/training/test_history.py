@@ -36,6 +36,16 @@ def test_the_file_is_for_people_too(tmp_path: Path) -> None:
     )
 
 
+def test_columns_that_a_loss_adds_stand_before_the_time_and_are_read_back(tmp_path: Path) -> None:
+    rows = {name: [1.0, 2.0] for name in COLUMNS} | {"segment": [math.nan, 0.5], "J_adv": [0.25, math.nan]}
+    content = write_curves(tmp_path / "curves.csv", as_columns(rows))
+    assert content.decode().splitlines()[0].endswith(",validation,segment,J_adv,seconds")
+    again = read_curves(content)
+    assert set(again) == {*COLUMNS, "segment", "J_adv"}
+    for name, values in rows.items():
+        np.testing.assert_array_equal(again[name], values)
+
+
 def test_other_columns_are_not_taken_for_curves() -> None:
     with pytest.raises(ValueError, match="columns"):
         read_curves(b"step,loss\n1,2.0\n")

@@ -30,6 +30,13 @@ def test_random_kills_change_no_bit_of_the_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_random_kills_change_no_bit_of_a_result_with_generated_negatives(tmp_path: Path) -> None:
+    found = killing("random", str(tmp_path), "10", "generated")
+    assert found["resumed"] >= 2
+    assert found["same"] == found["runs"] >= 1
+
+
+@pytest.mark.slow
 def test_a_kill_before_any_operation_on_a_file_changes_no_bit_of_the_result(tmp_path: Path) -> None:
     found = killing("files", str(tmp_path))
     assert found["status"] == 0
