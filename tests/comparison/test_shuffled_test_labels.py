@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from comparison.studies import recipe
@@ -33,9 +34,9 @@ def write_images(folder: Path, *, shuffle: bool) -> Path:
     return folder / "images.csv"
 
 
-def judged(tmp_path: Path, *, shuffle: bool) -> Path:
+def judged(tmp_path: Path, *, shuffle: bool, sampler: str, trials: int) -> Path:
     source = write_images(tmp_path / f"images-{shuffle}", shuffle=shuffle)
-    tuning = {"trials": 2, "search": {"training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}}
+    tuning = {"trials": trials, "sampler": sampler, "search": {"training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}}
     study = tmp_path / f"study-{shuffle}"
     compare(recipe(data={"name": str(source)}, protocols=["official"], tuning=tuning, seeds=1), study)
     return study
@@ -49,9 +50,10 @@ def weights(study: Path) -> dict[tuple[str, int | None], bytes]:
     return found
 
 
-def test_weights_tuned_values_and_the_validation_table_stay_bit_identical(tmp_path: Path) -> None:
-    plain, shuffled = (judged(tmp_path, shuffle=shuffle) for shuffle in (False, True))
+@pytest.mark.parametrize(("sampler", "trials"), [("random", 2), ("tpe", 5)])
+def test_weights_tuned_values_and_the_validation_table_stay_bit_identical(tmp_path: Path, sampler: str, trials: int) -> None:
+    plain, shuffled = (judged(tmp_path, shuffle=shuffle, sampler=sampler, trials=trials) for shuffle in (False, True))
     assert weights(plain) == weights(shuffled)
-    assert set(weights(plain)) == {(name, trial) for name in ("siamese", "triplet") for trial in (None, 0, 1)}
+    assert set(weights(plain)) == {(name, trial) for name in ("siamese", "triplet") for trial in (None, *range(trials))}
     assert (plain / "validation.csv").read_bytes() == (shuffled / "validation.csv").read_bytes()
     assert (plain / "results.csv").read_bytes() != (shuffled / "results.csv").read_bytes()

@@ -70,6 +70,21 @@ def test_a_list_is_drawn_from_as_it_is() -> None:
     assert {drawn(method, number, 0).loss["margin"] for number in range(1, 20)} == {0.5, 2}
 
 
+def test_a_range_where_only_whole_numbers_are_right_is_found_too() -> None:
+    with pytest.raises(ValueError, match="must be a list of values|whole number"):
+        recipe(
+            methods=[{"name": "own", "loss": "comparison.wild_loss:Wild", "search": {"loss.calls": {"low": 1, "high": 4}}}],
+            tuning={"trials": 2},
+        )
+
+
+def test_a_recipe_of_random_trials_says_nothing_of_samplers() -> None:
+    assert "sampler" not in recipe(tuning=TUNING).tuning
+    assert recipe(tuning=TUNING | {"sampler": "tpe"}).tuning["sampler"] == "tpe"
+    with pytest.raises(ValueError, match=r"tuning.sampler: must be one of 'random', 'tpe', got 'tpee'"):
+        recipe(tuning=TUNING | {"sampler": "tpee"})
+
+
 @pytest.mark.parametrize("search", [{"loss.margn": [1]}, {"loss.margin": []}, {"loss.margin": {"low": 2, "high": 1}}, {"loss.margin": [-1]}, {"training.steps": [9]}])
 def test_a_wrong_search_is_found_before_anything_is_trained(search: dict) -> None:
     with pytest.raises(ValueError, match="margn|must be a list of values|margin must be|steps"):

@@ -11,7 +11,8 @@ from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.study_folder import open_study, read_study_recipe
 from nearkin.comparison.tables import has_tables
-from nearkin.comparison.tuning import trials
+from nearkin.comparison.tuning import trial_count, trials
+from nearkin.comparison.tuning_store import write_tuning_store
 from nearkin.comparison.validation_table import write_validation_table
 from nearkin.comparison.workers import work_with_others
 from nearkin.comparison.working import planned_runs, set_aside, work
@@ -52,8 +53,9 @@ def compare(
     integer("jobs", jobs, minimum=1)
     listener = listener or Silent()
     study = open_study(recipe, folder, images=images, command=command)
-    tasks = [*trials(study), *planned_runs(study)]
-    listener.planned(len(tasks), sum(run.record() is not None for run in tasks))
+    runs = planned_runs(study)
+    finished = sum(run.record() is not None for run in [*trials(study), *runs])
+    listener.planned(trial_count(study.recipe) + len(runs), finished)
     if jobs == 1:
         work(study, listener)
     else:
@@ -68,6 +70,7 @@ def finish(study: Study, listener: Listener) -> Outcome:
     for key in set_aside(study, runs):
         listener.note(f"run {key} was made by another formula or other settings; it lies in {study.folder / 'superseded'}")
     write_validation_table(study.folder / "validation.csv", trials(study), runs)
+    write_tuning_store(study, listener, at_once=True)
     records = [(run, run.record() or {}) for run in runs]
     failed = tuple((run, str(record.get("reason"))) for run, record in records if record.get("status") == "failed")
     summary = summarise(study.folder)

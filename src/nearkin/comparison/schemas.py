@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from nearkin.comparison.problems import Problems
 from nearkin.comparison.signatures import check_section, schema_of
@@ -18,7 +18,7 @@ from nearkin.training import TrainingPlan
 OWN = "own"
 """The evaluation distance that means: each method by the distance it was trained with."""
 
-_UNSAID = (("allow_part", False),)
+_UNSAID = (("allow_part", False), ("sampler", "random"))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
 
 TOP_KEYS = (
@@ -149,16 +149,22 @@ def check_seeds(value: object, problems: Problems) -> list[int] | None:
 
 
 def check_tuning(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`tuning`: how many trials a method gets, by which validation score, and what is searched for every method."""
+    """`tuning`: how many trials a method gets, drawn how, by which validation score, and what is searched for every method."""
     if section is None:
         return None
     checked = check_section(schema_of(_tuning), section, "tuning", problems)
     if checked is not None and checked["trials"] < 1:
         problems.add("tuning.trials", f"must be at least 1, got {checked['trials']}")
-    return checked
+    return checked and {key: value for key, value in checked.items() if (key, value) not in _UNSAID}
 
 
-def _tuning(trials: int, metric: str | None = None, seed: int = 0, search: dict[str, Any] = {}) -> None:  # noqa: B006
+def _tuning(
+    trials: int,
+    metric: str | None = None,
+    seed: int = 0,
+    search: dict[str, Any] = {},  # noqa: B006
+    sampler: Literal["random", "tpe"] = "random",
+) -> None:
     """The keys of the section `tuning`."""
 
 

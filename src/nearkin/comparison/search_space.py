@@ -16,7 +16,8 @@ def check_search(
 ) -> dict[str, Any]:
     """What is searched for this method: the recipe's `tuning.search` and its own `search`.
 
-    Both ends of every range are tried on the method's own settings now, so that a wrong one is found before any trial.
+    Both ends of every range and its middle are tried on the method's own settings now, so that a wrong one is found before any
+    trial. What is drawn from a range is no whole number: where only those are right, they are given as a list.
     """
     given = entry.get("search")
     space = {**tuning.get("search", {}), **(given if isinstance(given, Mapping) else {})}
@@ -50,6 +51,6 @@ def _ends(key: str, values: Any, path: str, problems: Problems) -> list[Any]:
         low, high = values["low"], values["high"]
         numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
         if numbers and low < high and (low > 0 or not values.get("log")):
-            return [low, high]
+            return [low, high, low + 0.4619 * (high - low)]
     problems.add(f"{path}.search.{key}", f"must be a list of values or {{low, high, log: true|false}}, got {values!r}")
     return []

@@ -1,4 +1,9 @@
-"""Settings found by a seeded random search on validation images, with equally many trials for every method."""
+"""Settings found on validation images, with equally many trials for every method.
+
+`random`: every trial is drawn in advance by a seed, so all trials can be made at once. `tpe`: the first quarter is drawn like
+that, and each later trial follows from those of the same method and protocol before it (`suggesting`); methods and protocols
+are made at once, the trials of one of them one after another.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +15,94 @@ import numpy as np
 
 from nearkin.comparison.overrides import put
 from nearkin.comparison.planning import make_run, trial_seed
-from nearkin.comparison.recipe import Method
+from nearkin.comparison.recipe import Method, Recipe
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
+from nearkin.comparison.suggesting import FAILED, Finished, optuna, suggestion
 from nearkin.core import derived_seed
+
+TPE = "tpe"
+
+
+def trial_count(recipe: Recipe) -> int:
+    """How many trials a study has when all are made."""
+    return int(recipe.tuning.get("trials", 0)) * len(recipe.methods) * len(recipe.protocols)
 
 
 def trials(study: Study) -> list[Run]:
-    """Every trial of a tuned study: trial 0 is the recipe's own settings, the others are drawn from the search space."""
-    tuning = study.recipe.tuning
-    return [
-        make_run(study, drawn(method, number, tuning["seed"]), protocol, trial_seed(study, protocol), trial=number)
-        for number in range(tuning["trials"] if tuning else 0)
-        for protocol in study.recipe.protocols
-        for method in study.recipe.methods
-    ]
+    """The trials that are settled so far, lower numbers first; trial 0 is the recipe's own settings.
+
+    With `random` these are all. With `tpe` a trial is settled when those before it are finished, so when every run of this
+    list is finished and it has `trial_count` of them, all are.
+    """
+    if study.recipe.tuning.get("sampler") == TPE:
+        optuna()  # an extra that is missing is said before anything is trained
+    chains = [chain(study, method, protocol) for protocol in study.recipe.protocols for method in study.recipe.methods]
+    return sorted((run for runs in chains for run in runs), key=lambda run: run.trial or 0)
+
+
+def chain(study: Study, method: Method, protocol: str) -> list[Run]:
+    """The settled trials of one method under one protocol."""
+    tuning, seed = study.recipe.tuning, trial_seed(study, protocol)
+    runs: list[Run] = []
+    finished: list[Finished] = []
+    for number in range(tuning.get("trials", 0)):
+        if number < _drawn_in_advance(tuning):
+            settled = drawn(method, number, tuning["seed"])
+        elif len(finished) == number:
+            chosen = suggestion(method.search, finished, derived_seed(tuning["seed"], "tpe", protocol, number))
+            settled = with_settings(method, chosen)
+        else:
+            break
+        runs.append(make_run(study, settled, protocol, seed, trial=number))
+        if tuning.get("sampler") == TPE and len(finished) == number:
+            record = runs[-1].record()
+            if record is not None:
+                finished.append((searched(settled, study.recipe), score_of(record)))
+    return runs
+
+
+def _drawn_in_advance(tuning: Mapping[str, Any]) -> int:
+    """With `tpe` a quarter of the trials, at least two beside the recipe's own settings: from less nothing can be learned."""
+    total: int = tuning["trials"]
+    return max(3, -(-total // 4)) if tuning.get("sampler") == TPE else total
 
 
 def drawn(method: Method, number: int, seed: int) -> Method:
     """The method with the settings of trial `number`. Methods that search the same key draw the same values."""
     if number == 0:
         return method
+    streams = {key: np.random.default_rng(derived_seed(seed, "trial", number, key)) for key in method.search}
+    return with_settings(method, {key: _value(space, streams[key]) for key, space in method.search.items()})
+
+
+def with_settings(method: Method, values: Mapping[str, Any]) -> Method:
+    """The method with the values of search keys such as `loss.margin` put in."""
     parts: dict[str, Any] = {part: dict(getattr(method, part)) for part in ("loss", "network", "training")}
-    for key, space in method.search.items():
-        rng = np.random.default_rng(derived_seed(seed, "trial", number, key))
-        put(parts, key.split("."), _value(space, rng), key)
+    for key, value in values.items():
+        put(parts, key.split("."), value, key)
     return replace(method, **parts)
+
+
+def searched(method: Method, recipe: Recipe) -> dict[str, Any]:
+    """The present values of the keys that a method searches, its own or the recipe's for all; None where there is none."""
+    values: dict[str, Any] = {}
+    for key in method.search:
+        value: Any = {
+            "loss": method.loss,
+            "network": {**recipe.network, **method.network},
+            "training": {**recipe.training, **method.training},
+        }
+        for step in key.split("."):
+            value = value.get(step) if isinstance(value, Mapping) else None
+        values[key] = value
+    return values
+
+
+def score_of(record: Mapping[str, Any]) -> float:
+    """The validation score of a finished trial; below all others where training broke off."""
+    score = record.get("validation")
+    return FAILED if score is None else float(score)
 
 
 def _value(space: Any, rng: np.random.Generator) -> Any:

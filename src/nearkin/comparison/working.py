@@ -13,6 +13,7 @@ from nearkin.comparison.progress import Listener
 from nearkin.comparison.runs import RECORD, Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.tuning import chosen_methods, trials
+from nearkin.comparison.tuning_store import write_tuning_store
 
 CLAIM = ".claim"
 PATIENCE = 0.2
@@ -24,13 +25,26 @@ def work(study: Study, listener: Listener) -> None:
 
     A run is claimed while it is made, so several processes may work on one study. Returns when all are finished.
     """
-    _make_all(trials(study), lambda run: perform_trial(study, run, listener))
+    _make_trials(study, listener)
     _make_all(planned_runs(study), lambda run: perform(study, run, listener))
 
 
 def planned_runs(study: Study) -> list[Run]:
     """The runs of the table; in a tuned study their settings are those of the best trials so far."""
     return table_runs(study, chosen_methods(study) if study.recipe.tuned else None)
+
+
+def _make_trials(study: Study, listener: Listener) -> None:
+    """Make the trials that are settled until there are none: a finished one may settle the next of its method."""
+
+    def make(run: Run) -> None:
+        perform_trial(study, run, listener)
+        write_tuning_store(study, listener, at_once=False)
+
+    while pending := [run for run in trials(study) if run.record() is None]:
+        made = [_made(run, make) for run in pending]
+        if not any(made):
+            time.sleep(PATIENCE)
 
 
 def _make_all(runs: Sequence[Run], make: Callable[[Run], None]) -> None:
