@@ -24,20 +24,39 @@ from nearkin.losses import (
     DDML,
     LOSSES,
     Angular,
+    Center,
     CombinedNegatives,
     Contrastive,
+    ContrastiveCenter,
+    EnergyConfusion,
     GeneralizedLifted,
+    Joint,
     Lifted,
     NPair,
     RankedList,
     RowLoss,
+    Sum,
     Triplet,
     TripletNetwork,
     TupleTriplet,
+    ZeroMean,
 )
 from nearkin.mining import count_triplets, make_miner
 from nearkin.pairs import Matrix
-from oracles import angular, contrastive, ddml, distances, lifted, mining, n_pair, ranked_list, triplet, tuples
+from oracles import (
+    angular,
+    centers,
+    contrastive,
+    ddml,
+    distances,
+    lifted,
+    mining,
+    n_pair,
+    ranked_list,
+    regularisers,
+    triplet,
+    tuples,
+)
 from oracles.arithmetic import root
 from oracles.gradient import value_and_gradient
 from oracles.kin import Kin, by_position, kin, same_label
@@ -47,7 +66,8 @@ FORMULAS = {
     *("CON-1", "CON-2", "CON-3", "CON-4"),
     *("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "TRI-COUNT", "SBH-1"),
     *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2"),
-    *("LFT-1", "LFT-2", "DDM-1", "RLL-1", "ANG-1"),
+    *("LFT-1", "LFT-2", "DDM-1", "RLL-1", "ANG-1", "ANG-2"),
+    *("CTC-1", "CTC-2", "JNT-1", "ECA-1", "SNR-3"),
 }
 """Formulas that the library has."""
 
@@ -431,8 +451,78 @@ def of_angles(entry: dict[str, Any]) -> Vectors:
             return Angular(alpha, form="triplet", block_size=block_size)(anchor, own=own)
 
         return Vectors(single, library)
+    if entry["id"] == "ANG-2":
+        weight = entry["params"]["lam"]
+
+        def joint(anchors: Any, positives: Any) -> Any:
+            return n_pair.n_pair(anchors, positives) + weight * angular.paired(anchors, positives, alpha)
+
+        return Vectors(
+            joint, on_pairs(lambda **more: Sum([NPair(**more), (Angular(alpha, form="tuples", **more), weight)]))
+        )
     make = on_pairs(lambda **more: Angular(alpha, form="tuples", **more))
     return Vectors(lambda anchors, positives: angular.paired(anchors, positives, alpha), make)
+
+
+# Outside the engine: blocks mean nothing there
+
+
+def handed(value: Tensor, *pairs: tuple[torch.nn.Parameter, Tensor]) -> Tensor:
+    """The value, with each parameter's gradient handed to the tensor that it was made of."""
+    slopes = torch.autograd.grad(value, [parameter for parameter, _ in pairs], retain_graph=True)
+    for slope, (_, given) in zip(slopes, pairs, strict=True):
+        value = value + (slope * (given - given.detach())).sum()
+    return value
+
+
+def of_centers(entry: dict[str, Any]) -> Vectors:
+    p, labels = entry["params"], entry["inputs"]["labels"]
+    options = {key: p[key] for key in ("delta", "reduction", "denominator") if key in p}
+
+    def oracle(embeddings: Any, centers_: Any) -> Any:
+        if entry["id"] == "CTC-2":
+            return centers.center(embeddings, labels, centers_, p["reduction"])
+        return centers.contrastive_center(embeddings, labels, centers_, p["delta"], p["reduction"], p["denominator"])
+
+    def library(embeddings: Tensor, centers: Tensor, block_size: int | None) -> Tensor:
+        make = Center if entry["id"] == "CTC-2" else ContrastiveCenter
+        loss = make(*centers.shape, **options).double()
+        loss.centers.data = centers.detach().clone()
+        return handed(loss(embeddings, labels_of(entry)), (loss.centers, centers))
+
+    return Vectors(lambda embeddings, centers: oracle(embeddings, centers), library)
+
+
+def of_joint(entry: dict[str, Any]) -> Vectors:
+    p, labels, relation = entry["params"], entry["inputs"]["labels"], labelled(entry)
+
+    def oracle(embeddings: Any, weight: Any, bias: Any) -> Any:
+        rows = [distances.unit(row) for row in embeddings] if p["normalize"] else embeddings
+        d = distances.self_matrix("squared-euclidean", rows)
+        metric = triplet.over_triplets(d, mining.batch_hard(d, relation), triplet.linear_hinge(p["margin"]))
+        return centers.cross_entropy(embeddings, labels, weight, bias) + p["w"] * metric
+
+    def library(embeddings: Tensor, weight: Tensor, bias: Tensor, block_size: int | None) -> Tensor:
+        metric = Triplet(p["margin"], mining="batch-hard", distance="squared-euclidean", block_size=block_size)
+        loss = Joint(metric, *weight.shape, weight=p["w"], normalize=p["normalize"]).double()
+        loss.classifier.data, loss.bias.data = weight.detach().clone(), bias.detach().clone()
+        return handed(loss(embeddings, labels_of(entry)), (loss.classifier, weight), (loss.bias, bias))
+
+    return Vectors(oracle, library)
+
+
+def of_regularisers(entry: dict[str, Any]) -> Vectors:
+    if entry["id"] == "SNR-3":
+        relative = entry["name"].endswith("relative")
+        return Vectors(
+            lambda embeddings: regularisers.zero_mean(embeddings, relative),
+            lambda embeddings, block_size: ZeroMean(relative)(embeddings),
+        )
+    labels = entry["inputs"]["labels"]
+    return Vectors(
+        lambda embeddings: regularisers.energy_confusion(embeddings, labels),
+        lambda embeddings, block_size: EnergyConfusion()(embeddings, labels_of(entry)),
+    )
 
 
 def on_labels(entry: dict[str, Any], make: Callable[..., RowLoss]) -> Callable[..., Tensor]:
@@ -457,11 +547,15 @@ FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_lifted for name in ("LFT-1", "LFT-2")},
     "DDM-1": of_ddml,
     "RLL-1": of_ranked_lists,
-    "ANG-1": of_angles,
+    **{name: of_angles for name in ("ANG-1", "ANG-2")},
+    **{name: of_centers for name in ("CTC-1", "CTC-2")},
+    "JNT-1": of_joint,
+    **{name: of_regularisers for name in ("SNR-3", "ECA-1")},
 }
 COUNTED = [entry for entry in VECTORS if entry["id"] == "TRI-COUNT" or not entry["inputs"]]
 INVERSES = [entry for entry in VECTORS if entry["id"] == "MAH-3"]
-WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED and entry not in INVERSES]
+MOVED = [entry for entry in RIGHT if entry["id"] == "CTC-2" and "alpha" in entry["params"]]
+WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED and entry not in INVERSES and entry not in MOVED]
 
 
 def ids(some: list[dict[str, Any]]) -> list[str]:
@@ -587,3 +681,14 @@ def test_miners_choose_the_triplets_of_the_entry(entry):
     rows = torch.arange(len(x))[:, None].expand_as(kept.valid)
     found = torch.stack([rows, kept.positive, kept.negative], 2)[kept.valid]
     assert sorted(found.tolist()) == sorted(entry["extra"]["triplets"])
+
+
+@pytest.mark.parametrize("entry", MOVED, ids=ids(MOVED))
+def test_centres_move_by_the_papers_rule(entry):
+    x, c = (torch.tensor(entry["inputs"][name], dtype=torch.float64) for name in ("embeddings", "centers"))
+    rate, labels = entry["params"]["alpha"], labels_of(entry)
+    np.testing.assert_allclose(centers.moved(x.tolist(), labels.tolist(), c.tolist(), rate), entry["value"], RELATIVE)
+    loss = Center(*c.shape, update="rule", rate=rate).double()
+    loss.centers.copy_(c)
+    loss(x, labels)
+    np.testing.assert_allclose(loss.centers.numpy(), entry["value"], RELATIVE)

@@ -18,16 +18,23 @@ from nearkin.distances import Distance, root
 from nearkin.losses import (
     DDML,
     Angular,
+    Center,
     CombinedNegatives,
     Contrastive,
+    ContrastiveCenter,
+    EnergyConfusion,
     GeneralizedLifted,
+    Joint,
     Lifted,
+    Loss,
+    MemoryBank,
     NPair,
     RankedList,
-    RowLoss,
+    Sum,
     Triplet,
     TripletNetwork,
     TupleTriplet,
+    ZeroMean,
 )
 
 BATCH = 23
@@ -60,7 +67,7 @@ class LearnedLifted(Lifted):
         return ""
 
 
-def cases() -> dict[str, RowLoss]:
+def cases() -> dict[str, Loss]:
     """The losses, each in a mode of its own."""
     return {
         "contrastive": Contrastive(2.0, distance=Projected()),
@@ -82,6 +89,20 @@ def cases() -> dict[str, RowLoss]:
         "ranked list": RankedList(),
         "angular": Angular(block_size=5),
         "angular, tuples": Angular(form="tuples"),
+    }
+
+
+def outside() -> dict[str, Loss]:
+    """Losses without columns of their own."""
+    return {
+        "center": Center(5, 5),
+        "center, rule": Center(5, 5, update="rule"),
+        "contrastive-center": ContrastiveCenter(5, 5),
+        "energy confusion": EnergyConfusion(),
+        "joint": Joint(Triplet(1.0, mining="batch-hard", distance=Projected()), 5, 5),
+        "memory bank": MemoryBank(Triplet(1.0, distance=Projected()), size=12),
+        "sum": Sum([Contrastive(2.0, distance=Projected()), (ContrastiveCenter(5, 5), 0.5), (ZeroMean(True), 0.3)]),
+        "zero mean": ZeroMean(),
     }
 
 
@@ -119,10 +140,16 @@ def run(rows: slice, group: Any) -> dict[str, list[Tensor]]:
             [data["x"], data["own"]],
             lambda x, own: loss(x, data["y"], own=Own(own, first, ~first), group=group, **noise),
         )
+    for name, loss in outside().items():
+        data = {key: value[rows] for key, value in batch().items()}
+        loss.double()
+        for step, key in enumerate(("x", "z", "x")):  # a state that moved is used in the next call
+            found[f"{name} | call {step}"] = _slopes(loss, [data[key]], lambda x: loss(x, data["y"], group=group))
+        found[f"{name} | state"] = [torch.ones(()), *(buffer.double() for buffer in loss.buffers())]
     return found
 
 
-def _slopes(loss: RowLoss, inputs: list[Tensor], call: Any) -> list[Tensor]:
+def _slopes(loss: Any, inputs: list[Tensor], call: Any) -> list[Tensor]:
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
     value = call(*leaves)
     wanted = [*leaves, *loss.parameters()]

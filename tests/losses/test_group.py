@@ -46,7 +46,7 @@ def test_two_gloo_processes_equal_one(worker, shares):
         torch.testing.assert_close(first[0], value, rtol=1e-12, atol=1e-14, msg=f"{case}: value of the first")
         torch.testing.assert_close(second[0], value, rtol=1e-12, atol=1e-14, msg=f"{case}: value of the second")
         for a, b, wanted in zip(first[1:], second[1:], gradients):
-            rows = len(a) != len(wanted) if wanted.dim() else False
+            rows = len(a) + len(b) == len(wanted) if wanted.dim() else False
             got = (torch.cat([a, b]) if rows else a + b) / 2  # DDP averages over the processes
             torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-13, msg=f"{case}: gradient")
 
@@ -54,4 +54,4 @@ def test_two_gloo_processes_equal_one(worker, shares):
 def test_every_case_has_a_gradient_to_look_at(worker):
     for case, (value, *gradients) in worker.run(slice(0, worker.BATCH), None).items():
         assert value.isfinite() and value != 0, case
-        assert any(g.abs().max() > 1e-6 for g in gradients), case
+        assert case.endswith("state") or any(g.abs().max() > 1e-6 for g in gradients), case

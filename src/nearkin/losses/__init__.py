@@ -1,22 +1,29 @@
-"""What it costs: losses written once, as equations over rows, and the engine that gives them every form."""
+"""What it costs: losses written once, as equations over rows; the engine that gives them every form; what stands outside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nearkin.core import pick
 from nearkin.core.tensors import Block, Own, Terms
 from nearkin.losses.angular import Angular
+from nearkin.losses.centers import Center, ContrastiveCenter
 from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
 from nearkin.losses.ddml import DDML
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.foreign import Foreign
 from nearkin.losses.group import Group
+from nearkin.losses.joint import Joint
 from nearkin.losses.lifted import GeneralizedLifted, Lifted
+from nearkin.losses.memory_bank import MemoryBank
 from nearkin.losses.n_pair import NPair
+from nearkin.losses.outside import BatchLoss, Loss, OutsideLoss
 from nearkin.losses.ranked_list import RankedList
+from nearkin.losses.regularisers import EnergyConfusion, ZeroMean
+from nearkin.losses.sums import Sum
 from nearkin.losses.triplet import Triplet
 from nearkin.losses.triplet_network import TripletNetwork
 from nearkin.losses.tuple_triplet import TupleTriplet
@@ -25,22 +32,33 @@ __all__ = [
     "DDML",
     "LOSSES",
     "Angular",
+    "BatchLoss",
     "Block",
+    "Center",
     "CombinedNegatives",
     "Contrastive",
+    "ContrastiveCenter",
+    "EnergyConfusion",
+    "Foreign",
     "GeneralizedLifted",
     "Group",
+    "Joint",
     "Lifted",
+    "Loss",
     "LossEntry",
     "Measure",
+    "MemoryBank",
     "NPair",
+    "OutsideLoss",
     "Own",
     "RankedList",
     "RowLoss",
+    "Sum",
     "Terms",
     "Triplet",
     "TripletNetwork",
     "TupleTriplet",
+    "ZeroMean",
     "make_loss",
 ]
 
@@ -52,7 +70,7 @@ class LossEntry(NamedTuple):
           the batch as a whole, outside the engine) or "composition" (made of other losses)
     """
 
-    make: type[RowLoss]
+    make: type[RowLoss] | type[OutsideLoss]
     formulas: tuple[str, ...]
     source: str
     kind: str = "rows"
@@ -61,17 +79,25 @@ class LossEntry(NamedTuple):
 LOSSES: Mapping[str, LossEntry] = MappingProxyType(
     {
         "angular": LossEntry(Angular, ("ANG-1",), "document 003; Wang et al. 2017"),
+        "center": LossEntry(Center, ("CTC-2",), "Wen et al. 2016", "batch"),
         "combined-negatives": LossEntry(CombinedNegatives, ("CMB-1", "CMB-2"), "document 001 eq 8"),
         "contrastive": LossEntry(
             Contrastive,
             ("CON-1", "CON-2", "CON-3", "CON-4"),
             "documents 001 eq 1-3, 002, 004 eq 1; Hadsell et al. 2006",
         ),
+        "contrastive-center": LossEntry(
+            ContrastiveCenter, ("CTC-1",), "document 002 section 2; Qi and Su 2017", "batch"
+        ),
         "ddml": LossEntry(DDML, ("DDM-1",), "document 003; Hu, Lu and Tan 2014"),
+        "energy-confusion": LossEntry(EnergyConfusion, ("ECA-1",), "Chen and Deng 2019", "batch"),
         "generalized-lifted": LossEntry(GeneralizedLifted, ("LFT-2",), "Hermans et al. 2017"),
+        "joint": LossEntry(Joint, ("JNT-1",), "document 000", "composition"),
         "lifted": LossEntry(Lifted, ("LFT-1",), "document 004 eq 4-5; Song et al. 2016"),
+        "memory-bank": LossEntry(MemoryBank, (), "Wang et al. 2020", "composition"),
         "n-pair": LossEntry(NPair, ("NP-1", "NP-2", "NP-3"), "documents 001 eq 7, 004 eq 3; Sohn 2016"),
         "ranked-list": LossEntry(RankedList, ("RLL-1",), "Wang et al. 2019"),
+        "sum": LossEntry(Sum, ("ANG-2",), "documents 003, 004 section 4.3", "composition"),
         "triplet": LossEntry(
             Triplet,
             ("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "SBH-1"),
@@ -79,15 +105,16 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         ),
         "triplet-network": LossEntry(TripletNetwork, ("HOF-1", "HOF-2"), "document 001 eq 4-6; Hoffer and Ailon 2015"),
         "tuple-triplet": LossEntry(TupleTriplet, ("TUP-1",), "document 001, results"),
+        "zero-mean": LossEntry(ZeroMean, ("SNR-3",), "document 004 section 4.3; Yuan et al. 2019", "batch"),
     }
 )
 """Losses by name."""
 
 
-def make_loss(name: str, **options: object) -> RowLoss:
+def make_loss(name: str, **options: Any) -> Any:
     """The loss of that name; options go to its constructor untouched, so a misspelt one is a TypeError.
 
     >>> make_loss("triplet", margin=0.3).margin
     0.3
     """
-    return pick("loss", LOSSES, name).make(**options)  # type: ignore[arg-type]
+    return pick("loss", LOSSES, name).make(**options)

@@ -89,9 +89,9 @@ def arrange(
     uniforms: int = 0,
 ) -> Call:
     """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch."""
-    _check_rows("embeddings", embeddings)
+    check_rows("embeddings", embeddings)
     if references is not None:
-        _check_rows("references", references, like=embeddings)
+        check_rows("references", references, like=embeddings)
     if triplets is not None:
         if own is not None or reference_labels is not None:
             raise InputError("give either triplets or own columns and reference labels, not both")
@@ -137,7 +137,7 @@ def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
     return None if values is None else gathered(values, group)[0]
 
 
-def _check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
+def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
     if not isinstance(rows, Tensor):
         raise InputTypeError(f"{name} must be a tensor of shape (rows, dimensions), got {type(rows).__name__}")
     if not rows.is_floating_point() or rows.dim() != 2:
