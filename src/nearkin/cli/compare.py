@@ -54,7 +54,6 @@ def chosen_recipe(recipe: str | None, changes: tuple[str, ...], **words: Any) ->
     """The recipe that was asked for, by name or by words; with the images where they were opened on the way."""
     from nearkin.comparison import check_recipe, read_recipe
     from nearkin.comparison.from_images import recipe_from_images
-    from nearkin.comparison.overrides import apply_overrides
 
     if recipe is not None and "=" in recipe and not Path(recipe).exists():
         changes, recipe = (recipe, *changes), None
@@ -71,8 +70,9 @@ def chosen_recipe(recipe: str | None, changes: tuple[str, ...], **words: Any) ->
     if trials is not None:
         changes = (*changes, "tuning.search={training.learning_rate: {low: 1e-4, high: 1e-2, log: true}}")
     name = Path(words["source"]).stem or "study"
-    section, images = recipe_from_images(**{key: value for key, value in words.items() if value is not None}, name=name)
-    return check_recipe(apply_overrides(section, changes), source="the recipe of these options"), images
+    given = {key: value for key, value in words.items() if value is not None}
+    section, images = recipe_from_images(**given, name=name, changes=changes)
+    return check_recipe(section, source="the recipe of these options"), images
 
 
 def _as_changes(recipe: str, words: dict[str, Any]) -> list[str]:
