@@ -112,8 +112,11 @@ class Adversarial(nn.Module):
         """The base's distance."""
         return self.base.distance
 
-    def build(self, dimensions: int) -> None:
-        """Make the generators for features of that size; again with the same size changes nothing."""
+    def build(self, dimensions: int, *, like: Tensor | None = None) -> None:
+        """Make the generators for features of that size; again with the same size changes nothing.
+
+        like: a tensor of the kind and on the device that they shall have; None: those of the base's parameters
+        """
         integer("dimensions", dimensions, minimum=1)
         if self.dimensions not in (None, dimensions):
             raise InputError(
@@ -121,7 +124,7 @@ class Adversarial(nn.Module):
             )
         if self.dimensions is not None:
             return
-        self.dimensions, at = dimensions, next(self.parameters(), torch.zeros(()))
+        self.dimensions, at = dimensions, next(self.parameters(), torch.zeros(())) if like is None else like
         sizes: dict[str, Any] = {"hidden": self.hidden, "t": self.settings.segment}
         form = self.settings.generator
         negative = make_generator(form, dimensions, **sizes, seed=derived_seed(self.seed, "negatives"))
@@ -169,7 +172,7 @@ class Adversarial(nn.Module):
     def generate(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Generated:
         """Negatives (and positives) for rows of features (R, d), in the graph of what is given."""
         if self.negative_generator is None:
-            self.build(anchor.shape[1])
+            self.build(anchor.shape[1], like=anchor)
         partner, made_positive = positive, None
         if self.positive_generator is not None:
             made_positive = self.positive_generator(anchor, positive, negative, positive)
