@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nearkin.core.tensors import Block, Own, Terms, added
 from nearkin.distances import SNR, Distance, Mahalanobis, RelativeMahalanobis, make_distance
+from nearkin.estimators import lmnn_objective, target_neighbours
 from nearkin.losses import (
     DDML,
     LOSSES,
@@ -50,6 +51,7 @@ from oracles import (
     ddml,
     distances,
     lifted,
+    lmnn,
     mining,
     n_pair,
     ranked_list,
@@ -63,6 +65,7 @@ from oracles.kin import Kin, by_position, kin, same_label
 
 FORMULAS = {
     *("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2", "SNR-4", "SNR-5", "MAH-1", "MAH-2", "MAH-3"),
+    *("LMN-1", "LMN-2"),
     *("CON-1", "CON-2", "CON-3", "CON-4"),
     *("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "TRI-COUNT", "SBH-1"),
     *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2"),
@@ -525,6 +528,21 @@ def of_regularisers(entry: dict[str, Any]) -> Vectors:
     )
 
 
+def of_lmnn(entry: dict[str, Any]) -> Vectors:
+    p, rows, labels = entry["params"], entry["inputs"]["embeddings"], entry["inputs"]["labels"]
+    near = lmnn.target_neighbours(rows, labels, p["k"])
+
+    def library(L: Tensor, block_size: int | None) -> Tensor:
+        x = np.array(rows)
+        targets = target_neighbours(x, np.array(labels), p["k"])
+        value, slope = lmnn_objective(
+            L.detach().numpy(), x, np.array(labels), targets, push=p["mu"], reduction=p["reduction"], block=block_size
+        )
+        return value + (torch.tensor(slope) * (L - L.detach())).sum()
+
+    return Vectors(lambda L: lmnn.lmnn(L, rows, labels, near, p["mu"], p["reduction"]), library)
+
+
 def on_labels(entry: dict[str, Any], make: Callable[..., RowLoss]) -> Callable[..., Tensor]:
     return lambda embeddings, block_size: make(block_size=block_size)(embeddings, labels_of(entry))
 
@@ -533,6 +551,7 @@ MATRICES = ("EUC-1", "EUC-2", "COS-1", "DOT-1", "SNR-1", "SNR-2", "SNR-5", "MAH-
 FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_a_matrix for name in MATRICES},
     "SNR-4": of_a_correlation,
+    **{name: of_lmnn for name in ("LMN-1", "LMN-2")},
     **{name: of_contrastive for name in ("CON-1", "CON-3", "CON-4")},
     "CON-2": of_ready_pairs,
     **{name: of_triplets for name in ("TRI-1", "TRI-2", "TRI-5")},
@@ -598,6 +617,17 @@ def test_the_library_reproduces_the_entry(entry, block_size):
     np.testing.assert_allclose(value, scalar_value(entry), RELATIVE, ABSOLUTE)
     for name, wanted in entry["gradient"].items():
         np.testing.assert_allclose(gradient[name], np.reshape(wanted, gradient[name].shape), RELATIVE, ABSOLUTE)
+
+
+TARGETS = [entry for entry in VECTORS if "targets" in entry.get("extra", {})]
+
+
+@pytest.mark.parametrize("entry", TARGETS, ids=ids(TARGETS))
+def test_target_neighbours_are_those_of_the_entry(entry):
+    inputs, k = entry["inputs"], entry["params"]["k"]
+    assert lmnn.target_neighbours(inputs["embeddings"], inputs["labels"], k) == entry["extra"]["targets"]
+    found = target_neighbours(np.array(inputs["embeddings"]), np.array(inputs["labels"]), k)
+    assert [[j for j in row if j >= 0] for row in found.tolist()] == entry["extra"]["targets"]
 
 
 MATRIX_ENTRIES = [entry for entry in RIGHT if entry["id"] in MATRICES]
