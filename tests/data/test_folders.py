@@ -115,6 +115,27 @@ def test_folders_of_parts_are_the_official_split(make, validation):
     assert images.image_ids[0].startswith("t")
 
 
+@pytest.mark.parametrize(
+    ("train", "other", "part"),
+    [("Train", "Test", "test"), ("train", "val", "validation"), ("training", "testing", "test")],
+)
+def test_parts_are_known_in_capitals_in_pairs_and_in_full(make, train, other, part):
+    names = [f"{folder}/{kind}/{number}.png" for folder in (train, other) for kind in "ab" for number in range(2)]
+    images = load_images(make({name: png(shade) for shade, name in enumerate(names)}))
+    assert images.classes == ("a", "b")
+    assert sorted(images.split.tolist()) == sorted(["train"] * 4 + [part] * 4)
+    assert [image.split("/")[0] == train for image in images.image_ids] == (images.split == "train").tolist()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text there")
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    root = os.fsencode(make_folder(tmp_path / "images", {"a/0.png": png(0), "b/0.png": png(1)}))
+    os.mkdir(root + b"/caf\xe9")
+    os.link(root + b"/a/0.png", root + b"/caf\xe9/0.png")
+    with pytest.raises(InputError, match=r"'caf\\udce9/0.png' is not UTF-8 text; rename it"):
+        load_images(os.fsdecode(root))
+
+
 def test_classes_called_train_and_test_are_classes(make):
     images = load_images(make({"train/1.png": png(1), "test/1.png": png(2)}))
     assert images.classes == ("test", "train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,16 +21,18 @@ SPLIT_FOLDERS = {
     "val": "validation",
     "test": "test",
 }
+_PART_OF = {**SPLIT_FOLDERS, "training": "train", "testing": "test"}
 
 
 def read_folder(place: Path, preparation: Preparation, *, name: str | None = None) -> ImageSet:
-    """Read `class/image`, `top/class/image` or `train/class/image` with `test/class/image` (and perhaps `val/...`).
+    """Read `class/image`, `top/class/image` or `train/class/image` with `test/class/image`, `val/class/image` or both.
 
-    The class is the first folder below the top; deeper folders belong to it. Files that are no images are left out
-    with a note, images outside every class folder are an error.
+    The class is the first folder below the top; deeper folders belong to it. Capitals make no difference to the names
+    of parts. Files that are no images are left out with a note, images outside every class folder are an error.
     """
     with open_shelf(place) as shelf:
         paths, notes = _image_paths(shelf)
+        _check_names(shelf.name, paths)
         top = _common_top(paths)
         inner = [path[len(top) :] for path in paths]
         has_split = _has_split(inner)
@@ -40,7 +41,7 @@ def read_folder(place: Path, preparation: Preparation, *, name: str | None = Non
             if len(below) < 2 + has_split:
                 stray.append("/".join(path))
                 continue
-            part = SPLIT_FOLDERS[below[0]] if has_split else None
+            part = _PART_OF[below[0].casefold()] if has_split else None
             items.append(Item("/".join(below), below[int(has_split)], picture(shelf, path), split=part))
         notes += _stray_notes(stray, shelf.name, preparation.skip_bad)
         return assemble(name or place.stem, items, preparation, source=shelf.name, notes=notes)
@@ -61,6 +62,13 @@ def _image_paths(shelf: Shelf) -> tuple[list[Parts], list[str]]:
     return paths, [f"left out, no images: {_some(others)}"]
 
 
+def _check_names(source: str, paths: Sequence[Parts]) -> None:
+    """Raise an InputError at a name whose bytes are not UTF-8: it could not be written into results."""
+    for name in (source, *map("/".join, paths)):
+        if name.encode("utf-8", "ignore").decode() != name:
+            raise InputError(f"the name {name!r} is not UTF-8 text; rename it (convmv does this for whole folders)")
+
+
 def _common_top(paths: Sequence[Parts]) -> Parts:
     """The folders above all class folders: shared by all images, with at least two levels below."""
     top: Parts = ()
@@ -70,11 +78,10 @@ def _common_top(paths: Sequence[Parts]) -> Parts:
 
 
 def _has_split(paths: Sequence[Parts]) -> bool:
-    """Whether the first folders are the parts of a split: train and test, perhaps validation, each with class folders."""
-    deep = Counter(path[0] for path in paths if len(path) > 2)
-    return {"train", "test"} <= deep.keys() <= SPLIT_FOLDERS.keys() and all(
-        path[0] in deep for path in paths if len(path) > 1
-    )
+    """Whether the first folders are the parts of a split: train and another, each with class folders."""
+    deep = {path[0] for path in paths if len(path) > 2}
+    parts = {_PART_OF.get(folder.casefold()) for folder in deep}
+    return {"train"} < parts <= set(SPLIT_FOLDERS.values()) and all(path[0] in deep for path in paths if len(path) > 1)
 
 
 def _stray_notes(stray: Sequence[str], name: str, skip_bad: bool) -> list[str]:
