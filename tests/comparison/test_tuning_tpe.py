@@ -57,6 +57,16 @@ def test_the_first_trials_are_the_recipes_own_and_those_of_random(study: Path, t
     assert mine[3:] != random[3:]
 
 
+def test_the_spread_of_the_trials_is_in_the_results(study: Path) -> None:
+    (protocol,) = json.loads((study / "results.json").read_text())["protocols"]
+    for trials in protocol["trials"]:
+        mine = {row["trial"]: float(row["validation"]) for row in rows(study) if row["method"] == trials["method"]}
+        assert trials["scores"] == pytest.approx(mine)
+        assert (trials["lowest"], trials["highest"]) == pytest.approx((min(mine.values()), max(mine.values())))
+        assert "training.learning_rate" in trials["settings"]
+    assert {trials["method"] for trials in protocol["trials"]} == {"siamese", "triplet"}
+
+
 class Stopping(Silent):
     """Stops the study like Ctrl-C when so many runs have been heard of."""
 

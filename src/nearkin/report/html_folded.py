@@ -1,4 +1,4 @@
-"""Tables to open below a result: every score, every pair of methods, every class."""
+"""Tables to open below a result: every score, every pair of methods, every class, every method's trials."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from nearkin.report.markup import Markup, join, stacked, tag
 from nearkin.report.numerals import probability, share, signed, span
 from nearkin.report.summary import ProtocolSummary, Summary
 from nearkin.report.titles import score_meanings, score_title
+from nearkin.report.trials import Trials
 from nearkin.statistics import Difference, Interval
 
 CLASSES_LISTED = 60
@@ -15,16 +16,22 @@ PAIRS = (
     "All pairs at once: the intervals hold together with 95 % confidence (Bonferroni), "
     "so they are wider than those of single differences."
 )
+TRIALS = (
+    "Settings were searched for on validation images, with equally many trials for every method; the first trial is the "
+    "recipe's own settings. The scores are those of the validation images, each of one run. Methods that differ by less than "
+    "their trials do may differ by their settings only."
+)
 
 
 def folded_tables(summary: Summary, protocol: ProtocolSummary) -> Markup:
-    """The three of them; without pairs or classes those are left out."""
+    """All of them; without pairs, classes or trials those are left out."""
     return join(
         _folded("Every score", "; ".join(score_meanings(protocol.scores)) + ".", _every_score(protocol)),
         _folded("Every pair of methods", PAIRS, _every_pair(protocol)) if protocol.pairs else None,
         _folded("Every class", _about_classes(summary, protocol), _every_class(protocol))
         if _classes(protocol)
         else None,
+        _folded("Every method's trials of settings", TRIALS, _every_trial(protocol)) if protocol.trials else None,
     )
 
 
@@ -94,3 +101,30 @@ def _every_class(protocol: ProtocolSummary) -> Markup:
         for name, size in _classes(protocol)[:CLASSES_LISTED]
     ]
     return _table(["Class", "Images", *(row.method.name for row in protocol.rows)], rows)
+
+
+def _every_trial(protocol: ProtocolSummary) -> Markup:
+    return _table(
+        ["Method", "Trials", "Own settings", "Lowest", "Median", "Highest", "Chosen"],
+        [
+            [
+                trials.method,
+                stacked(str(len(trials.scores)), f"{trials.failed} broke off") if trials.failed else len(trials.scores),
+                _validation(trials.scores.get(0)),
+                *map(_validation, trials.spread or (None, None, None)),
+                _chosen(trials),
+            ]
+            for trials in protocol.trials
+        ],
+    )
+
+
+def _validation(score: float | None) -> str:
+    return "–" if score is None else share(score)
+
+
+def _chosen(trials: Trials) -> object:
+    if trials.chosen is None:
+        return "–"
+    values = ", ".join(f"{name} {value}" for name, value in trials.settings.items())
+    return stacked(f"trial {trials.chosen}", values) if values else f"trial {trials.chosen}"

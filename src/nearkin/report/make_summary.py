@@ -22,6 +22,7 @@ from nearkin.report.scores import best_and_level, detectable_range, differences_
 from nearkin.report.settings import shared_and_own
 from nearkin.report.study import Run, Split, Study, read_study
 from nearkin.report.summary import ProtocolSummary, Summary
+from nearkin.report.trials import read_trials
 
 POINTS = 5_000  # in one map
 POINTS_OF_ALL_MAPS = 100_000
@@ -84,6 +85,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_by
         separations=tuple(histogram for _, histogram in drawn),
         confusions=tuple(found for found in confusions if found is not None),
         curves=tuple(curve for curve in curves if curve is not None),
+        trials=read_trials(study.folder, split.protocol, [row.method.name for row in rows]),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from nearkin.core import need, write_atomically, write_json
 from nearkin.report.reading import SCHEMA
 from nearkin.report.summary import ProtocolSummary, Row, Summary
+from nearkin.report.trials import Trials
 from nearkin.statistics import Difference
 
 DIGITS = 9
@@ -88,6 +89,21 @@ def _protocol(protocol: ProtocolSummary) -> dict[str, Any]:
         ],
         "mixups": {c.method: [[m.true, m.answered, m.count] for m in c.mixups] for c in protocol.confusions},
         "missing": [list(run) for run in protocol.missing],
+        "trials": [_trials(trials) for trials in protocol.trials],
+    }
+
+
+def _trials(trials: Trials) -> dict[str, Any]:
+    lowest, middle, highest = trials.spread or (None, None, None)
+    return {
+        "method": trials.method,
+        "scores": {str(number): _rounded(score) for number, score in trials.scores.items()},
+        "failed": trials.failed,
+        "lowest": _rounded(lowest),
+        "median": _rounded(middle),
+        "highest": _rounded(highest),
+        "chosen": trials.chosen,
+        "settings": dict(trials.settings),
     }
 
 

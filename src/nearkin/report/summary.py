@@ -16,6 +16,7 @@ from nearkin.report.curves import Curve
 from nearkin.report.separation import Separation
 from nearkin.report.sprite import Sprite
 from nearkin.report.study import Method, Split, Study
+from nearkin.report.trials import Trials
 from nearkin.statistics import Difference, Interval
 
 
@@ -91,6 +92,7 @@ class ProtocolSummary:
     level       the methods, the baseline aside, that `pairs` cannot tell from the best
     detectable  the smallest and the largest of the rows' smallest detectable differences to the baseline, or None
     missing     (method, seed) of the runs that are not finished
+    trials      of each method whose settings were searched for; empty where nothing was tuned
     """
 
     split: Split
@@ -108,6 +110,7 @@ class ProtocolSummary:
     separations: tuple[Separation, ...]
     confusions: tuple[Confusion, ...]
     curves: tuple[Curve, ...]
+    trials: tuple[Trials, ...] = ()
 
 
 @dataclass(frozen=True)
