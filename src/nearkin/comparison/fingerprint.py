@@ -11,7 +11,7 @@ from torch import Tensor
 from nearkin.core import content_hash, derived_seed
 from nearkin.distances import make_distance
 
-_CLASSES, _IMAGES = 4, 3
+PROBE_CLASSES, _IMAGES = 4, 3
 _DIGITS = 9
 
 
@@ -19,16 +19,19 @@ def loss_fingerprint(loss: Any, embedding_size: int) -> str:
     """16 hexadecimal digits of the value and the gradients of `loss` on a fixed batch of 4 classes x 3 embeddings.
 
     Everything is computed in float64 and rounded to 9 significant digits, so that another processor's last bits do not
-    count. The loss takes its distance and its miner with it; a random miner is given a fixed generator.
+    count. The loss takes its distance and its miner with it; a random miner is given a fixed generator. A loss with a
+    state is asked a second time: what it remembers counts. Losses with a row a class are made for `PROBE_CLASSES`.
     """
     embeddings = probe(embedding_size).requires_grad_()
-    labels = torch.arange(_CLASSES).repeat_interleave(_IMAGES)
+    labels = torch.arange(PROBE_CLASSES).repeat_interleave(_IMAGES)
     loss = loss.double()
     generator = torch.Generator().manual_seed(derived_seed(0, "fingerprint", "miner"))
+    stateful = any(True for _ in loss.buffers())
     value = loss.measure(embeddings, labels, generator=generator).value
+    again = [loss.measure(embeddings, labels, generator=generator).value] if stateful else []
     parameters = [parameter for parameter in loss.parameters() if parameter.requires_grad]
     gradients = torch.autograd.grad(value, [embeddings, *parameters], allow_unused=True)
-    return _digest(value, *(gradient for gradient in gradients if gradient is not None))
+    return _digest(value, *again, *(gradient for gradient in gradients if gradient is not None))
 
 
 def distance_fingerprint(distance: str, embedding_size: int) -> str:
@@ -39,7 +42,7 @@ def distance_fingerprint(distance: str, embedding_size: int) -> str:
 def probe(embedding_size: int) -> Tensor:
     """The fixed batch: 12 embeddings of `embedding_size` dimensions, float64."""
     rng = np.random.default_rng(derived_seed(0, "fingerprint", "embeddings"))
-    return torch.from_numpy(rng.normal(size=(_CLASSES * _IMAGES, embedding_size)))
+    return torch.from_numpy(rng.normal(size=(PROBE_CLASSES * _IMAGES, embedding_size)))
 
 
 def _digest(*tensors: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""From a recipe's words to objects: losses with their distance and mining, by name or by the import path of one's own."""
+"""From a recipe's words to objects: losses with their parts, by name or by the import path of one's own or another library."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
+from nearkin.comparison.loss_parts import Checked, check_loss_list, nested_losses, pair_of
 from nearkin.comparison.problems import Problems
 from nearkin.comparison.signatures import check_section, schema_of
 from nearkin.core import InputError, pick
-from nearkin.distances import DISTANCES, Euclidean
-from nearkin.losses import LOSSES, Measure
+from nearkin.distances import DISTANCES
+from nearkin.generation import GENERATION
+from nearkin.losses import LOSSES, Foreign
 from nearkin.mining import MINERS
 
 _PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {"distance": ("distance", DISTANCES), "mining": ("miner", MINERS)}
 """Parameters of a loss that are objects themselves: a name, or a section with a name and options."""
 
+_TABLE: Mapping[str, Any] = {**LOSSES, **GENERATION}
+
 
 def loss_class(name: object) -> Callable[..., Any]:
-    """What makes the loss `name`: of the library's table, or `package.module:Class` of one's own."""
+    """What makes the loss `name`: of the library's tables, or `package.module:Class` of one's own or another library."""
     if not isinstance(name, str):
         raise InputError(f"a loss has a name such as 'triplet' or 'package.module:Class', got {name!r}")
     if ":" not in name:
-        return pick("loss", LOSSES, name).make
+        make: Callable[..., Any] = pick("loss", _TABLE, name).make
+        return make
     return _imported(name)
 
 
@@ -48,7 +50,7 @@ def _imported(path: str) -> Callable[..., Any]:
 
 
 def check_loss_section(section: object, path: str, problems: Problems) -> dict[str, Any] | None:
-    """A loss section with every default filled in; mistakes are noted in `problems` and give None."""
+    """A loss section with every default filled in, losses within it too; mistakes are noted in `problems` and give None."""
     if isinstance(section, str):
         section = {"name": section}
     if not isinstance(section, Mapping) or "name" not in section:
@@ -60,19 +62,34 @@ def check_loss_section(section: object, path: str, problems: Problems) -> dict[s
     if len(problems.found) > before:
         return None
     options = {str(key): value for key, value in section.items() if key != "name"}
+    nested = nested_losses(make)
+    losses = {key: _check_nested(nested[key], key, options, path, problems) for key in nested}
     parts = {
         key: _check_part(key, options[key], f"{path}.{key}", problems)
         for key in _PARTS
         if isinstance(options.get(key), Mapping) and key in inspect.signature(make).parameters
     }
     named = {key: part["name"] for key, part in parts.items() if part is not None}
-    checked = check_section(schema_of(make), {**options, **named}, path, problems)
+    schema = schema_of(make, only=frozenset(inspect.signature(make).parameters) - frozenset(nested))
+    checked = check_section(schema, {**options, **named}, path, problems, also=tuple(nested))
     if checked is None or len(problems.found) > before:
         return None
-    resolved = {"name": section["name"], **checked, **{key: part for key, part in parts.items() if part}}
+    resolved = {"name": section["name"], **losses, **checked, **{key: part for key, part in parts.items() if part}}
     with problems.gathered(path):
         build_loss(resolved)
     return resolved if len(problems.found) == before else None
+
+
+def _check_nested(kind: str, key: str, options: Mapping[str, Any], path: str, problems: Problems) -> Checked:
+    """The losses within a loss, at `key`."""
+    given, here = options.get(key), f"{path}.{key}"
+    if kind in ("one", "optional"):
+        if given is None:
+            if kind == "one":
+                problems.add(path, f"{key} is missing (a loss: a name, or a section with a name)")
+            return None
+        return check_loss_section(given, here, problems)
+    return check_loss_list(given, here, problems, check_loss_section, loss_class)
 
 
 def _check_part(key: str, section: Mapping[str, Any], path: str, problems: Problems) -> dict[str, Any] | None:
@@ -88,38 +105,54 @@ def _check_part(key: str, section: Mapping[str, Any], path: str, problems: Probl
     return None if checked is None else {"name": section["name"], **checked}
 
 
-def build_loss(section: Mapping[str, Any]) -> Any:
-    """The loss of a checked section, with its distance and its mining made where they have options.
+def build_loss(
+    section: Mapping[str, Any],
+    *,
+    dimensions: int | None = None,
+    classes: int | None = None,
+    seed: int | None = None,
+    anyway: bool = False,
+) -> Any:
+    """The loss of a checked section, with the losses within it, its distance and its mining.
 
-    A loss of one's own may be any module that answers `loss(embeddings, labels)`; it is given the `measure` that training
-    asks for.
+    What data decide is filled in wherever a part has such a parameter and was not given one (`anyway`: also where it
+    was): `dimensions` of the embeddings, `classes` to train on, `seed` of first centres and classifiers. A loss of one's
+    own or of another library may be anything that answers `loss(embeddings, labels)`: it is given the library's face.
     """
+    decided = {"dimensions": dimensions, "classes": classes, "seed": seed}
+    make = loss_class(section["name"])
     options = {key: value for key, value in section.items() if key != "name"}
+
+    def inner(part: Mapping[str, Any]) -> Any:
+        return build_loss(part, dimensions=dimensions, classes=classes, seed=seed, anyway=anyway)
+
+    for key, kind in nested_losses(make).items():
+        if kind == "list":
+            pairs = [pair_of(member) for member in options[key]]
+            options[key] = [(inner(part), weight) for part, weight in pairs]
+        elif options.get(key) is not None:
+            options[key] = inner(options[key])
     for key, (kind, table) in _PARTS.items():
-        if isinstance(options.get(key), Mapping):
-            part = dict(options[key])
-            options[key] = pick(kind, table, part.pop("name"))(**part)
-    loss = loss_class(section["name"])(**options)
-    return loss if hasattr(loss, "measure") else Measured(loss)
+        if key in inspect.signature(make).parameters:
+            options |= _part(key, options.get(key), kind, table, decided, anyway)
+    loss = make(**_filled(make, options, decided, anyway))
+    return loss if hasattr(loss, "measure") else Foreign(loss)
 
 
-class Measured(nn.Module):
-    """A loss of one's own, which knows only `loss(embeddings, labels)`, with the `measure` of the library's losses."""
+def _part(
+    key: str, given: Any, kind: str, table: Mapping[str, Any], decided: Mapping[str, Any], anyway: bool
+) -> dict[str, Any]:
+    """The distance or miner as an object where it has options or something to fill in; else what was given."""
+    section = {"name": given} if isinstance(given, str) and given in table else given
+    if not isinstance(section, Mapping):
+        return {}
+    part = dict(section)
+    make = pick(kind, table, part.pop("name"))
+    filled = _filled(make, part, decided, anyway)
+    return {key: make(**filled)} if filled else {}
 
-    def __init__(self, loss: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.loss = loss
-        self.distance = getattr(loss, "distance", None) or Euclidean()
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The loss itself."""
-        return self.loss(embeddings, labels)
-
-    def measure(self, embeddings: Tensor, labels: Tensor, *, generator: Any = None) -> Measure:
-        """The loss and the mean distances of pairs; no share of active terms, which only the loss would know."""
-        with torch.no_grad():
-            distances = self.distance(embeddings)
-            same = labels[:, None] == labels[None]
-            positives = same & ~torch.eye(len(labels), dtype=torch.bool, device=same.device)
-            positive, negative = float(distances[positives].mean()), float(distances[~same].mean())
-        return Measure(self(embeddings, labels), None, positive, negative)
+def _filled(make: Callable[..., Any], options: Mapping[str, Any], decided: Mapping[str, Any], anyway: bool) -> dict[str, Any]:
+    parameters = inspect.signature(make).parameters
+    known = {key: value for key, value in decided.items() if value is not None and key in parameters}
+    return {**options, **{key: value for key, value in known.items() if anyway or options.get(key) is None}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -71,3 +71,12 @@ def _position(entries: list[Any], step: str, path: str) -> int:
         return names.index(step)
     known = [str(name) for name in names if name is not None]
     raise InputError(f"{path}: no entry {step!r} here{suggestion(step, known)} (entries: {', '.join(known) or 'none'})")
+
+
+def entered(section: Any, step: str) -> Any:
+    """What stands at `step` of a section or a list; None where there is nothing."""
+    if isinstance(section, list):
+        names = [entry.get("name") if isinstance(entry, Mapping) else entry for entry in section]
+        place = int(step) if step.isdigit() else names.index(step) if step in names else len(section)
+        return section[place] if place < len(section) else None
+    return section.get(step) if isinstance(section, Mapping) else None

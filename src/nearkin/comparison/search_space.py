@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from nearkin.comparison.objects import check_loss_section
@@ -33,7 +34,7 @@ def _try(
     entry: Mapping[str, Any], own: Mapping[str, Any], key: str, value: Any, path: str, problems: Problems
 ) -> None:
     loss = entry["loss"]
-    trial: dict[str, Any] = {"loss": {"name": loss} if isinstance(loss, str) else dict(loss)}
+    trial: dict[str, Any] = {"loss": {"name": loss} if isinstance(loss, str) else deepcopy(dict(loss))}
     trial |= {part: dict(section) for part, section in own.items()}
     with problems.gathered(path):
         put(trial, key.split("."), value, key)

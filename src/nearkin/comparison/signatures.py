@@ -27,7 +27,7 @@ _MISSING = object()
 @lru_cache(maxsize=256)
 def schema_of(make: Callable[..., Any], *, only: frozenset[str] | None = None) -> type[BaseModel]:
     """The strict schema of the keyword parameters of `make` (a class or function), or of `only` some of them."""
-    hints = _hints(make)
+    hints = type_hints(make)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(make).parameters.values():
         if parameter.name == "self" or (only is not None and parameter.name not in only):
@@ -122,7 +122,8 @@ def sayable(annotation: Any) -> Any:
     return _MISSING
 
 
-def _hints(make: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(make: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of the parameters of `make`; none where they name what exists only for a checker."""
     target = make.__init__ if inspect.isclass(make) else make
     try:
         return typing.get_type_hints(target)

@@ -8,12 +8,13 @@ are made at once, the trials of one of them one after another.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from nearkin.comparison.overrides import put
+from nearkin.comparison.overrides import entered, put
 from nearkin.comparison.planning import make_run, trial_seed
 from nearkin.comparison.recipe import Method, Recipe
 from nearkin.comparison.runs import Run
@@ -78,7 +79,7 @@ def drawn(method: Method, number: int, seed: int) -> Method:
 
 def with_settings(method: Method, values: Mapping[str, Any]) -> Method:
     """The method with the values of search keys such as `loss.margin` put in."""
-    parts: dict[str, Any] = {part: dict(getattr(method, part)) for part in ("loss", "network", "training")}
+    parts: dict[str, Any] = {part: deepcopy(dict(getattr(method, part))) for part in ("loss", "network", "training")}
     for key, value in values.items():
         put(parts, key.split("."), value, key)
     return replace(method, **parts)
@@ -94,7 +95,7 @@ def searched(method: Method, recipe: Recipe) -> dict[str, Any]:
             "training": {**recipe.training, **method.training},
         }
         for step in key.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = entered(value, step)
         values[key] = value
     return values
 
