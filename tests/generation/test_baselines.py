@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.core import InputError
+from nearkin.core import InputError, InputTypeError
 from nearkin.generation import EmbeddingExpansion, Segment, SymmetricalSynthesis, select_rows
 from nearkin.losses import Contrastive, NPair, Triplet, TripletNetwork
 from nearkin.losses.lifted import Lifted
@@ -183,6 +183,9 @@ def test_what_cannot_work_is_refused_in_words() -> None:
         SymmetricalSynthesis(Triplet(distance="snr"))(x, labels)
     with pytest.raises(InputError, match="random mining draws numbers: pass generator="):
         EmbeddingExpansion(Triplet(mining="random"))(x, labels)
+    for method in METHODS:
+        with pytest.raises(InputTypeError, match=r"labels must be integers of shape \(9,\), got torch.float64"):
+            method(Triplet())(x, x[:, 0])
     with pytest.raises(InputError, match="points must be a whole number of at least 1"):
         EmbeddingExpansion(Triplet(), points=0)
     with pytest.raises(InputError, match="t must be a number from 0 to 1, got 1.2"):

@@ -233,6 +233,17 @@ def test_published_rows(name: str) -> None:
             np.testing.assert_allclose(made.partner[i].tolist(), row["g_pos"], **CLOSE)
 
 
+@pytest.mark.parametrize(("length", "value"), [(1e-4, 1e-4), (3e-6, 3e-6), (1e-9, 1e-6), (0.0, 1e-6)])
+def test_lengths_without_squares_have_a_floor_and_no_slope_below_it(length: float, value: float) -> None:
+    loss = Adversarial(squared=False)
+    a = torch.zeros(1, 2, dtype=torch.float64)
+    g = torch.tensor([[length, 0.0]], dtype=torch.float64, requires_grad=True)
+    made = type("G", (), {"made": g, "negative": a, "partner": a, "positive": None})
+    near = loss.negative_terms(a, a, a, made, lambda x: x).near
+    assert near.item() == pytest.approx(value, rel=1e-12)
+    assert torch.autograd.grad(near, g)[0][0, 0].item() == pytest.approx(float(length > 1e-6), rel=1e-12)
+
+
 # What the optimum is [DML-8]
 
 

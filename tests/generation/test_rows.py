@@ -69,7 +69,7 @@ def test_lifted_has_both_members_of_the_other_pairs_at_both_ends() -> None:
     assert rows.negative.tolist() == [[[0, 2], [1, 4]]] * 2
 
 
-@pytest.mark.parametrize("most", [1, 3, 4, 5, 7, 1000])
+@pytest.mark.parametrize("most", [1, 3, 4, 7, 9, 33, 1000])
 @pytest.mark.parametrize("base", [Triplet(), NPair(), Lifted()], ids=lambda base: type(base).__name__)
 def test_max_generated_keeps_a_part_of_the_rows(base, most: int) -> None:
     labels = torch.arange(4).repeat(2)
@@ -82,6 +82,19 @@ def test_max_generated_keeps_a_part_of_the_rows(base, most: int) -> None:
     kept = list(zip(*(index.flatten().tolist() for index in rows), strict=True))
     assert set(kept) <= known
     assert len(set(kept)) == len(kept)
+
+
+@pytest.mark.parametrize("base", [NPair(), Lifted()], ids=lambda base: type(base).__name__)
+def test_max_generated_draws_among_all_negatives(base) -> None:
+    labels = torch.arange(4).repeat(2)
+    whole = select_rows(base, embeddings(8), labels)
+    drawn = [
+        select_rows(base, embeddings(8), labels, generator=stream(seed), max_generated=9).negative for seed in range(40)
+    ]
+    for pair in range(4):
+        assert set(torch.cat([one[:, pair].flatten() for one in drawn]).tolist()) == set(
+            whole.negative[0, pair].tolist()
+        )
 
 
 @pytest.mark.parametrize("base", [Triplet(), Triplet(mining="batch-hard"), NPair(), Lifted()], ids=repr)

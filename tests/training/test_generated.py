@@ -102,6 +102,15 @@ def test_training_brings_kin_together(preset: str) -> None:
     assert kept_apart(net) > before + 0.03
 
 
+@pytest.mark.parametrize("distance", ["mahalanobis", "relative-mahalanobis"])
+def test_a_learned_distance_of_the_base_is_given_its_shape_and_learns(distance: str) -> None:
+    loss = Adversarial(Triplet(20.0, distance=distance), pretraining=0.5)
+    net = loss.network(network(), 3)
+    train(net, loss, images, labels, plan(steps=4), sampler=Rounds())
+    assert loss.distance.weight.shape == (3, 3)
+    assert not torch.equal(loss.distance.weight, torch.eye(3))
+
+
 # The log
 
 

@@ -115,7 +115,7 @@ class Adversarial(nn.Module):
     def build(self, dimensions: int, *, like: Tensor | None = None) -> None:
         """Make the generators for features of that size; again with the same size changes nothing.
 
-        like: a tensor of the kind and on the device that they shall have; None: those of the base's parameters
+        like: a tensor of the kind and on the device that they shall have; None: float32 on the CPU
         """
         integer("dimensions", dimensions, minimum=1)
         if self.dimensions not in (None, dimensions):
@@ -124,7 +124,7 @@ class Adversarial(nn.Module):
             )
         if self.dimensions is not None:
             return
-        self.dimensions, at = dimensions, next(self.parameters(), torch.zeros(())) if like is None else like
+        self.dimensions, at = dimensions, torch.zeros(()) if like is None else like
         sizes: dict[str, Any] = {"hidden": self.hidden, "t": self.settings.segment}
         form = self.settings.generator
         negative = make_generator(form, dimensions, **sizes, seed=derived_seed(self.seed, "negatives"))

@@ -12,7 +12,7 @@ from nearkin.core import InputError
 from nearkin.core.tensors import Block
 from nearkin.distances import compute_dtype, wide
 from nearkin.generation.measured import measured
-from nearkin.generation.rows import first_two, kin_and_strangers
+from nearkin.generation.rows import checked_labels, first_two, kin_and_strangers
 from nearkin.losses import Measure, RowLoss
 
 Synthesise = Callable[[Tensor, Tensor], Tensor]
@@ -35,6 +35,7 @@ def over_hardest_pairs(
     Complexity: (S M)^2 distances at once
     Errors:    InputError for a distance that is not symmetric, or a random miner without `generator`
     """
+    labels = checked_labels(embeddings, labels)
     if not base.distance.symmetric:
         raise InputError(f"sets of points need a symmetric distance, not {type(base.distance).__name__}")
     pairs = first_two(labels) if base.tuples else _all_pairs(labels)

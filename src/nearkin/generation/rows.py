@@ -53,7 +53,7 @@ def select_rows(
     generator:      draws negatives, a random miner's numbers, and what `max_generated` keeps
     Errors:         InputError for labels that are not integers (B,), or a missing generator
     """
-    labels = _checked(embeddings, labels)
+    labels = checked_labels(embeddings, labels)
     with torch.no_grad():
         if base.tuples or has_two_ends(base):
             rows = _tuples(labels, both=has_two_ends(base))
@@ -146,7 +146,8 @@ def _uniforms(shape: tuple[int, ...], device: torch.device, generator: torch.Gen
     return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64).to(device)
 
 
-def _checked(embeddings: Tensor, labels: Tensor) -> Tensor:
+def checked_labels(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Integer labels (B,), where the embeddings (B, D) are."""
     if not isinstance(labels, Tensor) or labels.dtype.is_floating_point or labels.shape != (len(embeddings),):
         given = (
             f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
