@@ -44,7 +44,7 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
     split = study.splits[run.protocol]
     embeddings = _embeddings(study, trained, split.test)
     found = _judge(study, run, trained, split, embeddings)
-    write_embeddings(run.folder, embeddings, study.images.take(split.test), csv=run.method.kind != "pixels")
+    write_embeddings(run.folder, embeddings, study.images, split.test, csv=run.method.kind != "pixels")
     write_records(run.folder, found, study.images, split.test)
     write_tables(run.folder)
     history = None if trained is None else trained.history

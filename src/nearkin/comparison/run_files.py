@@ -17,15 +17,17 @@ from nearkin.data import ImageSet
 from nearkin.evaluation import Evaluation
 
 
-def write_embeddings(folder: Path, embeddings: np.ndarray, images: ImageSet, *, csv: bool) -> None:
+def write_embeddings(folder: Path, embeddings: np.ndarray, images: ImageSet, test: np.ndarray, *, csv: bool) -> None:
     """`embeddings.npy`, float32 (n, D) in test order; and `embeddings.csv` with id, label, e0, e1, ... where asked for."""
     rows = np.ascontiguousarray(embeddings, dtype=np.float32)
     buffer = io.BytesIO()
     np.save(buffer, rows)
     write_atomically(folder / "embeddings.npy", buffer.getvalue())
     if csv:
-        names = (images.classes[label] for label in images.labels)
-        lines = ([image, name, *map(_number, row)] for image, name, row in zip(images.image_ids, names, rows))
+        lines = (
+            [images.image_ids[image], images.classes[images.labels[image]], *map(_number, row)]
+            for image, row in zip(test, rows)
+        )
         _write_csv(folder / "embeddings.csv", ["id", "label", *(f"e{i}" for i in range(rows.shape[1]))], lines)
 
 

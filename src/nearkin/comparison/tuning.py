@@ -43,11 +43,14 @@ def trials(study: Study) -> list[Run]:
 
 
 def chain(study: Study, method: Method, protocol: str) -> list[Run]:
-    """The settled trials of one method under one protocol."""
-    tuning, seed = study.recipe.tuning, trial_seed(study, protocol)
+    """The settled trials of one method under one protocol; none where the recipe has no tuning."""
+    tuning = study.recipe.tuning
+    if not tuning:
+        return []
+    seed = trial_seed(study, protocol)
     runs: list[Run] = []
     finished: list[Finished] = []
-    for number in range(tuning.get("trials", 0)):
+    for number in range(tuning["trials"]):
         if number < _drawn_in_advance(tuning):
             settled = drawn(method, number, tuning["seed"])
         elif len(finished) == number:
