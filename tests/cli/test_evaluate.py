@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.commands import nearkin, refused
+from cli.commands import QUICK, nearkin, refused
 from nearkin.evaluation import evaluate
 
 
@@ -69,3 +69,41 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path: Path, rows: np.ndarray
     said = refused("evaluate", place, "--labels", labels, "--support", tmp_path / "wide.npy", "--support-labels", labels)
     assert "embeddings have 4 dimensions and support 9" in said
     assert "did you mean 'cosine'" in refused("evaluate", place, "--labels", labels, "--distance", "cosin")
+
+
+def test_what_was_noticed_is_a_note_and_no_warning_of_python(tmp_path: Path, rows: np.ndarray) -> None:
+    words = ("evaluate", tmp_path / "rows.npy", "--labels", tmp_path / "labels.npy", "--knn", 500)
+    result = nearkin(*words)
+    assert result.exit_code == 0
+    assert "Warning" not in result.stderr
+    assert "! knn@500 uses the 29 references that there are" in result.stderr
+    assert nearkin(*words, "--json").stderr == ""
+
+
+def test_blank_lines_and_a_byte_order_mark_are_no_labels(tmp_path: Path, rows: np.ndarray) -> None:
+    plain = (tmp_path / "labels.txt").read_text()
+    (tmp_path / "marked.txt").write_text(plain, encoding="utf-8-sig")
+    (tmp_path / "blank.csv").write_text("label\n" + plain + "\n\n")
+    wanted = scores(tmp_path / "rows.npy", "--labels", tmp_path / "labels.txt")
+    assert scores(tmp_path / "rows.npy", "--labels", tmp_path / "marked.txt") == wanted
+    assert scores(tmp_path / "rows.npy", "--labels", tmp_path / "blank.csv") == wanted
+
+
+def test_files_that_hold_something_else_are_said_without_advice_on_pickles(tmp_path: Path, rows: np.ndarray) -> None:
+    labels = tmp_path / "labels.npy"
+    np.savez(tmp_path / "several.npz", rows=rows)
+    (tmp_path / "junk.npy").write_bytes(b"junk")
+    assert "holds several arrays (.npz)" in refused("evaluate", tmp_path / "several.npz", "--labels", labels)
+    assert "it holds no plain numbers" in refused("evaluate", tmp_path / "junk.npy", "--labels", labels)
+    assert "give --support as well" in refused(
+        "evaluate", tmp_path / "rows.npy", "--labels", labels, "--support-labels", labels
+    )
+
+
+def test_every_run_of_a_study_can_be_judged_raw_pixels_too(tmp_path: Path) -> None:
+    assert nearkin("compare", "quickstart", *QUICK, "methods=[{loss: n-pair, name: n}]", "--output", tmp_path).exit_code == 0
+    runs = list((tmp_path / "runs").iterdir())
+    assert len(runs) == 3
+    for run in runs:
+        wanted = json.loads((run / "run.json").read_text())["scores"]["map@r"]
+        assert scores(run, "--no-clustering")["map@r"] == pytest.approx(wanted, abs=1e-4)

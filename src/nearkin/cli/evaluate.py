@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,16 +45,20 @@ def evaluate(
     need("torch", extra="train", purpose="nearkin evaluate")
     from nearkin.evaluation import evaluate as judge
 
+    if support_labels and not support:
+        raise InputError(f"--support-labels {support_labels} are labels of nothing; give --support as well")
     queries = read_rows(embeddings, labels)
     voters = read_rows(support, support_labels) if support else None
     codes = _codes(queries, voters)
-    found = judge(
-        queries.rows,
-        codes[: len(queries.rows)],
-        support=voters.rows if voters else None,
-        support_labels=codes[len(queries.rows) :] if voters else None,
-        **options,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # they stand in the notes
+        found = judge(
+            queries.rows,
+            codes[: len(queries.rows)],
+            support=voters.rows if voters else None,
+            support_labels=codes[len(queries.rows) :] if voters else None,
+            **options,
+        )
     if as_json:
         print_json({"scores": found.scores, "lone": found.lone, "notes": list(found.notes)})
         return
@@ -75,7 +80,7 @@ def read_rows(path: Path, labels: Path | None) -> Labelled:
     import numpy as np
 
     if path.is_dir():
-        path = path / "embeddings.csv"
+        path, labels = _of_run(path, labels)
     if not path.is_file():
         raise InputError(f"there are no embeddings at {path}; give a .npy, a .csv, or the folder of a run")
     own: list[str] | None = None
@@ -91,14 +96,25 @@ def read_rows(path: Path, labels: Path | None) -> Labelled:
     return Labelled(np.asarray(rows), texts)
 
 
+def _of_run(folder: Path, labels: Path | None) -> tuple[Path, Path | None]:
+    """The embeddings of a run and where their labels are: in the same CSV, or, for raw pixels, in the records."""
+    if (folder / "embeddings.csv").is_file() or not (folder / "embeddings.npy").is_file():
+        return folder / "embeddings.csv", labels
+    return folder / "embeddings.npy", labels or folder / "records.csv"
+
+
 def _read_npy(path: Path) -> NDArray[Any]:
     import numpy as np
 
     try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
+        loaded: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is no array that can be read: {error}") from None
-    return array
+        why = "it holds no plain numbers or texts" if "pickle" in str(error) else error
+        raise InputError(f"{path} is no array that can be read: {why}") from None
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        raise InputError(f"{path} holds several arrays (.npz); save the one that is meant as .npy")
+    return loaded
 
 
 def _read_csv(path: Path) -> tuple[NDArray[Any], list[str] | None]:
@@ -123,11 +139,12 @@ def _read_labels(path: Path) -> list[str]:
         return [str(label) for label in array.tolist()]
     if path.suffix.lower() == ".csv":
         header, *rows = _table(path)
-        if "label" not in header:
+        column = next((name for name in ("label", "class") if name in header), None)
+        if column is None:
             raise InputError(f"{path} has no column label; its columns are {', '.join(header)}")
-        return [row[header.index("label")] for row in rows]
+        return [row[header.index(column)] for row in rows]
     try:
-        return path.read_text("utf-8").splitlines()
+        return path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the labels {path} cannot be read: {error}") from None
 
@@ -135,7 +152,7 @@ def _read_labels(path: Path) -> list[str]:
 def _table(path: Path) -> list[list[str]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file, strict=True))
+            rows = [row for row in csv.reader(file, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not rows or any(len(row) != len(rows[0]) for row in rows):
