@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels: .npy, or a text file with one a line, or a CSV with a column label.")
 @click.option("--support", type=click.Path(path_type=Path), help="Embeddings whose labels vote in kNN; default: leave-one-out.")
 @click.option("--support-labels", type=click.Path(path_type=Path), help="Their labels.")
-@click.option("--distance", default="euclidean", show_default=True, help="By which distance (nearkin list distances).")
+@click.option("--distance", help="By which distance (nearkin list distances); default: the run's own, else euclidean.")
 @click.option("--at", multiple=True, type=click.IntRange(min=1), default=(1, 2, 4, 8), show_default=True, help="K of Recall@K; repeatable.")
 @click.option("--knn", multiple=True, type=click.IntRange(min=1), default=(1, 5), show_default=True, help="k of kNN; repeatable.")
 @click.option("--clustering/--no-clustering", default=True, show_default=True, help="k-means with NMI, AMI and F1.")
@@ -34,6 +35,7 @@ def evaluate(
     labels: Path | None,
     support: Path | None,
     support_labels: Path | None,
+    distance: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -57,6 +59,7 @@ def evaluate(
             codes[: len(queries.rows)],
             support=voters.rows if voters else None,
             support_labels=codes[len(queries.rows) :] if voters else None,
+            distance=distance or _own_distance(embeddings),
             **options,
         )
     if as_json:
@@ -101,6 +104,14 @@ def _of_run(folder: Path, labels: Path | None) -> tuple[Path, Path | None]:
     if (folder / "embeddings.csv").is_file() or not (folder / "embeddings.npy").is_file():
         return folder / "embeddings.csv", labels
     return folder / "embeddings.npy", labels or folder / "records.csv"
+
+
+def _own_distance(path: Path) -> str:
+    """The distance that a run was judged by; Euclidean where the embeddings are of no run."""
+    try:
+        return str(json.loads((path / "run.json").read_text("utf-8"))["distance"])
+    except (OSError, ValueError, LookupError):
+        return "euclidean"
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
