@@ -62,7 +62,7 @@ def over_pairs(
 ) -> Tensor:
     """J_m of N-pair input: the first pairs of anchors and positives, paired by the library out of their labels."""
     x = torch.cat([features[:PAIRS], features[6 : 6 + PAIRS]])
-    own = Adversarial(base_of(config, kind), w_generated=1.0)
+    own = Adversarial(base_of(config, kind), w_generated=1.0, factor=0.5)  # c touches the triplet loss alone
     rows = own.rows(x, torch.arange(PAIRS).repeat(2))
     made = loss.generate(*rows.flat(cut(x)))
     return own.metric_term(rows, network.metric(x), network.metric(cut(made.negative))).value
