@@ -14,7 +14,10 @@ from nearkin.core import InputError, choice, need, suggestion
 def _losses() -> dict[str, str]:
     from nearkin.losses import LOSSES
 
-    return {name: f"{_first_line(entry.make)}; {entry.source}" for name, entry in LOSSES.items()}
+    outside = {"batch": " [sees the batch as a whole]", "composition": " [made of losses]"}
+    return {
+        name: f"{_first_line(entry.make)}; {entry.source}{outside.get(entry.kind, '')}" for name, entry in LOSSES.items()
+    }
 
 
 def _distances() -> dict[str, str]:

@@ -55,12 +55,14 @@ class RowLoss(nn.Module):
 
     Class facts: `parts` Terms that `rows` returns; `uniforms` numbers drawn an anchor, for a random miner; `distances`
     the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
-    references is read as N-pair input (the first two members of each class).
+    references is read as N-pair input (the first two members of each class); `exact_gradient` whether the gradient is the
+    slope of the value (not where the equation makes a part of itself a constant).
     """
 
     parts: int = 1
     uniforms: int = 0
     tuples: bool = False
+    exact_gradient: bool = True
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
 

@@ -50,6 +50,7 @@ class RankedList(RowLoss):
         self.negative_temperature = non_negative("negative_temperature", negative_temperature)
         self.positive_temperature = non_negative("positive_temperature", positive_temperature)
         self.balance, self.detach = within("balance", balance, 0, 1), flag("detach", detach)
+        self.exact_gradient = not self.detach
 
     def rows(self, block: Block) -> Terms:
         d = root(2 * block.distances)
