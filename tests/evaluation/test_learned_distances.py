@@ -90,3 +90,10 @@ def test_an_inverse_covariance_finds_classes_that_noise_hides():
     scores = {kind: quietly(x, labels, distance=distance).scores["map@r"] for kind, distance in by.items()}
     assert scores["global"] > 1.5 * quietly(x, labels).scores["map@r"]
     assert scores["within"] > 1.5 * quietly(x, labels).scores["map@r"]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_learned_distance_by_name_alone_says_that_it_has_learned_nothing(name):
+    case = random_case(0)
+    assert "has learned nothing" in quietly(case.x, case.y, distance=name).notes[0]
+    assert not any("learned" in note for note in quietly(case.x, case.y, distance=make_distance(name)).notes)

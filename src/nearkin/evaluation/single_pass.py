@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nearkin.core import InputError, InputTypeError, choice, flag, integer
-from nearkin.distances import Distance, make_distance
+from nearkin.distances import Distance, LearnedDistance, make_distance
 from nearkin.evaluation.averages import Average
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.inputs import Array, Rows, Side, side
@@ -54,6 +54,7 @@ def evaluate(
     from the same references, leave-one-out.
 
     Equations:  `retrieval` (Recall@K, R-precision, MAP@R: divisor R), `votes` (kNN), `partitions` (NMI, AMI, F1)
+    Distance:   a name, or the object with what it learned (`loss.distance`)
     Order:      by (distance, lowest index); an asymmetric distance takes the query as its anchor. Distances are made in
                 float64 and compared to 11 decimal digits, so that rounding makes no order (`space`).
                 `Evaluation.ties` bounds the retrieval scores over all orders of equal distances, and a warning says
@@ -82,7 +83,7 @@ def evaluate(
     gallery = _other("references", "reference_", references, reference_labels, reference_ids, reference_groups)
     voters = _other("support", "support_", support, support_labels)
     task = make_task(make_distance(distance), queries, gallery)
-    notes = _about_lone(task, missed)
+    notes = [*_about_first_map(distance, task.space.distance), *_about_lone(task, missed)]
 
     votes_here = max(votes, default=0) if voters is None else 0
     swept = sweep(task, at=tuple(sorted({1, *ranks})), neighbours=max(RECORDED, votes_here), block=size)
@@ -127,6 +128,12 @@ def _other(
     if labels is None:
         raise InputError(f"{name} came without {prefix}labels; give one label for each row")
     return side(name, prefix, rows, labels, ids, groups)
+
+
+def _about_first_map(given: Distance | str, made: Distance) -> list[str]:
+    if isinstance(given, str) and isinstance(made, LearnedDistance):
+        return [f"{given} by its name alone has learned nothing: its L is the identity; give the distance that was trained"]
+    return []
 
 
 def _about_lone(task: Task, missed: bool) -> list[str]:
