@@ -8,7 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.losses import Angular, Contrastive, GeneralizedLifted, Lifted, NPair, RankedList, RowLoss, Triplet
+from nearkin.losses import (
+    Angular,
+    Contrastive,
+    GeneralizedLifted,
+    Lifted,
+    MemoryBank,
+    NPair,
+    RankedList,
+    RowLoss,
+    Triplet,
+    ZeroMean,
+)
 
 pml = pytest.importorskip("pytorch_metric_learning", reason="needs pytorch-metric-learning: nearkin[bench]")
 losses = pytest.importorskip("pytorch_metric_learning.losses")
@@ -73,6 +84,23 @@ CASES: dict[str, tuple[RowLoss, object, object]] = {
     "NP-1": (NPair(), losses.NPairsLoss(distance=PRODUCT, reducer=MEAN), None),
     "NP-3": (NPair(pairs="all"), losses.NTXentLoss(temperature=1.0, distance=PRODUCT, reducer=MEAN), None),
 }  # fmt: skip
+
+
+def test_the_zero_mean_regulariser_is_theirs():
+    regularizers = pytest.importorskip("pytorch_metric_learning.regularizers")
+    x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    torch.testing.assert_close(ZeroMean()(x), regularizers.ZeroMeanRegularizer()(x))
+    torch.testing.assert_close(slope(ZeroMean()(x), x), slope(regularizers.ZeroMeanRegularizer()(x), x))
+
+
+def test_a_memory_gives_the_value_of_their_cross_batch_memory():
+    """Theirs compares with detached copies of the batch too, so that only the value is the same."""
+    ours = MemoryBank(Contrastive(2.0, form="linear", positive_margin=0.2), size=20)
+    inner = losses.ContrastiveLoss(pos_margin=0.2, neg_margin=2.0, distance=EUCLIDEAN)
+    memory = losses.CrossBatchMemory(inner, embedding_size=5, memory_size=32)  # the batch is in the memory there
+    for step in range(5):
+        x = torch.randn(12, 5, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+        torch.testing.assert_close(ours(x, LOPSIDED), memory.double()(x, LOPSIDED), msg=f"step {step}")
 
 
 def slope(value: Tensor, x: Tensor) -> Tensor:
