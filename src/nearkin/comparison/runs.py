@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nearkin.comparison.recipe import Method
+from nearkin.core import InputError
 
 RECORD = "run.json"
 
@@ -35,9 +36,13 @@ class Run:
         return f"{self.method.name}, {self.protocol}, {what}"
 
     def record(self) -> dict[str, Any] | None:
-        """What `run.json` says, or None while the run is not finished."""
+        """What `run.json` says, or None while the run is not finished. Errors: InputError where it is damaged."""
         try:
             record: dict[str, Any] = json.loads((self.folder / RECORD).read_text("utf-8"))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise InputError(
+                f"{self.folder / RECORD} is damaged ({error}); delete {self.folder}, and the same command makes the run again"
+            ) from None
         return record

@@ -63,11 +63,15 @@ def reopen(folder: Path) -> Study:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What study.json says. Errors: InputError where there is none."""
+    """What study.json says. Errors: InputError where there is none, or a damaged one."""
     try:
         facts: dict[str, Any] = json.loads((folder / "study.json").read_text("utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} is not a study: it has no study.json") from None
+    except ValueError as error:
+        raise InputError(
+            f"{folder / 'study.json'} is damaged ({error}); delete it, and the command that made the study writes it again"
+        ) from None
     return facts
 
 

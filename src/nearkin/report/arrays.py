@@ -29,7 +29,7 @@ def _array(path: Path) -> NDArray[np.generic]:
     try:
         array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the study again to write it") from None
+        raise InputError(f"{path} is missing; delete {path.parent} and run the study again to write it") from None
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     return array

@@ -89,6 +89,6 @@ def read_rows(path: Path) -> Iterator[list[str]]:
                     )
                 yield row
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the study again to write it") from None
+        raise InputError(f"{path} is missing; delete {path.parent} and run the study again to write it") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None

@@ -55,7 +55,10 @@ def read_records(run: Run, split: Split) -> Records:
         raise InputError(f"{path} has no column {missing[0]!r}; its columns are {header}")
     columns = dict(zip(header, zip(*rows))) or {name: () for name in header}
     if _numbers(path, "query", columns.get("query", ())).astype(np.int64).tolist() != split.test.tolist():
-        raise InputError(f"{path} does not answer for the test images of splits/{split.protocol}.json, in their order")
+        raise InputError(
+            f"{path} does not answer for the test images of splits/{split.protocol}.json, in their order; "
+            f"delete {path.parent} and run the study again to write it"
+        )
     predicted = [name for name in header if name.startswith("predicted@")]
     scores = [name for name in header if name not in ("query", *TEXTS, *LISTS, *predicted)]
     return Records(
