@@ -8,6 +8,7 @@ import pytest
 
 from cli.commands import nearkin, refused
 from nearkin.cli.listing import KINDS
+from nearkin.comparison.figures import FIGURES
 from nearkin.data import CATALOGUE
 from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
@@ -26,6 +27,7 @@ from nearkin.networks import BACKBONES
         ("datasets", set(CATALOGUE)),
         ("recipes", {"quickstart", "toolkit-mnist"}),
         ("protocols", set(PROTOCOLS)),
+        ("figures", set(FIGURES)),
     ],
 )
 def test_every_name_is_listed_with_what_it_is(kind: str, names: set[str]) -> None:

@@ -51,6 +51,12 @@ def _recipes() -> dict[str, str]:
     return packaged_recipes()
 
 
+def _figures() -> dict[str, str]:
+    from nearkin.comparison.figures import FIGURES
+
+    return {name: f"{entry.title}; {entry.source}" for name, entry in FIGURES.items()}
+
+
 def _protocols() -> dict[str, str]:
     return {
         "closed-set": "every class is in training, validation and test; new images of known classes",
@@ -67,6 +73,7 @@ KINDS: Mapping[str, tuple[bool, Callable[[], dict[str, str]]]] = {
     "datasets": (False, _datasets),
     "recipes": (False, _recipes),
     "protocols": (False, _protocols),
+    "figures": (False, _figures),
 }
 """What can be listed: whether it needs torch, and what reads it."""
 

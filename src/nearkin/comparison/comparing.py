@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nearkin.comparison.figure_files import write_figures
 from nearkin.comparison.progress import Listener, Silent
 from nearkin.comparison.recipe import Recipe
 from nearkin.comparison.runs import Run
@@ -73,5 +74,6 @@ def finish(study: Study, listener: Listener) -> Outcome:
     write_tuning_store(study, listener, at_once=True)
     records = [(run, run.record() or {}) for run in runs]
     failed = tuple((run, str(record.get("reason"))) for run, record in records if record.get("status") == "failed")
+    write_figures(study, runs)
     summary = summarise(study.folder)
     return Outcome(study, summary, write_report(summary, tables=has_tables()), failed)

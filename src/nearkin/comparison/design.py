@@ -74,6 +74,7 @@ def grown(old: Recipe, new: Recipe, folder: object) -> Recipe:
         new,
         methods=(*old.methods, *(method for method in new.methods if method.name not in known)),
         seeds=(*old.seeds, *(seed for seed in new.seeds if seed not in old.seeds)),
+        figures=(*old.figures, *(name for name in new.figures if name not in old.figures)),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nearkin.comparison import schemas
+from nearkin.comparison.figures import check_figures
 from nearkin.comparison.grid import expand_grid
 from nearkin.comparison.method_reading import check_methods
 from nearkin.comparison.overrides import apply_overrides
@@ -55,6 +56,7 @@ def check_recipe(section: Mapping[str, Any], *, source: str = "the recipe") -> R
         primary=_text(section, "primary", "map@r", problems),
         seeds=tuple(schemas.check_seeds(section.get("seeds", 5), problems) or ()),
         tuning=tuning,
+        figures=tuple(check_figures(section.get("figures"), problems) or ()),
     )
     _check_choices(recipe, problems)
     problems.stop(source)

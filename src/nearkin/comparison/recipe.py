@@ -56,6 +56,7 @@ class Recipe:
     primary: str
     seeds: tuple[int, ...]
     tuning: Mapping[str, Any]
+    figures: tuple[str, ...] = ()
 
     @property
     def tuned(self) -> bool:
@@ -92,4 +93,6 @@ class Recipe:
         }
         if self.tuning:
             section["tuning"] = dict(self.tuning)
+        if self.figures:
+            section["figures"] = list(self.figures)
         return section

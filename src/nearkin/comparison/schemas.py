@@ -36,6 +36,7 @@ TOP_KEYS = (
     "primary",
     "seeds",
     "tuning",
+    "figures",
 )
 
 

@@ -7,6 +7,7 @@
     thumbnails/PROTOCOL.npy  the test images, small
     trials/KEY, runs/KEY  one folder a trial of settings, one a run of the table
     superseded/KEY        runs whose formula has changed since; nothing reads them
+    figures/NAME.json     figures of the documents as numbers, where the recipe asks for them
     validation.csv, results.json, results.csv, report.html
 """
 
@@ -154,6 +155,7 @@ def _facts(study: Study, notes: list[str]) -> dict[str, Any]:
         "seeds": list(recipe.seeds),
         "primary": recipe.primary,
         "tuned": recipe.tuned,
+        **({"figures": list(recipe.figures)} if recipe.figures else {}),
         "design": _design(study),
     }
 
