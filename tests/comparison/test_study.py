@@ -24,6 +24,8 @@ class Heard:
         self.steps = 0
         self.counts = (0, 0)
 
+    def features(self, done: int, images: int) -> None: ...
+
     def planned(self, runs: int, finished: int) -> None:
         self.counts = (runs, finished)
 

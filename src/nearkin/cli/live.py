@@ -27,7 +27,8 @@ class LiveProgress:
         self._bars: Progress | None = None
         self._all: TaskID | None = None
         self._runs: dict[str, TaskID] = {}
-        self._count = self._done = self._made = 0
+        self._features: TaskID | None = None
+        self._count = self._done = self._made = self._first = 0
         self._began = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
@@ -50,6 +51,21 @@ class LiveProgress:
                 self._say(f"{finished} of {runs} runs are there already")
             if self._bars is not None:
                 self._all = self._bars.add_task("all runs", total=runs, completed=finished, facts="")
+
+    def features(self, done: int, images: int) -> None:
+        """Move the line of the features that a frozen backbone makes once."""
+        with self._lock:
+            if self._features is None:
+                self._began = time.monotonic()
+                self._first = done
+                self._say(f"computing the features of {images:,} images, once; they are kept for every method and seed")
+                if self._bars is not None:
+                    self._features = self._bars.add_task("features", total=images, facts="")
+                else:
+                    self._features = TaskID(-1)
+            if self._bars is not None:
+                left = (time.monotonic() - self._began) / max(1, done - self._first) * (images - done)
+                self._bars.update(self._features, completed=done, facts=f"about {duration(left)} left")
 
     def step(self, step: Step) -> None:
         """Move the run's line."""

@@ -54,6 +54,7 @@ def compare(
     integer("jobs", jobs, minimum=1)
     listener = listener or Silent()
     study = open_study(recipe, folder, images=images, command=command)
+    study.open_inputs(listener.features)
     runs = planned_runs(study)
     finished = sum(run.record() is not None for run in [*trials(study), *runs])
     listener.planned(trial_count(study.recipe) + len(runs), finished)

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
+from nearkin.comparison.frozen import image_seconds
+from nearkin.comparison.inputs import Features, Inputs, Pixels
 from nearkin.comparison.recipe import Method, Recipe
-from nearkin.comparison.study import has_pixel_row, prepare
-from nearkin.data import ImageSet, Split, Standardisation, possible_protocols
+from nearkin.comparison.study import has_pixel_row, input_shape, prepare
+from nearkin.data import ImageSet, Split, possible_protocols
 from nearkin.evaluation import evaluate
+from nearkin.generation import Adversarial
 from nearkin.networks import embed
 from nearkin.statistics import planned_components, smallest_detectable
 from nearkin.training import train
@@ -58,13 +61,15 @@ def forecast(recipe: Recipe, images: ImageSet | None = None) -> Forecast:
     pixels = has_pixel_row(images)
     first = next(iter(splits.values()))
     step = {method.name: _step_seconds(recipe, method, images, first) for method in recipe.methods}
-    others = 1 + pixels
+    others = 1 + pixels + recipe.frozen
     trained = len(recipe.methods) * len(recipe.seeds) * len(splits)
     trials = recipe.tuning.get("trials", 0) * len(recipe.methods) * len(splits)
-    runs = trained + len(splits) * (len(recipe.seeds) + pixels)
+    runs = trained + len(splits) * (len(recipe.seeds) + pixels + recipe.frozen)
     share = (trained + trials) / max(1, len(recipe.methods))
     training = sum(step.values()) * recipe.training["steps"] * share
     judging = sum(_judging_seconds(recipe, images, split) for split in splits.values()) * (runs + trials) / len(splits)
+    backbone = recipe.network.get("backbone")
+    features = image_seconds(backbone, images) * len(images) if recipe.frozen and backbone else 0.0
     return Forecast(
         name=recipe.name,
         images=f"{len(images):,} images of {height} x {width} x {channels}",
@@ -77,7 +82,7 @@ def forecast(recipe: Recipe, images: ImageSet | None = None) -> Forecast:
         runs=runs,
         trials=trials,
         step=step,
-        seconds=training + judging,
+        seconds=training + judging + features,
         smallest={name: _smallest(images, split, recipe, others) for name, split in splits.items()},
         notes=list(images.notes),
     )
@@ -87,26 +92,40 @@ def _step_seconds(recipe: Recipe, method: Method, images: ImageSet, split: Split
     """Seconds a step: the shorter of two measured ones, after one that warms up."""
     seed = recipe.seeds[0]
     plan = replace(build_plan(recipe, method, seed), steps=3, patience=None)
-    network = build_network(recipe, method, images.image_shape, seed, Standardisation.of(images, split.train[:SAMPLE]))
+    inputs = _sample_inputs(recipe, images)
+    network = build_network(recipe, method, inputs.shape, seed, inputs.standardisation(split.train[:SAMPLE]))
+    loss = build_loss(method.loss, dimensions=recipe.network["embedding_size"], classes=len(np.unique(images.labels[split.train])))
+    if isinstance(loss, Adversarial):
+        network = loss.network(network, recipe.network["embedding_size"])
     moments: list[float] = []
     train(
         network,
-        build_loss(method.loss),
-        lambda positions: images.scaled(split.train[positions]),
-        images.labels[split.train],
+        loss,
+        lambda positions: inputs(split.train[positions]),
+        np.unique(images.labels[split.train], return_inverse=True)[1],
         plan,
         on_step=lambda _: moments.append(time.perf_counter()),
     )
     return min(moments[1] - moments[0], moments[2] - moments[1])
 
 
+def _sample_inputs(recipe: Recipe, images: ImageSet) -> Inputs:
+    """What networks see; in place of a frozen backbone's features, which may not be made yet, rows of their shape."""
+    if not recipe.frozen:
+        return Pixels(images)
+    (size,) = input_shape(recipe, images)
+    some = np.random.default_rng(0).random((256, size), dtype=np.float32)
+    return Features(some[np.arange(len(images)) % 256])
+
+
 def _judging_seconds(recipe: Recipe, images: ImageSet, split: Split) -> float:
     """Seconds that a run spends on validations and on its test images, scaled up from a small sample."""
     method, validations = recipe.methods[0], recipe.training["steps"] // recipe.training["validate_every"]
     sample = split.test[:: max(1, len(split.test) // SAMPLE)][:SAMPLE]
-    network = build_network(recipe, method, images.image_shape, 0, Standardisation.of(images, sample))
+    inputs = _sample_inputs(recipe, images)
+    network = build_network(recipe, method, inputs.shape, 0, inputs.standardisation(sample))
     start = time.perf_counter()
-    rows = embed(network, images.scaled(sample))
+    rows = embed(network, inputs(sample))
     embedding = (time.perf_counter() - start) / len(sample)
     start = time.perf_counter()
     evaluate(rows, np.arange(len(rows)) % 2, clustering=False, at=(1,), knn=(1,))

@@ -8,7 +8,7 @@ from typing import Any
 from nearkin.comparison.objects import build_loss, check_loss_section
 from nearkin.comparison.own_settings import check_own_evaluation, check_own_network, check_own_training
 from nearkin.comparison.problems import Problems
-from nearkin.comparison.recipe import PIXELS, UNTRAINED, Method
+from nearkin.comparison.recipe import FEATURES, PIXELS, UNTRAINED, Method
 from nearkin.comparison.schemas import OWN
 from nearkin.comparison.search_space import check_search
 from nearkin.core import pick
@@ -37,7 +37,7 @@ def check_methods(
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             problems.add("methods", f"{names.count(name)} methods have the name {name!r}; give each its own")
-        if name in (UNTRAINED, PIXELS):
+        if name in (UNTRAINED, FEATURES, PIXELS):
             problems.add("methods", f"the name {name!r} belongs to a row that every table has; give the method another")
     return methods
 

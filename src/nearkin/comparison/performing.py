@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
+from nearkin.comparison.classifying import with_classifier
+from nearkin.comparison.inputs import Pixels
+from nearkin.comparison.planning import SEEDLESS
 from nearkin.comparison.progress import Listener, Step
 from nearkin.comparison.questions import over_all, questions, sides
 from nearkin.comparison.run_files import write_embeddings, write_record, write_records
@@ -18,7 +22,9 @@ from nearkin.comparison.study import Study
 from nearkin.comparison.tables import write_tables
 from nearkin.core import derived_seed
 from nearkin.data import Split
+from nearkin.distances import DISTANCES, Distance
 from nearkin.evaluation import Evaluation, evaluate
+from nearkin.generation import Adversarial
 from nearkin.networks import embed
 from nearkin.training import History, StepReport, TrainingFailed, train
 
@@ -27,31 +33,34 @@ CLUSTERED = ("nmi", "ami", "pairwise-f1")
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the weights of a run; `history` is None for one that was not trained."""
+    """A network and a loss with the weights of a run; without loss and history it was not trained."""
 
     network: nn.Module
-    history: History | None
+    loss: Any = None
+    history: History | None = None
 
 
 def perform(study: Study, run: Run, listener: Listener) -> None:
     """Make a run of the table and write all its files. A run whose loss stops being finite is written down as failed."""
     try:
-        trained = None if run.method.kind == "pixels" else train_run(study, run, listener)
+        trained = None if run.method.kind in SEEDLESS else train_run(study, run, listener)
     except TrainingFailed as error:
         write_record(run.folder, {**_identity(study, run), "status": "failed", "reason": str(error)})
         listener.finished(run.name, f"failed: {error}")
         return
     split = study.splits[run.protocol]
-    embeddings = _embeddings(study, trained, split.test)
+    embeddings = _embeddings(study, run, trained, split.test)
     found = _judge(study, run, trained, split, embeddings)
-    write_embeddings(run.folder, embeddings, study.images, split.test, csv=run.method.kind != "pixels")
+    rows = _drawn(run, trained, embeddings)
+    write_embeddings(run.folder, rows, study.images, split.test, csv=run.method.kind not in SEEDLESS)
     write_records(run.folder, found, study.images, split.test)
     write_tables(run.folder)
     history = None if trained is None else trained.history
     scores = {name: score for name, score in found.scores.items() if np.isfinite(score)}
     outcome = {"status": "done", "scores": scores, "notes": [*(history.notes if history else ()), *found.notes]}
     write_record(run.folder, {**_identity(study, run), **outcome, **_course(history)})
-    listener.finished(run.name, f"{study.recipe.primary} {found.scores[study.recipe.primary]:.3f}")
+    shown = study.recipe.primary if study.recipe.primary in found.scores else next(iter(found.scores))
+    listener.finished(run.name, f"{shown} {found.scores[shown]:.3f}")
 
 
 def perform_trial(study: Study, run: Run, listener: Listener) -> None:
@@ -71,9 +80,16 @@ def train_run(study: Study, run: Run, listener: Listener) -> Trained:
     """The network of a run: with its first weights, or trained on the training images and chosen on the validation ones."""
     images, split, recipe = study.images, study.splits[run.protocol], study.recipe
     scale = study.scale(run.protocol)
-    network = build_network(recipe, run.method, images.image_shape, run.seed, scale)
+    network = build_network(recipe, run.method, study.inputs.shape, run.seed, scale, study.axes(run.protocol))
     if run.method.kind == "untrained":
-        return Trained(network, None)
+        return Trained(network)
+    loss = build_loss(
+        run.method.loss,
+        dimensions=recipe.network["embedding_size"],
+        classes=len(np.unique(images.labels[split.train])),
+    )
+    if isinstance(loss, Adversarial):
+        network = loss.network(network, recipe.network["embedding_size"])
 
     def report(step: StepReport) -> None:
         listener.step(Step(run.name, step.step, step.steps, step.loss, step.active, step.seconds_left))
@@ -82,36 +98,40 @@ def train_run(study: Study, run: Run, listener: Listener) -> Trained:
 
     history = train(
         network,
-        build_loss(run.method.loss),
-        lambda positions: images.scaled(split.train[positions]),
-        images.labels[split.train],
+        loss,
+        lambda positions: study.inputs(split.train[positions]),
+        study.training_labels(run.protocol),
         build_plan(recipe, run.method, run.seed),
-        validate=_validation(study, run, split),
+        validate=_validation(study, run, split, loss),
         folder=run.folder,
         data=f"{images.data_hash} {study.split_hash(run.protocol)}",
         on_step=report,
     )
-    return Trained(network, history)
+    return Trained(network, loss, history)
 
 
-def _validation(study: Study, run: Run, split: Split) -> Any:
+def _validation(study: Study, run: Run, split: Split, loss: Any) -> Any:
     """The score by which the best weights of a run are chosen: the study's primary one, among the validation images."""
     if not len(split.validation):
         return None
     recipe, images = study.recipe, study.images
     metric = (recipe.tuning.get("metric") if run.trial is not None else None) or recipe.primary
 
+    classes = np.unique(images.labels[split.train])
+
     def validate(network: nn.Module) -> float:
+        embeddings = _embeddings(study, run, Trained(network), split.validation)
+        labels = images.labels[split.validation]
         found = _evaluated(
-            embed(network, images.scaled(split.validation)),
-            images.labels[split.validation],
-            distance=run.method.evaluation["distance"],
+            embeddings,
+            labels,
+            distance=_searched(run, loss),
             groups=_groups(study, split.validation),
             at=recipe.evaluation["at"],
             knn=recipe.evaluation["knn"],
             clustering=metric in CLUSTERED,
         )
-        return found.scores[metric]
+        return with_classifier(found, loss, embeddings, labels, classes).scores[metric]
 
     return validate
 
@@ -123,7 +143,7 @@ def _judge(study: Study, run: Run, trained: Trained | None, split: Split, embedd
     """
     labels, evaluation = study.images.labels, study.recipe.evaluation
     options = {
-        "distance": run.method.evaluation["distance"],
+        "distance": _searched(run, trained.loss if trained else None),
         "at": evaluation["at"],
         "knn": evaluation["knn"],
         "clustering": evaluation["clustering"],
@@ -135,11 +155,31 @@ def _judge(study: Study, run: Run, trained: Trained | None, split: Split, embedd
         queries, references = sides(asked, embeddings, labels[split.test], split.test, groups)
         return over_all(_evaluated(*queries, **references, **options), asked)
     shared = np.isin(labels[split.test], labels[split.train]).all()
-    support = _embeddings(study, trained, split.train) if shared else None
+    support = _embeddings(study, run, trained, split.train) if shared else None
     support_labels = labels[split.train] if shared else None
-    return _evaluated(
+    found = _evaluated(
         embeddings, labels[split.test], groups=groups, support=support, support_labels=support_labels, **options
     )
+    loss = trained.loss if trained else None
+    return with_classifier(found, loss, embeddings, labels[split.test], np.unique(labels[split.train])) if shared else found
+
+
+def _searched(run: Run, loss: Any) -> Distance | str:
+    """By which distance embeddings are searched: the loss's own, with what it learned, where the name means that one."""
+    name: str = run.method.evaluation["distance"]
+    own = getattr(loss, "distance", None)
+    return own if isinstance(own, Distance) and type(own) is DISTANCES[name] else name
+
+
+def _drawn(run: Run, trained: Trained | None, embeddings: np.ndarray) -> np.ndarray:
+    """The embeddings that are written: after the projection of a distance with learned parameters, else as they are."""
+    distance = _searched(run, trained.loss if trained else None)
+    if isinstance(distance, str) or not any(True for _ in distance.parameters()):
+        return embeddings
+    with torch.inference_mode():
+        at = next(distance.parameters()).device
+        rows: np.ndarray = distance.project(torch.from_numpy(embeddings).to(at, torch.float64)).float().cpu().numpy()
+    return rows
 
 
 def _evaluated(*arguments: Any, **options: Any) -> Evaluation:
@@ -156,12 +196,13 @@ def _groups(study: Study, indices: np.ndarray) -> np.ndarray | None:
     return groups
 
 
-def _embeddings(study: Study, trained: Trained | None, indices: np.ndarray) -> np.ndarray:
-    """Embeddings (n, D) of the images at `indices`; without a network their pixels as rows."""
+def _embeddings(study: Study, run: Run, trained: Trained | None, indices: np.ndarray) -> np.ndarray:
+    """Embeddings (n, D) of the images at `indices`; without a network their features, or their pixels, as rows."""
     if trained is None:
-        return study.images.scaled(indices).reshape(len(indices), -1)
-    size = max(1, min(512, 2**24 // int(np.prod(study.images.image_shape))))
-    batches = (study.images.scaled(indices[start : start + size]) for start in range(0, len(indices), size))
+        inputs = study.inputs if run.method.kind == "features" else Pixels(study.images)
+        return inputs(indices).reshape(len(indices), -1)
+    size = max(1, min(512, 2**24 // int(np.prod(study.inputs.shape))))
+    batches = (study.inputs(indices[start : start + size]) for start in range(0, len(indices), size))
     return embed(trained.network, batches)
 
 

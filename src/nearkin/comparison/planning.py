@@ -18,7 +18,7 @@ from nearkin.core import derived_seed
 def table_runs(study: Study, chosen: dict[tuple[str, str], Method] | None = None) -> list[Run]:
     """The runs of the table, seeds outermost, so that a part of a study is already a comparison.
 
-    `chosen` has the tuned form of a method for (name, protocol); raw pixels know no seed and have one run a protocol.
+    `chosen` has the tuned form of a method for (name, protocol); features and raw pixels know no seed and have one run a protocol.
     """
     recipe = study.recipe
     return [
@@ -26,7 +26,7 @@ def table_runs(study: Study, chosen: dict[tuple[str, str], Method] | None = None
         for seed in recipe.seeds
         for protocol in recipe.protocols
         for method in recipe.rows(pixels=study.pixels)
-        if method.kind != "pixels" or seed == recipe.seeds[0]
+        if method.kind not in SEEDLESS or seed == recipe.seeds[0]
     ]
 
 
@@ -37,7 +37,7 @@ def make_run(study: Study, method: Method, protocol: str, seed: int, *, trial: i
     parts: list[Any] = [method.name, method.kind, method.settings(), protocol, seed, fingerprint]
     parts += [study.images.data_hash, study.split_hash(protocol), recipe.data_options(), recipe.evaluation]
     if method.kind != "pixels":
-        parts += [recipe.network]
+        parts += [recipe.network, *([study.inputs_hash] if study.inputs_hash else [])]
     if method.kind == "trained":
         parts += [recipe.training, recipe.primary, trial, recipe.tuning.get("metric") if trial is not None else None]
     place = study.folder / ("runs" if trial is None else "trials") / key_of(*parts)
@@ -49,11 +49,14 @@ def behaviour(method: Method, embedding_size: int) -> str:
     return _behaviour(canonical(dict(method.loss)), method.evaluation["distance"], embedding_size)
 
 
+SEEDLESS = ("features", "pixels")
+
+
 @lru_cache(maxsize=1024)
 def _behaviour(loss: str, distance: str, embedding_size: int) -> str:
     searched = distance_fingerprint(distance, embedding_size)
     section = parse_yaml(loss)
-    return f"{loss_fingerprint(build_loss(section), embedding_size)}-{searched}" if section else searched
+    return f"{loss_fingerprint(build_loss(section, dimensions=embedding_size, classes=4, anyway=True), embedding_size)}-{searched}" if section else searched
 
 
 def trial_seed(study: Study, protocol: str) -> int:

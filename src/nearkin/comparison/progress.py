@@ -33,6 +33,9 @@ class Listener(Protocol):
     def note(self, text: str) -> None:
         """Something a person should know."""
 
+    def features(self, done: int, images: int) -> None:
+        """The frozen backbone has made the features of `done` of all images, which happens once."""
+
 
 class Silent:
     """A listener that says nothing."""
@@ -47,4 +50,7 @@ class Silent:
         """Nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def features(self, done: int, images: int) -> None:
         """Nothing."""

@@ -8,11 +8,13 @@ from typing import Any
 
 from nearkin.comparison import schemas
 from nearkin.comparison.figures import check_figures
+from nearkin.comparison.classifying import SCORES as CLASSIFIER_SCORES
 from nearkin.comparison.grid import expand_grid
 from nearkin.comparison.method_reading import check_methods
+from nearkin.comparison.objects import loss_class
 from nearkin.comparison.overrides import apply_overrides
 from nearkin.comparison.problems import Problems
-from nearkin.comparison.recipe import PIXELS, UNTRAINED, Recipe
+from nearkin.comparison.recipe import FEATURES, PIXELS, UNTRAINED, Recipe
 from nearkin.comparison.shelf import recipe_text
 from nearkin.comparison.yaml_text import parse_yaml
 from nearkin.core import InputError, suggestion
@@ -87,9 +89,11 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
             near = suggestion(recipe.baseline, rows)
             problems.add("baseline", f"must be a row of the table ({', '.join(rows)}), got {recipe.baseline!r}{near}")
     names = schemas.score_names(recipe.evaluation) if recipe.evaluation else ()
+    if any(callable(getattr(loss_class(method.loss["name"]), "classify", None)) for method in recipe.methods):
+        names = (*names, *CLASSIFIER_SCORES) if names else ()
     for key, value in (("primary", recipe.primary), ("tuning.metric", recipe.tuning.get("metric"))):
         if names and value is not None and value not in names:
             problems.add(key, f"must be one of {', '.join(names)}, got {value!r}{suggestion(value, names)}")
 
 
-__all__ = ["PIXELS", "UNTRAINED", "check_recipe", "read_recipe"]
+__all__ = ["FEATURES", "PIXELS", "UNTRAINED", "check_recipe", "read_recipe"]

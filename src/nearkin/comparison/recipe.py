@@ -8,11 +8,15 @@ from typing import Any
 
 UNTRAINED = "untrained"
 PIXELS = "pixels"
+FEATURES = "features"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One row of the table: a trained loss, the untrained network, or raw pixels."""
+    """One row of the table: a trained loss, the untrained network, the features of a frozen backbone, or raw pixels.
+
+    `kind` is "trained", "untrained", "features" or "pixels".
+    """
 
     name: str
     kind: str = "trained"
@@ -59,6 +63,11 @@ class Recipe:
     figures: tuple[str, ...] = ()
 
     @property
+    def frozen(self) -> bool:
+        """Whether a pretrained backbone gives the inputs and only a head on its features is trained."""
+        return bool(self.network.get("backbone", {}).get("frozen"))
+
+    @property
     def tuned(self) -> bool:
         """Whether settings are searched for on validation data."""
         return bool(self.tuning)
@@ -68,11 +77,19 @@ class Recipe:
         return {key: value for key, value in self.data.items() if key != "name"}
 
     def rows(self, *, pixels: bool) -> tuple[Method, ...]:
-        """Every row of the table: the untrained network, raw pixels where asked for, and the trained methods."""
+        """Every row of the table: the untrained network, the features of a frozen backbone, raw pixels where asked for,
+        and the trained methods."""
         plain = {"evaluation": {"distance": "euclidean"}}
         untrained = Method(name=UNTRAINED, kind="untrained", description="the network with its first weights", **plain)
         raw = Method(name=PIXELS, kind="pixels", description="the images' own values", **plain)
-        return (untrained, *((raw,) if pixels else ()), *self.methods)
+        backbone = self.network["backbone"]["name"] if self.frozen else ""
+        features = Method(
+            name=FEATURES,
+            kind="features",
+            description=f"what the frozen backbone {backbone} gives, without training",
+            evaluation={"distance": "cosine"},
+        )
+        return (untrained, *((features,) if self.frozen else ()), *((raw,) if pixels else ()), *self.methods)
 
     def as_section(self) -> dict[str, Any]:
         """The whole recipe as YAML's values; reading it again gives the same recipe."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import numpy as np
 
 from nearkin.comparison.building import build_network, build_plan
 from nearkin.comparison.default_network import default_network
+from nearkin.comparison.frozen import build_backbone, open_features
+from nearkin.comparison.inputs import Features, Inputs, Pixels
 from nearkin.comparison.questions import can_be_asked, questions
 from nearkin.comparison.recipe import Recipe
 from nearkin.core import InputError, content_hash
@@ -29,17 +31,56 @@ class Study:
     images: ImageSet
     splits: Mapping[str, Split]
     _scales: dict[str, Standardisation] = field(default_factory=dict)
+    _axes: dict[str, np.ndarray] = field(default_factory=dict)
+    _opened: dict[str, Any] = field(default_factory=dict)
 
     @property
     def pixels(self) -> bool:
         """Whether raw pixels are a row of the table."""
         return has_pixel_row(self.images)
 
+    @property
+    def inputs(self) -> Inputs:
+        """What networks see: pixels, or the features of the recipe's frozen backbone (`open_inputs`)."""
+        return self.open_inputs()
+
+    @property
+    def inputs_hash(self) -> str:
+        """The key of the features that networks see; empty for pixels."""
+        self.open_inputs()
+        return str(self._opened["key"])
+
+    def open_inputs(self, on_progress: Callable[[int, int], object] | None = None) -> Inputs:
+        """The inputs; a frozen backbone's features are computed now where they are not kept yet."""
+        if "inputs" not in self._opened:
+            inputs, key = (
+                open_features(self.recipe.network["backbone"], self.images, on_progress)
+                if self.recipe.frozen
+                else (Pixels(self.images), "")
+            )
+            self._opened.update(inputs=inputs, key=key)
+        opened: Inputs = self._opened["inputs"]
+        return opened
+
     def scale(self, protocol: str) -> Standardisation:
-        """Mean and deviation of the training images' pixels under a protocol."""
+        """Mean and deviation of the training images' inputs under a protocol."""
         if protocol not in self._scales:
-            self._scales[protocol] = Standardisation.of(self.images, self.splits[protocol].train)
+            self._scales[protocol] = self.inputs.standardisation(self.splits[protocol].train)
         return self._scales[protocol]
+
+    def axes(self, protocol: str) -> np.ndarray | None:
+        """The principal axes at which heads on frozen features start; None where they start at random."""
+        if self.recipe.network.get("start") != "principal" or not isinstance(self.inputs, Features):
+            return None
+        if protocol not in self._axes:
+            scale, size = self.scale(protocol), self.recipe.network["embedding_size"]
+            self._axes[protocol] = self.inputs.principal_axes(self.splits[protocol].train, scale, size)
+        return self._axes[protocol]
+
+    def training_labels(self, protocol: str) -> np.ndarray:
+        """Class indices of the training images, 0 to one less than the number of training classes."""
+        labels: np.ndarray = np.unique(self.images.labels[self.splits[protocol].train], return_inverse=True)[1]
+        return labels
 
     def split_hash(self, protocol: str) -> str:
         """A hash of which images are in which part."""
@@ -75,6 +116,11 @@ def prepare(recipe: Recipe, images: ImageSet | None = None) -> tuple[Recipe, Ima
     return recipe, images, splits
 
 
+def input_shape(recipe: Recipe, images: ImageSet) -> tuple[int, ...]:
+    """Of one image as networks see it: (C, H, W), or (F,) where a frozen backbone gives features."""
+    return (build_backbone(recipe.network["backbone"]).features_size,) if recipe.frozen else images.image_shape
+
+
 def _split_options(recipe: Recipe, protocol: str) -> dict[str, Any]:
     """The official split brings its own test part; leaks are dropped only there, and elsewhere never made."""
     options = dict(recipe.split)
@@ -100,8 +146,9 @@ def _check_fit(recipe: Recipe, images: ImageSet, split: Split) -> None:
     """Build what every run builds, so that what does not fit is said before anything is written."""
     if recipe.tuned and not len(split.validation):
         raise InputError(f"{split.protocol}: tuning needs validation images; set split.validation_share above 0")
-    plain = Standardisation((0.0,), (1.0,))
+    shape = input_shape(recipe, images)
+    plain = Standardisation((0.0,) * shape[0], (1.0,) * shape[0])
     for method in recipe.methods:
-        build_network(recipe, method, images.image_shape, 0, plain)
+        build_network(recipe, method, shape, 0, plain)
         plan = build_plan(recipe, method, 0)
         PKSampler(images.labels[split.train], plan.classes_per_batch, plan.images_per_class, seed=0)

@@ -126,6 +126,9 @@ class Telling:
         """Tell of a finished run."""
         _tell("finished", [run, says])
 
+    def features(self, done: int, images: int) -> None:
+        """The parent has seen to them already."""
+
     def note(self, text: str) -> None:
         """Tell a note."""
         _tell("note", [text])

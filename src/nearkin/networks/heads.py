@@ -74,6 +74,19 @@ class EmbeddingHead(nn.Module):
         self.deviation.copy_(torch.tensor(deviation))
         return self
 
+    def start_at(self, axes: Tensor) -> EmbeddingHead:
+        """Begin as the projection on the rows of `axes` (embedding_size, inputs), principal axes for one. Returns itself.
+
+        What training then adds to the features is seen from the first step: the start already is as good as they are.
+        """
+        if len(self.hidden):
+            raise InputError("a head with hidden layers has no projection to start at; leave hidden empty")
+        if tuple(axes.shape) != tuple(self.output.weight.shape):
+            raise InputError(f"axes must have shape {tuple(self.output.weight.shape)}, got {tuple(axes.shape)}")
+        with torch.no_grad():
+            self.output.weight.copy_(axes)
+        return self
+
     def configuration(self) -> dict[str, Any]:
         """What builds it again with `EmbeddingHead(**configuration)`: plain values, fit for JSON; no weights."""
         return {
