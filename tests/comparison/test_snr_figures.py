@@ -12,7 +12,8 @@ from scipy import stats
 
 from nearkin.comparison.figures import FIGURES, figure_facts
 from nearkin.comparison.real_pairs import ONE_CLASS, TWO_CLASSES, RealRows, real_pairs
-from nearkin.comparison.snr_figures import PAIRS, VARIANCES, deviations
+from nearkin.comparison.snr_correlation_figure import deviations
+from nearkin.comparison.snr_figures import PAIRS, VARIANCES
 from nearkin.comparison.snr_relations import (
     equal_but_different,
     exact_correlation,

@@ -11,7 +11,8 @@ import numpy as np
 
 from nearkin.comparison.problems import Problems
 from nearkin.comparison.real_pairs import RealRows
-from nearkin.comparison.snr_figures import euclidean_snr, snr_correlation, snr_noise
+from nearkin.comparison.snr_correlation_figure import snr_correlation
+from nearkin.comparison.snr_figures import euclidean_snr, snr_noise
 from nearkin.core import pick
 
 SCHEMA = 1

@@ -17,15 +17,10 @@ import numpy as np
 
 from nearkin.comparison.real_pairs import RealRows, real_pairs
 from nearkin.comparison.snr_relations import (
-    Floats,
-    Measured,
     equal_but_different,
-    exact_correlation,
     measured,
     noise_density,
-    printed_correlation,
     rank_correlation,
-    uncorrelated,
 )
 
 Facts = dict[str, Any]
@@ -37,9 +32,9 @@ DRAWN = 30_000
 PAIRS = 400
 """Pairs of a cloud of points."""
 
+NO_PAIRS: list[list[Any]] = [[None, None], [None, None]]
 EQUAL_EUCLIDEAN = "Pairs of one Euclidean distance have many SNR distances, since the anchor’s own variance divides."
 SNR: Facts = {"name": "SNR distance d", "unit": "ratio of variances", "scale": "linear"}
-R: Facts = {"name": "correlation r of the pair", "unit": "Pearson", "scale": "linear"}
 
 
 def snr_noise(rng: np.random.Generator, real: RealRows | None = None) -> Facts:
@@ -92,7 +87,9 @@ def euclidean_snr(rng: np.random.Generator, real: RealRows | None = None) -> Fac
     clouds = [("simulated pairs", f"Simulated pairs, {DIMENSIONS} components", {"simulated pairs": measured(anchors, anchors + noise)})]
     if real is not None and (found := real_pairs(real, PAIRS, rng)):
         clouds.append((f"pairs of {real.words}", f"Test images: {real.words}", found))
-    panels, rows, said = [], [], []
+    panels: list[Facts] = []
+    rows: list[list[Any]] = []
+    said: list[str] = []
     for subject, title, parts in clouds:
         euclidean, snr = (np.concatenate([getattr(part, field) for part in parts.values()]) for field in ("euclidean", "snr"))
         agreement = rank_correlation(euclidean, snr)
@@ -109,7 +106,7 @@ def euclidean_snr(rng: np.random.Generator, real: RealRows | None = None) -> Fac
                 "marks": [{"name": letter, "x": x, "y": y} for letter, (x, y) in zip("AB", marked)],
             }
         )
-        rows.append([subject, len(snr), agreement, *(sum(marked, []) or [None] * 4)])
+        rows.append([subject, len(snr), agreement, *(value for pair in marked or NO_PAIRS for value in pair)])
         said.append(f"{subject}: {order_in_words(agreement)} (rank correlation {agreement:.2f})")
         if two:
             said[-1] += f"; A and B, both at Euclidean distance {marked[0][0]:.3g}, have SNR distances {marked[0][1]:.2g} and {marked[1][1]:.2g}"
@@ -123,57 +120,6 @@ def euclidean_snr(rng: np.random.Generator, real: RealRows | None = None) -> Fac
     }
 
 
-def snr_correlation(rng: np.random.Generator, real: RealRows | None = None) -> Facts:
-    """The printed relation of SNR distance and correlation beside the one that holds for every pair.
-
-    Equation:  printed r = 1/sqrt(1 + d), for noise uncorrelated with the anchor only; corrected
-               r = (1 + rho^2 - d)/(2 rho), rho = sd(z)/sd(h)  [SNR-4]
-    """
-    anchors = rng.standard_normal((PAIRS, DIMENSIONS))
-    noise = rng.standard_normal((PAIRS, DIMENSIONS)) * np.sqrt(rng.uniform(0.02, 3, (PAIRS, 1)))
-    parts = {
-        "noise exactly uncorrelated": measured(anchors, anchors + uncorrelated(noise, anchors)),
-        "noise drawn independently": measured(anchors, anchors + noise),
-    }
-    panels = [_against_printed(f"Printed relation, simulated pairs, {DIMENSIONS} components", parts)]
-    if real is not None and (found := real_pairs(real, PAIRS, rng)):
-        panels.append(_against_printed(f"Printed relation, test images: {real.words}", found))
-        parts |= found
-    panels.append(
-        {
-            "title": "Corrected relation, all of these pairs",
-            "x": {"name": "(1 + ρ² − d) / (2ρ)", "unit": "ρ = sd(z) / sd(h)", "scale": "linear"},
-            "y": dict(R),
-            "series": [
-                {"name": "equal", "kind": "line", "x": [_lowest(parts), 1.0], "y": [_lowest(parts), 1.0]},
-                *(
-                    {"name": name, "kind": "points", "x": exact_correlation(part.snr, part.ratio), "y": part.correlation}
-                    for name, part in parts.items()
-                ),
-            ],
-        }
-    )
-    rows = [(name, len(part.snr), *deviations(part)) for name, part in parts.items()]
-    worst, corrected = max(row[2] for row in rows[1:]), max(row[3] for row in rows)
-    return {
-        "says": (
-            "The printed relation needs noise that is uncorrelated with the anchor. There it is exact (largest deviation "
-            f"{rows[0][2]:.0e}), elsewhere it is wrong by up to {worst:.2f}; the corrected relation holds for every pair "
-            f"(largest deviation {corrected:.0e}). At one ρ a larger distance means a smaller correlation; "
-            "between pairs of different ρ it need not."
-        ),
-        "panels": panels,
-        "table": {"heads": ["Pairs", "Number", "Printed, largest deviation", "Corrected, largest deviation"], "rows": rows},
-    }
-
-
-def deviations(pairs: Measured) -> tuple[float, float]:
-    """The largest deviations of r from the printed and from the corrected relation."""
-    printed = np.abs(printed_correlation(pairs.snr) - pairs.correlation).max()
-    corrected = np.abs(exact_correlation(pairs.snr, pairs.ratio) - pairs.correlation).max()
-    return float(printed), float(corrected)
-
-
 def order_in_words(agreement: float) -> str:
     """A rank correlation in words.
 
@@ -184,40 +130,6 @@ def order_in_words(agreement: float) -> str:
     return next((said for least, said in words if agreement >= least), "no common order" if agreement > -0.1 else "an opposite order")
 
 
-def _against_printed(title: str, parts: dict[str, Measured]) -> Facts:
-    end = max(float(part.snr.max()) for part in parts.values())
-    d = np.linspace(0, end, 120)
-    return {
-        "title": title,
-        "x": {**SNR, "low": 0.0},
-        "y": dict(R),
-        "series": [
-            *({"name": name, "kind": "points", "x": part.snr, "y": part.correlation} for name, part in parts.items()),
-            {"name": "printed: 1/√(1 + d)", "kind": "line", "x": d, "y": printed_correlation(d)},
-            *_at_one_ratio(_lowest(parts), end),
-        ],
-    }
-
-
-def _at_one_ratio(lowest: float, end: float) -> list[Facts]:
-    """The corrected relation at three ratios, as far as it lies inside the panel: straight lines."""
-    lines = []
-    for ratio in (0.5, 1.0, 2.0):
-        d = np.array([max(0.0, (1 - ratio) ** 2), min(end, 1 + ratio**2 - 2 * ratio * lowest)])
-        if d[1] > d[0]:
-            name = f"ρ = {ratio:g}"
-            lines.append({"name": f"corrected, {name}", "kind": "line", "label": name, "x": d, "y": exact_correlation(d, ratio)})
-    return lines
-
-
-def _lowest(parts: dict[str, Measured]) -> float:
-    """The lowest correlation of all, or 0 where all are above."""
-    return float(min(0.0, *(part.correlation.min() for part in parts.values())))
-
-
 def _listed(values: Any) -> str:
     *most, last = (f"{value:.3g}" for value in values)
     return f"{', '.join(most)} and {last}" if most else last
-
-
-__all__ = ["Facts", "Floats", "RealRows", "deviations", "euclidean_snr", "order_in_words", "snr_correlation", "snr_noise"]
