@@ -257,6 +257,15 @@ def test_the_sweep_has_every_rule_of_pairs_in_every_form_of_input():
     assert len(ROTATED) > 1000
 
 
+def test_how_many_combinations_of_loss_distance_and_mining_are_swept():
+    combinations = {(variant.name, distance) for variant, distance in LABELLED}
+    assert len(combinations) == 9 * 8 + 2  # angular and ranked list read cosines alone
+    mined = {(str(v.options.get("mining", "all")), distance) for v, distance in LABELLED if v.name == "triplet"}
+    assert len(mined) >= 6 * 8
+    for name in ("contrastive", "triplet", "n-pair", "lifted"):
+        assert {distance for loss, distance in combinations if loss == name} == set(DISTANCES)
+
+
 class WrongSign(Triplet):
     def term(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return torch.relu(z - self.margin), (z - self.margin > 0).to(z.dtype)
