@@ -1,6 +1,6 @@
 """Kills of a small comparison, in children forked from one process; prints what happened as JSON.
 
-`python killing.py FOLDER KILLS`: each child makes or goes on with the study and tells which phase it enters; the parent
+`python killing.py FOLDER KILLS [tuned]`: each child makes or goes on with the study and tells which phase it enters; the parent
 kills it with SIGKILL at a random moment of the phase whose turn it is. A study that is finished after its kills is
 compared with one that was never killed, and the next one begins.
 """
@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,19 @@ import torch
 import torch._dynamo  # what an optimiser imports when it is made; imported once here instead of in every child
 
 from comparison.studies import recipe, results
-from nearkin.comparison import compare, comparing, performing
+from nearkin.comparison import Recipe, compare, comparing, performing
 from nearkin.training import saving
 
 PHASES = {"opening": b"o", "training": b"t", "checkpoint": b"c", "evaluation": b"e", "results": b"r"}
 NAMES = {tag.decode(): phase for phase, tag in PHASES.items()}
+
+
+def small() -> Recipe:
+    """The study that is killed; `tuned` has trials that follow from one another."""
+    if "tuned" not in sys.argv:
+        return recipe("training.steps=12", seeds=1)
+    search = {"training.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}}
+    return recipe("training.steps=6", seeds=1, tuning={"trials": 5, "search": search, "sampler": "tpe"})
 
 
 def work(folder: Path, tell: Callable[[bytes], object]) -> None:
@@ -50,7 +59,7 @@ def work(folder: Path, tell: Callable[[bytes], object]) -> None:
     performing.write_record = told("results", performing.write_record, "training")
     comparing.finish = told("results", comparing.finish, "results")
     tell(PHASES["opening"])
-    compare(recipe("training.steps=12", seeds=1), folder)
+    compare(small(), folder)
 
 
 def forked(action: Callable[[], None]) -> int:
@@ -118,4 +127,6 @@ def kill_often(base: Path, kills: int) -> dict[str, object]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if "tuned" in sys.argv:
+        import_module("optuna.storages")  # once here instead of in every child
     print(json.dumps(kill_often(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import shutil
+import signal
 import sys
 import time
 
@@ -179,6 +181,29 @@ def test_what_a_killed_process_left_is_removed_a_day_later(photos, stored_always
     load(photos)
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_kills_while_storing_leave_nothing_that_is_read(photos, stored_always, monkeypatch):
+    expected = load(photos)
+    prepare = decoding.Preparation.apply
+    monkeypatch.setattr(decoding.Preparation, "apply", lambda *given: time.sleep(0.002) or prepare(*given))
+    rng, killed = random.Random(0), 0
+    for _ in range(8):
+        for whole in stored_always.glob("*[!t]"):
+            shutil.rmtree(whole)
+        child = os.fork()
+        if child == 0:
+            try:
+                load(photos)
+            finally:
+                os._exit(0)
+        time.sleep(rng.uniform(0.02, 0.12))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert killed
+    assert list(stored_always.glob("*.part"))
+    same(load(photos), expected)
 
 
 @pytest.mark.parametrize("when", ["before", "while writing"])
