@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands import QUICK, folder_of_digits, nearkin, table_of_digits
+from cli.commands import QUICK, folder_of_digits, nearkin, refused, table_of_digits
 from nearkin.comparison import read_recipe
 
 
@@ -87,6 +87,27 @@ def test_a_loss_of_ones_own_lies_beside_its_recipe(tmp_path: Path) -> None:
     result = nearkin("compare", tmp_path / "mine.yaml", "--output", tmp_path / "study")
     assert result.exit_code == 0, result.output
     assert "mine" in result.stdout
+
+
+def test_what_a_loss_of_ones_own_prints_is_not_in_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "talking.py").write_text(
+        "import torch\n\n\nclass Talk(torch.nn.Module):\n    def forward(self, embeddings, labels):\n"
+        "        print('hello')\n        return embeddings.square().mean()\n"
+    )
+    (tmp_path / "mine.yaml").write_text("data: digits\ntraining: {classes_per_batch: 3, images_per_class: 2}\nmethods: [{name: mine, loss: 'talking:Talk'}]\n")
+    for more in (("--plan",), ()):
+        result = nearkin("compare", tmp_path / "mine.yaml", *QUICK, "--output", tmp_path / "study", "--json", *more)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)
+        assert "hello" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/dev/null/elsewhere", "a/b", "..", "a\\\\b"])
+def test_a_studys_name_leads_nowhere_but_into_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = refused("compare", "quickstart", *QUICK, f"name={name}")
+    assert "cannot be that of a folder in runs/" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_report_is_made_again_from_the_folder_alone(tmp_path: Path) -> None:

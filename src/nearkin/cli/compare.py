@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,12 @@ def compare(recipe: str | None, changes: tuple[str, ...], output: Path | None, j
     """
     need("torch", extra="train", purpose="nearkin compare")
     chosen, images = chosen_recipe(recipe, changes, **words)
-    folder = output or Path("runs") / chosen.name
+    folder = output or default_folder(chosen.name)
     if plan:
         from nearkin.comparison.forecast import forecast
 
-        found = forecast(chosen, images)
+        with redirect_stdout(sys.stderr):
+            found = forecast(chosen, images)
         print_json(found.as_dict()) if as_json else click.echo(plan_in_words(found, jobs))
         return
     conclude(make_study(chosen, images, folder, jobs), as_json)
@@ -69,10 +71,17 @@ def chosen_recipe(recipe: str | None, changes: tuple[str, ...], **words: Any) ->
         raise InputError(f"name a recipe (nearkin list recipes), or say what to compare: {OWN_IMAGES}")
     if trials is not None:
         changes = (*changes, "tuning.search={training.learning_rate: {low: 1e-4, high: 1e-2, log: true}}")
-    name = Path(words["source"]).stem or "study"
+    name = Path(words["source"]).resolve().stem or "study"
     given = {key: value for key, value in words.items() if value is not None}
     section, images = recipe_from_images(**given, name=name, changes=changes)
     return check_recipe(section, source="the recipe of these options"), images
+
+
+def default_folder(name: str) -> Path:
+    """Where a study lies when --output does not say: a folder of its name in runs/, and nowhere else."""
+    if Path(name).name != name or name == ".." or "\\" in name:
+        raise InputError(f"the name {name!r} cannot be that of a folder in runs/; give another, or a folder with --output")
+    return Path("runs") / name
 
 
 def _as_changes(recipe: str, words: dict[str, Any]) -> list[str]:
@@ -96,7 +105,7 @@ def make_study(recipe: Recipe, images: ImageSet | None, folder: Path, jobs: int)
     from nearkin.comparison import compare as compare_methods
 
     command = shlex.join(["nearkin", *sys.argv[1:]])
-    with LiveProgress() as live:
+    with LiveProgress() as live, redirect_stdout(sys.stderr):  # a loss of one's own may print; stdout is the answer's
         return compare_methods(recipe, folder, jobs=jobs, listener=live, images=images, command=command)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nearkin.cli.answers import json_option
-from nearkin.cli.compare import chosen_recipe, conclude, make_study
+from nearkin.cli.compare import chosen_recipe, conclude, default_folder, make_study
 from nearkin.cli.options import own_images_options, study_options
 from nearkin.core import InputError, need, suggestion
 
@@ -39,5 +39,5 @@ def train(
         raise InputError(f"{chosen.name!r} has no method {method!r}{suggestion(method, names)}; it has: {'; '.join(names)}")
     only = next(each for each in chosen.methods if each.name == (method or names[0]))
     single = replace(chosen, methods=(only,), baseline="untrained")
-    folder = output or Path("runs") / f"{chosen.name}-train"
+    folder = output or default_folder(f"{chosen.name}-train")
     conclude(make_study(single, images, folder, jobs), as_json)
