@@ -191,3 +191,10 @@ def test_validation_of_a_class_disjoint_published_split_is_training_classes(root
     assert [len(classes[part]) for part in ("train", "validation", "test")] == [4, 4, 4]
     assert len(set.union(*classes.values())) == 12
     assert np.array_equal(split.test, np.flatnonzero(images.split == "test"))
+
+
+def test_an_archive_that_was_not_extracted_is_named(root):
+    (root / "cub200_2011").mkdir()
+    (root / "cub200_2011" / "CUB_200_2011.tgz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"is not here.*CUB_200_2011\.tgz: this must be extracted first"):
+        load_images("cub200-2011")

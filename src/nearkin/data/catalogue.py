@@ -135,4 +135,11 @@ def must_be_located(name: str) -> Places:
     raise InputError(
         f"the data set {name!r} is not here: looked for {entry.contents} in "
         f"{', '.join(map(str, looked_for(name)))}; to get it: {remedy} (NEARKIN_DATA names the folder of data sets)"
+        f"{_packed(name)}"
     )
+
+
+def _packed(name: str) -> str:
+    """Words on archives that lie where the data set is looked for, but are not read as they are."""
+    found = [path for folder in looked_for(name) for pattern in ("*.tgz", "*.tar", "*.tar.gz") for path in folder.glob(pattern)]
+    return f". {', '.join(map(str, found))}: this must be extracted first" if found else ""
