@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,10 @@ def weights(network: WithMetricNetwork, loss: Adversarial) -> dict[str, list[Ten
     return {role: [p.detach().clone() for p in some] for role, some in trained_groups(network, loss).items()}
 
 
-def moved(network: WithMetricNetwork, loss: Adversarial, step: int, labels: Tensor = LABELS) -> set[str]:
-    optimizer = make_optimizer(optimizer_groups(network, loss, PLAN), PLAN)
+def moved(network: WithMetricNetwork, loss: Adversarial, step: int, plan: TrainingPlan = PLAN) -> set[str]:
+    optimizer = make_optimizer(optimizer_groups(network, loss, plan), plan)
     before = weights(network, loss)
-    take_generated_step(network, loss, images(len(labels)), labels, optimizer, PLAN, step, generator=stream())
+    take_generated_step(network, loss, images(), LABELS, optimizer, plan, step, generator=stream())
     after = weights(network, loss)
     return {
         role for role in before if any(not torch.equal(a, b) for a, b in zip(before[role], after[role], strict=True))
@@ -106,6 +107,29 @@ def test_rates_after_pretraining_are_the_presets() -> None:
         take_generated_step(network, loss, images(), LABELS, optimizer, PLAN, step, generator=stream())
         rates = {group["role"]: group["lr"] / PLAN.learning_rate for group in optimizer.param_groups}
         assert rates == pytest.approx({"cnn": cnn, "metric": 1.0, "gneg": 0.1})
+
+
+def test_weight_decay_is_on_the_weights_of_both_networks_alone_and_on_nothing_that_is_not_trained() -> None:
+    plan = replace(PLAN, weight_decay=0.1)
+    network, loss = made(synthetic_positive=True)
+    matrices = {id(p) for p in network.parameters() if p.ndim > 1}
+    for group in optimizer_groups(network, loss, plan):
+        for parameter in group["params"]:
+            assert group["weight_decay"] == (0.1 if id(parameter) in matrices else 0.0)
+    network, loss = made(Triplet(20.0), "daml", pretraining=0.25)
+    assert moved(network, loss, 2, plan) == {"cnn"}
+
+
+def test_each_of_the_three_gradients_is_clipped_alone() -> None:
+    plan = replace(PLAN, gradient_clip=0.001, optimizer="sgd", learning_rate=1.0)
+    network, loss = made(Triplet(20.0), synthetic_positive=True, pretraining=0.0)
+    optimizer = make_optimizer(optimizer_groups(network, loss, plan), plan)
+    before = weights(network, loss)
+    take_generated_step(network, loss, images(), LABELS, optimizer, plan, 1, generator=stream())
+    after = weights(network, loss)
+    for roles in (("cnn", "metric"), ("gneg",), ("gpos",)):
+        steps = [(a - b).flatten() for role in roles for a, b in zip(before[role], after[role], strict=True)]
+        assert float(torch.cat(steps).norm()) == pytest.approx(0.001 * 1.9, rel=1e-3)  # Nesterov's first step
 
 
 def test_a_frozen_features_network_is_in_evaluation_mode_and_its_statistics_stay() -> None:
