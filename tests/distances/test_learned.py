@@ -87,6 +87,16 @@ def test_rows_that_differ_only_where_l_sees_nothing_coincide_with_gradient_zero(
         assert not slope.any()
 
 
+@pytest.mark.parametrize(("name", "options"), [("mahalanobis", {}), ("relative-mahalanobis", {"power": 1})])
+def test_roots_between_equal_rows_have_gradient_zero(name, options):
+    x = normal(3, 4).requires_grad_()
+    distance = with_factor(name, normal(2, 4, seed=1), **options)
+    d = distance(x, x.detach().clone()).diagonal().sum()
+    assert d == 0
+    for slope in torch.autograd.grad(d, [x, distance.weight]):
+        assert not slope.any()
+
+
 # The relative distance: SNR, floor, scale
 
 
@@ -113,7 +123,10 @@ def test_an_anchor_that_l_maps_to_nothing_is_divided_by_the_floor_which_passes_n
         {"x": x.detach().numpy(), "L": np.eye(3)[:2]},
     )
     assert d[0, 1].item() == pytest.approx(value)
-    np.testing.assert_allclose(torch.autograd.grad(d[0, 1], x)[0].numpy(), gradients["x"], 1e-12, 1e-14)
+    to_x, to_l = torch.autograd.grad(d[0, 1], [x, distance.weight])
+    np.testing.assert_allclose(to_x.numpy(), gradients["x"], 1e-12, 1e-14)
+    assert float((to_l * distance.weight.detach()).sum()) == pytest.approx(0, abs=1e-6)  # under the floor too
+    assert to_l.norm() > 1
 
 
 @pytest.mark.parametrize("center", [False, True])

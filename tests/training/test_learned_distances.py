@@ -15,6 +15,7 @@ from nearkin.evaluation import evaluate
 from nearkin.losses import Contrastive, Triplet
 from nearkin.networks import embed
 from nearkin.training import Interrupted, StepReport, train
+from nearkin.training.shapes import give_shapes
 from training.setting import Rounds, bits, images, labels, network, plan, separation
 
 LEARNED = sorted(name for name, kind in DISTANCES.items() if issubclass(kind, LearnedDistance))
@@ -73,6 +74,27 @@ def test_giving_a_shape_changes_nothing_else(tmp_path):
     train(other, shaped, images, labels, plan(), sampler=Rounds(), validate=separation)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert bits(other, shaped) == bits(net, loss)
+
+
+class Noisy(torch.nn.Module):
+    """Draws from torch's global stream in evaluation mode too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) + torch.rand(3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_look_at_one_image_leaves_mode_and_random_stream_as_they_were(training):
+    net, loss = Noisy().train(training), Triplet(distance="mahalanobis")
+    before = torch.random.get_rng_state()
+    give_shapes(net, loss, torch.from_numpy(images[:4]))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert net.training == net.inner.training == training
+    assert loss.distance.dimensions == 3
 
 
 def test_weight_decay_leaves_the_scale_of_l_alone():
