@@ -107,3 +107,18 @@ def test_every_run_of_a_study_can_be_judged_raw_pixels_too(tmp_path: Path) -> No
     for run in runs:
         wanted = json.loads((run / "run.json").read_text())["scores"]["map@r"]
         assert scores(run, "--no-clustering")["map@r"] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_stop_says_that_nothing_is_saved_where_nothing_is(
+    tmp_path: Path, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nearkin.evaluation.evaluate", stopped)
+    result = nearkin("evaluate", tmp_path / "rows.npy", "--labels", tmp_path / "labels.npy")
+    assert (result.exit_code, result.stderr) == (130, "nearkin: stopped\n")
+    monkeypatch.setattr("nearkin.comparison.read_recipe", stopped)
+    result = nearkin("compare", "quickstart")
+    assert result.exit_code == 130
+    assert "the same command goes on from there" in result.stderr

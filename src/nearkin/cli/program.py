@@ -54,7 +54,7 @@ class Program(click.Group):
         except (InputError, MissingExtra) as error:
             raise Sentence(str(error), 2) from error
         except KeyboardInterrupt as stop:
-            raise Sentence(str(stop) or "stopped; what was finished is saved, and the same command goes on from there", 130) from stop
+            raise Sentence(str(stop) or _words_of_stop(ctx.invoked_subcommand), 130) from stop
         except BrokenPipeError:
             _hush_stdout()
             raise Sentence("the reader of the output went away", 1) from None
@@ -63,6 +63,12 @@ class Program(click.Group):
         except Exception as error:
             click.echo(traceback.format_exc(), err=True)
             raise Sentence(f"failed: {type(error).__name__}: {error}", 1) from error
+
+
+def _words_of_stop(command: str | None) -> str:
+    """What is left of a command that was stopped: studies and downloads go on from where they were."""
+    goes_on = command in ("compare", "train", "data")
+    return "stopped; what was finished is saved, and the same command goes on from there" if goes_on else "stopped"
 
 
 def _words_of(error: OSError) -> str:
