@@ -196,7 +196,7 @@ def test_equal_euclidean_distances_have_different_snr_distances() -> None:
 
 def test_the_corrected_relation_is_exact_where_the_printed_one_is_not() -> None:
     facts = figure_facts("snr-correlation", 0, real_rows())
-    (exact, independent, *real) = facts["table"]["rows"]
+    (independent, exact, *real) = facts["table"]["rows"]
     assert [row[0] for row in real] == [ONE_CLASS, TWO_CLASSES]
     assert exact[1] == PAIRS
     assert exact[2] < 1e-12

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nearkin.comparison import schemas
-from nearkin.comparison.figures import check_figures
 from nearkin.comparison.classifying import SCORES as CLASSIFIER_SCORES
+from nearkin.comparison.figures import check_figures
 from nearkin.comparison.grid import expand_grid
 from nearkin.comparison.method_reading import check_methods
 from nearkin.comparison.objects import loss_class

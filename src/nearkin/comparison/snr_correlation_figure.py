@@ -7,7 +7,9 @@ import numpy as np
 from nearkin.comparison.real_pairs import RealRows, real_pairs
 from nearkin.comparison.snr_figures import DIMENSIONS, PAIRS, SNR, Facts
 from nearkin.comparison.snr_relations import Measured, exact_correlation, measured, printed_correlation, uncorrelated
+from nearkin.report.numerals import significant
 
+UNCORRELATED = "noise exactly uncorrelated"
 R: Facts = {"name": "correlation r of the pair", "unit": "Pearson", "scale": "linear"}
 
 
@@ -20,8 +22,8 @@ def snr_correlation(rng: np.random.Generator, real: RealRows | None = None) -> F
     anchors = rng.standard_normal((PAIRS, DIMENSIONS))
     noise = rng.standard_normal((PAIRS, DIMENSIONS)) * np.sqrt(rng.uniform(0.02, 3, (PAIRS, 1)))
     parts = {
-        "noise exactly uncorrelated": measured(anchors, anchors + uncorrelated(noise, anchors)),
         "noise drawn independently": measured(anchors, anchors + noise),
+        UNCORRELATED: measured(anchors, anchors + uncorrelated(noise, anchors)),
     }
     panels = [_against_printed(f"Printed relation, simulated pairs, {DIMENSIONS} components", parts)]
     if real is not None and (found := real_pairs(real, PAIRS, rng)):
@@ -33,7 +35,7 @@ def snr_correlation(rng: np.random.Generator, real: RealRows | None = None) -> F
             "x": {"name": "(1 + ρ² − d) / (2ρ)", "unit": "ρ = sd(z) / sd(h)", "scale": "linear"},
             "y": dict(R),
             "series": [
-                {"name": "equal", "kind": "line", "x": [_lowest(parts), 1.0], "y": [_lowest(parts), 1.0]},
+                {"name": "equal", "kind": "line", "label": "equal", "x": [_lowest(parts), 1.0], "y": [_lowest(parts), 1.0]},
                 *(
                     {"name": name, "kind": "points", "x": exact_correlation(part.snr, part.ratio), "y": part.correlation}
                     for name, part in parts.items()
@@ -42,12 +44,13 @@ def snr_correlation(rng: np.random.Generator, real: RealRows | None = None) -> F
         }
     )
     rows = [(name, len(part.snr), *deviations(part)) for name, part in parts.items()]
-    worst, corrected = max(row[2] for row in rows[1:]), max(row[3] for row in rows)
+    exact = next(row[2] for row in rows if row[0] == UNCORRELATED)
+    worst, corrected = max(row[2] for row in rows), max(row[3] for row in rows)
     return {
         "says": (
             "The printed relation needs noise that is uncorrelated with the anchor. There it is exact (largest deviation "
-            f"{rows[0][2]:.0e}), elsewhere it is wrong by up to {worst:.2f}; the corrected relation holds for every pair "
-            f"(largest deviation {corrected:.0e}). At one ρ a larger distance means a smaller correlation; "
+            f"{significant(exact)}), elsewhere it is wrong by up to {worst:.2f}; the corrected relation holds for every pair "
+            f"(largest deviation {significant(corrected)}). At one ρ a larger distance means a smaller correlation; "
             "between pairs of different ρ it need not."
         ),
         "panels": panels,
@@ -84,7 +87,7 @@ def _at_one_ratio(lowest: float, end: float) -> list[Facts]:
         d = np.array([max(0.0, (1 - ratio) ** 2), min(end, 1 + ratio**2 - 2 * ratio * lowest)])
         if d[1] > d[0]:
             name = f"ρ = {ratio:g}"
-            lines.append({"name": f"corrected, {name}", "kind": "line", "label": name, "x": d, "y": exact_correlation(d, ratio)})
+            lines.append({"name": "corrected, at one ρ", "kind": "line", "label": name, "x": d, "y": exact_correlation(d, ratio)})
     return lines
 
 

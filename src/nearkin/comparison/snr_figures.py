@@ -42,7 +42,7 @@ def snr_noise(rng: np.random.Generator, real: RealRows | None = None) -> Facts:
 
     Equation:  d(h, h + n), h ~ N(0, 1), n ~ N(0, s^2), D = 32 components, s^2 in {0.2, 0.5, 1.0}  [SNR-1]
     """
-    edges = np.linspace(0, 3.2, 65)
+    edges = np.linspace(0, 3.2, 129)
     fine = np.linspace(0.02, 3.2, 160)
     series, rows = [], []
     for variance in VARIANCES:
@@ -53,7 +53,7 @@ def snr_noise(rng: np.random.Generator, real: RealRows | None = None) -> Facts:
         name = f"s² = {variance}"
         series += [
             {"name": name, "kind": "steps", "x": edges, "y": share},
-            {"name": f"exact density, {name}", "kind": "line", "of": name, "x": fine, "y": noise_density(fine, variance, DIMENSIONS)},
+            {"name": "exact density", "kind": "line", "of": name, "x": fine, "y": noise_density(fine, variance, DIMENSIONS)},
         ]
         expected = variance * (DIMENSIONS - 1) / (DIMENSIONS - 3)
         rows.append([variance, float(np.median(d)), float(d.mean()), expected, *map(float, np.quantile(d, (0.05, 0.95)))])
@@ -86,7 +86,7 @@ def euclidean_snr(rng: np.random.Generator, real: RealRows | None = None) -> Fac
     noise = rng.standard_normal((PAIRS, DIMENSIONS)) * np.exp(rng.uniform(np.log(0.2), np.log(1), (PAIRS, 1)))
     clouds = [("simulated pairs", f"Simulated pairs, {DIMENSIONS} components", {"simulated pairs": measured(anchors, anchors + noise)})]
     if real is not None and (found := real_pairs(real, PAIRS, rng)):
-        clouds.append((f"pairs of {real.words}", f"Test images: {real.words}", found))
+        clouds.append((f"test images, {real.words}", f"Test images: {real.words}", found))
     panels: list[Facts] = []
     rows: list[list[Any]] = []
     said: list[str] = []

@@ -11,6 +11,7 @@ import hashlib
 import re
 from importlib.resources import files
 
+from nearkin.report.html_figures import figures
 from nearkin.report.html_heading import heading
 from nearkin.report.html_origin import origin, reading, settings
 from nearkin.report.html_result import results
@@ -33,11 +34,13 @@ SCRIPTS = (
     "start.js",
 )
 STYLES = ("page.css", "parts.css")
+FIGURE_STYLES = ("figures.css",)
+"""For a study with figures only, so that the page of any other is what it was."""
 
 
 def to_html(summary: Summary) -> str:
     """The whole page as one text, ready to be written as report.html."""
-    script, style = _shipped(SCRIPTS), _shipped(STYLES)
+    script, style = _shipped(SCRIPTS), _shipped(STYLES + (FIGURE_STYLES if summary.study.figures else ()))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -49,6 +52,7 @@ def to_html(summary: Summary) -> str:
         "heading": heading(summary),
         "results": results(summary),
         "switch": _switch(summary),
+        "figures": figures(summary),
         "reading": reading(summary),
         "settings": settings(summary),
         "origin": origin(summary),

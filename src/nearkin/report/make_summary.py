@@ -15,6 +15,7 @@ from nearkin.core import InputError, choice, derived_seed
 from nearkin.report.confusion import confusion
 from nearkin.report.curves import read_curve
 from nearkin.report.drawn import draw, points_of
+from nearkin.report.figures import read_figures
 from nearkin.report.planar import PROJECTIONS
 from nearkin.report.records import Records, read_records
 from nearkin.report.sampling import stratified_order
@@ -46,7 +47,7 @@ def summarise(folder: Path | str, *, maps: str = "pca") -> Summary:
     limit = min(POINTS, POINTS_OF_ALL_MAPS // count)
     protocols = tuple(_protocol(study, split, maps, limit, SPRITE_BYTES // len(splits)) for split in splits)
     shared, own = shared_and_own(study.methods)
-    return Summary(study, protocols, shared, own)
+    return Summary(study, protocols, shared, own, read_figures(study.folder, study.figures))
 
 
 def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_bytes: int) -> ProtocolSummary:

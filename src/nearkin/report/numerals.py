@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def share(value: float) -> str:
     """A score.
@@ -71,3 +73,20 @@ def duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def significant(value: object) -> str:
+    """Three digits of a number of any size; a text as it is, and a dash for nothing.
+
+    >>> significant(1284.56), significant(0.21372), significant(400), significant(3.3e-16), significant(None)
+    ('1,285', '0.214', '400', '3\\xa0×\\xa010⁻¹⁶', '–')
+    """
+    if value is None or isinstance(value, str):
+        return value or "–"
+    number = float(value)  # type: ignore[arg-type]
+    if number and abs(number) < 1e-4:
+        digit, _, power = f"{number:.0e}".partition("e")
+        return f"{digit}\u00a0×\u00a010{str(int(power)).translate(RAISED)}".replace("-", "−")
+    if number == int(number) or abs(number) >= 1000:
+        return f"{number:,.0f}".replace("-", "−")
+    return f"{number:.3g}".replace("-", "−")

@@ -90,6 +90,7 @@ class Study:
     tuned: bool
     splits: tuple[Split, ...]
     runs: tuple[Run, ...]
+    figures: tuple[str, ...] = ()
 
     def expected_seeds(self, method: Method) -> tuple[int, ...]:
         """Seeds that a method is to be run with; features and pixels know no seed, so one run of them counts for all."""
@@ -132,6 +133,7 @@ def read_study(folder: Path | str) -> Study:
         tuned=fields.take("tuned", bool),
         splits=tuple(_split(folder, protocol) for protocol in fields.texts("protocols")),
         runs=runs,
+        figures=fields.texts("figures") if "figures" in fields.values else (),
     )
 
 

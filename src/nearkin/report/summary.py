@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nearkin.report.confusion import Confusion
 from nearkin.report.curves import Curve
+from nearkin.report.figures import Figure
 from nearkin.report.separation import Separation
 from nearkin.report.sprite import Sprite
 from nearkin.report.study import Method, Split, Study
@@ -115,9 +116,11 @@ class ProtocolSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole study. `shared`: the settings that all trained methods have in common; `own`: what is left of each."""
+    """The whole study. `shared`: the settings that all trained methods have in common; `own`: what is left of each;
+    `figures`: those of its figures that are made."""
 
     study: Study
     protocols: tuple[ProtocolSummary, ...]
     shared: Mapping[str, str]
     own: Mapping[str, Mapping[str, str]]
+    figures: tuple[Figure, ...] = ()
