@@ -14,6 +14,7 @@ from torch import Tensor
 from nearkin.core import InputError, InputTypeError
 from nearkin.generation import EmbeddingExpansion, Segment, SymmetricalSynthesis, select_rows
 from nearkin.losses import Contrastive, NPair, Triplet, TripletNetwork
+from nearkin.losses.angular import Angular
 from nearkin.losses.lifted import Lifted
 from oracles import contrastive, generation, lifted, mining, n_pair, triplet
 from oracles.distances import PAIR, squared_euclidean
@@ -183,6 +184,9 @@ def test_what_cannot_work_is_refused_in_words() -> None:
         SymmetricalSynthesis(Triplet(distance="snr"))(x, labels)
     with pytest.raises(InputError, match="random mining draws numbers: pass generator="):
         EmbeddingExpansion(Triplet(mining="random"))(x, labels)
+    for method in METHODS[1:]:
+        with pytest.raises(InputError, match="Angular reads the embeddings, not their distances"):
+            method(Angular())
     for method in METHODS:
         with pytest.raises(InputTypeError, match=r"labels must be integers of shape \(9,\), got torch.float64"):
             method(Triplet())(x, x[:, 0])

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from nearkin.core import integer
-from nearkin.generation.hardest_pairs import over_hardest_pairs
+from nearkin.generation.hardest_pairs import check_base, over_hardest_pairs
 from nearkin.generation.wrapping import Wrapping
 from nearkin.losses import Measure, RowLoss
 
@@ -27,6 +27,7 @@ class EmbeddingExpansion(Wrapping):
 
     def __init__(self, base: RowLoss, points: int = 2) -> None:
         super().__init__(base)
+        check_base(base)
         self.points = integer("points", points, minimum=1)
 
     def measure(self, embeddings: Tensor, labels: Tensor, *, generator: torch.Generator | None = None) -> Measure:

@@ -14,9 +14,18 @@ from nearkin.distances import compute_dtype, wide
 from nearkin.generation.measured import measured
 from nearkin.generation.rows import checked_labels, first_two, kin_and_strangers
 from nearkin.losses import Measure, RowLoss
+from nearkin.losses.angular import Angular
 
 Synthesise = Callable[[Tensor, Tensor], Tensor]
 """Ends of pairs, (M, D) each -> points of every pair, both ends among them, (M, S, D)."""
+
+
+def check_base(base: RowLoss) -> None:
+    """Refuse a base that computes from the vectors themselves: it would not see that synthetic points are nearer."""
+    if isinstance(base, Angular):
+        raise InputError(
+            "Angular reads the embeddings, not their distances, and so cannot see sets of points; use another"
+        )
 
 
 def over_hardest_pairs(

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from nearkin.generation.hardest_pairs import over_hardest_pairs
+from nearkin.generation.hardest_pairs import check_base, over_hardest_pairs
 from nearkin.generation.wrapping import Wrapping
-from nearkin.losses import Measure
+from nearkin.losses import Measure, RowLoss
 
 
 class SymmetricalSynthesis(Wrapping):
@@ -23,6 +23,10 @@ class SymmetricalSynthesis(Wrapping):
     Source:    Gu and Ko, "Symmetrical Synthesis for Deep Metric Learning", AAAI 2020. Differs: with more than two images
                of a class and a loss that is not N-pair, all pairs of a class take part
     """
+
+    def __init__(self, base: RowLoss) -> None:
+        super().__init__(base)
+        check_base(base)
 
     def measure(self, embeddings: Tensor, labels: Tensor, *, generator: torch.Generator | None = None) -> Measure:
         return over_hardest_pairs(self.base, embeddings, labels, symmetrical_points, generator)
