@@ -224,6 +224,9 @@ def test_failed_trials_count_and_are_never_chosen(tmp_path: Path) -> None:
     assert len(found) == 5
     assert {row["validation"] == "" for row in found} == {True, False}
     assert outcome.failed == ()
+    (told,) = stored(tmp_path / "study").values()
+    assert [value for value, _ in told] == [float(row["validation"] or FAILED) for row in found]
+    assert FAILED < 0
 
 
 def test_without_optuna_the_extra_is_named_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
