@@ -36,7 +36,7 @@ class ZeroMean(BatchLoss):
         if self.relative:
             squared = wide(rows).square().sum(1)
             lengths = torch.where(squared > 0, squared, 1).sqrt() * math.sqrt(rows.shape[1])
-            sizes = torch.where(squared > 0, sizes / lengths, 0)
+            sizes = sizes / lengths
         return Terms(added(sizes), added(torch.ones_like(sizes).detach()))
 
     def extra_repr(self) -> str:
