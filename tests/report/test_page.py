@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nearkin.report import build_report
 
 pytestmark = pytest.mark.browser
 
@@ -103,6 +106,14 @@ def test_it_asks_for_itself_only_and_complains_of_nothing(seen: Seen, page: Path
 def test_nothing_is_wider_than_the_window(seen: Seen, worst_page: Path) -> None:
     assert seen.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     seen.open(worst_page)
+    assert seen.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_long_path_of_the_data_is_broken(seen: Seen, small: Path) -> None:
+    facts = json.loads((small / "study.json").read_text())
+    facts["data"]["source"] = "/a/" + "folder_that_has_a_long_name/" * 9
+    (small / "study.json").write_text(json.dumps(facts))
+    seen.open(build_report(small))
     assert seen.tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
