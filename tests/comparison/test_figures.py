@@ -56,8 +56,10 @@ def test_a_study_writes_the_figures_of_its_recipe(made: Path) -> None:
     assert json.loads((made / "study.json").read_text())["figures"] == list(FIGURES)
     for name, facts in found.items():
         assert (facts["schema"], facts["name"], facts["source"]) == (1, name, FIGURES[name].source)
-        assert (facts["rows"]["method"], facts["rows"]["seed"]) == ("siamese", 0)
-        assert (made / "runs" / facts["rows"]["run"] / "run.json").exists()
+        assert (facts["rows"] is not None) == FIGURES[name].real
+    for rows in (found[name]["rows"] for name in ("euclidean-snr", "snr-correlation")):
+        assert (rows["method"], rows["seed"]) == ("siamese", 0)
+        assert (made / "runs" / rows["run"] / "run.json").exists()
     assert len(found["euclidean-snr"]["panels"]) == 2
     page = (made / "report.html").read_text()
     assert all(facts["title"] in page for facts in found.values())

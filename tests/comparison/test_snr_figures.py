@@ -158,6 +158,7 @@ def test_a_figure_is_plain_facts_and_the_same_every_time(name: str, real: RealRo
     facts = figure_facts(name, 3, real)
     assert json.dumps(facts, allow_nan=False) == json.dumps(figure_facts(name, 3, real))
     assert facts["panels"] != figure_facts(name, 4, real)["panels"]
+    assert (facts == figure_facts(name, 3)) == (real is None or not FIGURES[name].real)
     assert facts["source"].startswith("document 004, figure ")
     for panel in facts["panels"]:
         for series in panel["series"]:

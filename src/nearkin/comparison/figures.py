@@ -22,15 +22,19 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """A figure: what makes its facts from a generator and real embeddings (or None), what it is called, where it is from."""
+    """A figure: what makes its facts from a generator and real embeddings (or None), what it is called, where it is from.
+
+    `real` says whether it shows real embeddings where there are some.
+    """
 
     make: Callable[[np.random.Generator, RealRows | None], dict[str, Any]]
     title: str
     source: str
+    real: bool = True
 
 
 FIGURES: Mapping[str, FigureEntry] = MappingProxyType({
-    "snr-noise": FigureEntry(snr_noise, "SNR distance under Gaussian noise", "document 004, figure 3"),
+    "snr-noise": FigureEntry(snr_noise, "SNR distance under Gaussian noise", "document 004, figure 3", real=False),
     "euclidean-snr": FigureEntry(euclidean_snr, "Euclidean distance against SNR distance", "document 004, figure 4"),
     "snr-correlation": FigureEntry(snr_correlation, "SNR distance against correlation", "document 004, figure 6"),
 })  # fmt: skip
@@ -57,5 +61,5 @@ def figure_facts(name: str, seed: int, real: RealRows | None = None) -> dict[str
     for panel in facts["panels"]:
         for series in panel["series"]:
             series.update({axis: [float(f"{value:.{DIGITS}g}") for value in series[axis]] for axis in "xy"})
-    origin = None if real is None else dict(real.origin)
+    origin = dict(real.origin) if entry.real and real is not None else None
     return {"schema": SCHEMA, "name": name, "title": entry.title, "source": entry.source, "seed": seed, "rows": origin, **facts}
