@@ -91,7 +91,8 @@ def test_the_memory_moves_once_a_call_and_only_in_training_mode():
     bank.train()
     bank.measure(x, y)
     assert len(bank) == 6
-    bank(x, y)
+    bank(x.clone().requires_grad_(), y)
+    assert not bank.embeddings.requires_grad  # nothing holds the graphs of past batches
     assert (len(bank), int(bank.written)) == (8, 12)
     bank.clear()
     assert len(bank) == 0
@@ -102,6 +103,7 @@ def test_a_batch_larger_than_the_memory_leaves_its_last_rows():
     bank = MemoryBank(Triplet(), size=4).double()
     bank(x, y, ids=ids)
     assert sorted(bank.ids.tolist()) == sorted(ids[-4:].tolist())
+    assert int(bank.written) == 10
     for row, label, one in zip(bank.embeddings, bank.labels, bank.ids):
         place = ids.tolist().index(int(one))
         torch.testing.assert_close(row, x[place])
