@@ -151,3 +151,13 @@ def test_a_hash_knows_where_its_parts_end():
     assert content_hash("é") == content_hash("é".encode())
     assert content_hash() != content_hash("")
     assert len(content_hash("x")) == 64
+
+
+def test_a_full_disk_names_the_file_that_had_no_room(tmp_path):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(tmp_path / "results.csv", full)
+    assert caught.value.filename == str(tmp_path / "results.csv")
+    assert not list(tmp_path.iterdir())
