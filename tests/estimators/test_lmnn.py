@@ -107,6 +107,10 @@ def test_scikit_learns_checks_pass(estimator, check):
     check(estimator)
 
 
+def test_it_says_that_it_needs_labels():
+    assert LMNN().__sklearn_tags__().target_tags.required
+
+
 def digits(seed: int, size: int) -> tuple[np.ndarray, ...]:
     x, y = load_digits(return_X_y=True)
     order = RNG(seed).permutation(len(x))
