@@ -134,3 +134,14 @@ def test_a_file_without_keys_is_no_recipe(tmp_path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(InputError, match="must be a recipe with keys"):
         read_recipe(tmp_path / "x.yaml")
+
+
+def test_a_mistake_that_is_the_same_for_every_method_is_said_once():
+    for change in ("training.steps=-1", "training.learning_rate=0"):
+        with pytest.raises(RecipeError) as caught:
+            recipe(change)
+        assert str(caught.value).count(change.split("=")[0].split(".")[1]) == 1
+    with pytest.raises(RecipeError) as caught:
+        recipe(methods=[], grid={"loss": ["tripet"]})
+    assert "tripet" in str(caught.value)
+    assert "no method" not in str(caught.value)

@@ -26,7 +26,7 @@ def check_methods(
     problems: Problems,
 ) -> list[Method]:
     """The methods of the entries that are right; mistakes of the others are noted in `problems`."""
-    if not entries:
+    if not entries and not problems.found:
         problems.add("methods", "there is no method; give methods: [...] or grid: {loss: [...]}")
     methods = []
     for position, entry in enumerate(entries):
@@ -71,7 +71,7 @@ def _check_method(
     if loss is None or len(problems.found) > before:
         return None
     with problems.gathered(f"{path}.training"):
-        if training:  # nothing where the recipe's own section is wrong
+        if training and own["training"]:  # the recipe's own section is checked once, for all
             TrainingPlan(**{**training, **own["training"]})
     distance = _evaluation_distance(entry.get("evaluation"), evaluation, loss, f"{path}.evaluation", problems)
     search = check_search(entry, own, tuning, path, problems)
