@@ -17,7 +17,7 @@ from PIL import Image
 
 from data.sets import image_set
 from nearkin.core import InputError
-from nearkin.data import Standardisation, decoding, load_images, near_duplicates, pixel_store
+from nearkin.data import SizesDiffer, Standardisation, decoding, load_images, near_duplicates, pixel_store
 from nearkin.data.pixel_store import Decoded, stored
 
 COUNT = 24
@@ -149,6 +149,16 @@ def test_images_of_several_sizes_are_refused_as_in_memory(photos, stored_always)
     with pytest.raises(InputError, match="the images differ in size"):
         load_images(photos, skip_bad=True)
     assert list(stored_always.iterdir()) == []
+
+
+def test_of_many_images_a_few_tell_that_sizes_differ(photos, stored_always, monkeypatch):
+    monkeypatch.setattr(decoding, "MANY", 10)
+    for number in range(0, COUNT, 2):
+        Image.fromarray(np.zeros((4, 4 + number % 4, 3), np.uint8)).save(photos / "a" / f"{number:02d}.png")
+    with pytest.raises(SizesDiffer, match=r"the images differ in size.*pass size.*seen on \d+ of 25 images"):
+        load_images(photos, skip_bad=True)
+    assert list(stored_always.parent.glob('*')) == []
+    same(load(photos), load(photos))
 
 
 def test_two_that_store_the_same_at_once_agree(cache):

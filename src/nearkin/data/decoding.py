@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,13 @@ from nearkin.core import InputError, content_hash
 from nearkin.data.opening import Opened, image_hash, open_image
 from nearkin.data.pixel_store import Decoded, stored
 from nearkin.data.preparing import Preparation
-from nearkin.data.stacking import Stack
+from nearkin.data.stacking import SizesDiffer, Stack
 
 LARGEST_IN_MEMORY = 1 << 30
 """Bytes of prepared pixels above which they are kept in a file."""
+
+MANY = 1000
+"""Of more images, a few are looked at before all are decoded, to see whether they are of one size."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ def decoded_items(items: Sequence[Item], preparation: Preparation) -> Decoded:
 
     Raises InputError where an image cannot be read (unless `skip_bad`), where none can, or where sizes differ.
     """
-    size = _expected_bytes(items, preparation)
+    seen = _looked_at(items, preparation)
+    _refuse_early(seen, len(items))
+    size = _expected_bytes(seen, len(items), preparation)
     if size <= LARGEST_IN_MEMORY:
         return _decode(items, preparation, Stack(len(items)))
     key = _key(items, preparation)
@@ -88,21 +93,38 @@ def _extremes(pixels: NDArray[Any]) -> tuple[int, int]:
     return min(int(block.min()) for block in blocks), max(int(block.max()) for block in blocks)
 
 
-def _expected_bytes(items: Sequence[Item], preparation: Preparation) -> int:
-    """About how many bytes the prepared images will have, judged by three of them; grey ones may become RGB."""
-    largest = 0
-    for image in _first_readable(items[:: max(1, len(items) // 2)], preparation):
-        channels = 3 if preparation.channels is None and image.shape[0] == 1 else image.shape[0]
-        largest = max(largest, channels * image.shape[1] * image.shape[2] * image.dtype.itemsize)
-    return largest * len(items)
-
-
-def _first_readable(items: Sequence[Item], preparation: Preparation) -> Iterator[NDArray[Any]]:
-    for item in items:
+def _looked_at(items: Sequence[Item], preparation: Preparation) -> list[tuple[NDArray[Any], str]]:
+    """A few prepared images, evenly spaced, with their names; those that cannot be read are left out."""
+    step = max(1, len(items) // (2 if len(items) <= MANY else 16))
+    seen = []
+    for item in items[::step]:
         try:
-            yield preparation.apply(item.read().pixels, item.image_id)
+            seen.append((preparation.apply(item.read().pixels, item.image_id), item.image_id))
         except InputError:
             continue
+    return seen
+
+
+def _refuse_early(seen: Sequence[tuple[NDArray[Any], str]], count: int) -> None:
+    """Say that sizes differ before many images have been decoded to find it."""
+    if count <= MANY or len({image.shape[1:] for image, _ in seen}) <= 1:
+        return
+    stack = Stack(len(seen))
+    for image, name in seen:
+        stack.add(image, name)
+    try:
+        stack.finish()
+    except SizesDiffer as error:
+        raise SizesDiffer(f"{error} (seen on {len(seen)} of {count:,} images)") from None
+
+
+def _expected_bytes(seen: Sequence[tuple[NDArray[Any], str]], count: int, preparation: Preparation) -> int:
+    """About how many bytes the prepared images will have, judged by a few of them; grey ones may become RGB."""
+    largest = 0
+    for image, _ in seen:
+        channels = 3 if preparation.channels is None and image.shape[0] == 1 else image.shape[0]
+        largest = max(largest, channels * image.shape[1] * image.shape[2] * image.dtype.itemsize)
+    return largest * count
 
 
 def _key(items: Sequence[Item], preparation: Preparation) -> str:
