@@ -15,6 +15,7 @@ from nearkin.core import InputError
 from nearkin.generation import COLUMNS, PRESETS, Adversarial, WithMetricNetwork
 from nearkin.losses import Contrastive, NPair, Triplet
 from nearkin.losses.lifted import Lifted
+from nearkin.networks.layers import linear
 from nearkin.training import TrainingFailed, TrainingPlan, gradient_table, train
 from nearkin.training.generated_groups import optimizer_groups, trained_groups
 from nearkin.training.generated_step import take_generated_step
@@ -33,8 +34,8 @@ def made(
 ) -> tuple[WithMetricNetwork, Adversarial]:
     """A small network and its loss, all weights filled with noise, so that every path is open."""
     loss = Adversarial(base, preset, **switches)
-    network = loss.network(nn.Linear(6, 4), 4)
     stream = torch.Generator().manual_seed(seed)
+    network = loss.network(linear(6, 4, 0.4, generator=stream), 4)
     with torch.no_grad():
         for parameter in [*network.parameters(), *loss.parameters()]:
             parameter += 0.3 * torch.randn(parameter.shape, generator=stream)
