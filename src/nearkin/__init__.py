@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nearkin.core import InputError, MissingExtra
     from nearkin.data import ImageSet, PKSampler, load_images, make_split
-    from nearkin.distances import Distance, make_distance
+    from nearkin.distances import SNR, Distance, Mahalanobis, RelativeMahalanobis, SymmetricSNR, make_distance
+    from nearkin.embedding import cached_features
+    from nearkin.estimators import LMNN
     from nearkin.evaluation import evaluate
+    from nearkin.generation import Adversarial, EmbeddingExpansion, Segment, SymmetricalSynthesis
     from nearkin.losses import (
         DDML,
         Angular,
@@ -47,14 +50,16 @@ if TYPE_CHECKING:
         ZeroMean,
         make_loss,
     )
-    from nearkin.networks import Network, embed
+    from nearkin.networks import Backbone, EmbeddingHead, FineTuned, Network, embed
     from nearkin.report import build_report
     from nearkin.training import TrainingPlan, train
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Adversarial": "nearkin.generation",
     "Angular": "nearkin.losses",
+    "Backbone": "nearkin.networks",
     "Block": "nearkin.losses",
     "Center": "nearkin.losses",
     "CombinedNegatives": "nearkin.losses",
@@ -62,13 +67,18 @@ _HOME = {
     "ContrastiveCenter": "nearkin.losses",
     "DDML": "nearkin.losses",
     "Distance": "nearkin.distances",
+    "EmbeddingExpansion": "nearkin.generation",
+    "EmbeddingHead": "nearkin.networks",
     "EnergyConfusion": "nearkin.losses",
+    "FineTuned": "nearkin.networks",
     "Foreign": "nearkin.losses",
     "GeneralizedLifted": "nearkin.losses",
     "ImageSet": "nearkin.data",
     "InputError": "nearkin.core",
     "Joint": "nearkin.losses",
+    "LMNN": "nearkin.estimators",
     "Lifted": "nearkin.losses",
+    "Mahalanobis": "nearkin.distances",
     "Measure": "nearkin.losses",
     "MemoryBank": "nearkin.losses",
     "MissingExtra": "nearkin.core",
@@ -77,8 +87,13 @@ _HOME = {
     "Own": "nearkin.losses",
     "PKSampler": "nearkin.data",
     "RankedList": "nearkin.losses",
+    "RelativeMahalanobis": "nearkin.distances",
     "RowLoss": "nearkin.losses",
+    "SNR": "nearkin.distances",
+    "Segment": "nearkin.generation",
     "Sum": "nearkin.losses",
+    "SymmetricSNR": "nearkin.distances",
+    "SymmetricalSynthesis": "nearkin.generation",
     "Terms": "nearkin.losses",
     "TrainingPlan": "nearkin.training",
     "Triplet": "nearkin.losses",
@@ -86,6 +101,7 @@ _HOME = {
     "TupleTriplet": "nearkin.losses",
     "ZeroMean": "nearkin.losses",
     "build_report": "nearkin.report",
+    "cached_features": "nearkin.embedding",
     "embed": "nearkin.networks",
     "evaluate": "nearkin.evaluation",
     "load_images": "nearkin.data",
@@ -97,20 +113,28 @@ _HOME = {
 
 __all__ = [
     "DDML",
+    "LMNN",
+    "SNR",
+    "Adversarial",
     "Angular",
+    "Backbone",
     "Block",
     "Center",
     "CombinedNegatives",
     "Contrastive",
     "ContrastiveCenter",
     "Distance",
+    "EmbeddingExpansion",
+    "EmbeddingHead",
     "EnergyConfusion",
+    "FineTuned",
     "Foreign",
     "GeneralizedLifted",
     "ImageSet",
     "InputError",
     "Joint",
     "Lifted",
+    "Mahalanobis",
     "Measure",
     "MemoryBank",
     "MissingExtra",
@@ -119,8 +143,12 @@ __all__ = [
     "Own",
     "PKSampler",
     "RankedList",
+    "RelativeMahalanobis",
     "RowLoss",
+    "Segment",
     "Sum",
+    "SymmetricSNR",
+    "SymmetricalSynthesis",
     "Terms",
     "TrainingPlan",
     "Triplet",
@@ -129,6 +157,7 @@ __all__ = [
     "ZeroMean",
     "__version__",
     "build_report",
+    "cached_features",
     "embed",
     "evaluate",
     "load_images",

@@ -33,6 +33,7 @@ class FineTuned(nn.Module):
 
     @property
     def embedding_size(self) -> int:
+        """Size of the embeddings."""
         return self.head.embedding_size
 
     def features(self, images: Tensor) -> Tensor:
