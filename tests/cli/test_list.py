@@ -25,7 +25,7 @@ from nearkin.networks import BACKBONES
         ("backbones", set(BACKBONES)),
         ("miners", {*MINERS, "all", "semi-hard-set"}),
         ("datasets", set(CATALOGUE)),
-        ("recipes", {"quickstart", "toolkit-mnist"}),
+        ("recipes", {"adversarial-cub", "auxiliary-caltech", "quickstart", "snr-cub", "snr-cub-scratch", "toolkit-mnist"}),
         ("protocols", set(PROTOCOLS)),
         ("figures", set(FIGURES)),
     ],

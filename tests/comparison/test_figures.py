@@ -79,5 +79,6 @@ def test_figures_are_asked_for_later_and_a_study_grows_without_losing_them(tmp_p
     compare(recipe(figures=["snr-noise"], **small), tmp_path / "study")
     compare(recipe(figures=["snr-correlation"], **small), tmp_path / "study")
     compare(recipe(**small), tmp_path / "study")
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["figures"] == ["snr-noise", "snr-correlation"]
     assert set(figures(tmp_path / "study")) == {"snr-noise", "snr-correlation"}
     assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("study/runs/*/run.json")}

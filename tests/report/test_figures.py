@@ -136,6 +136,15 @@ def test_values_stand_where_their_axes_say(small: Path) -> None:
     assert {"0", "1", "2", "3", "4", "distance (metres)", "density", "expected", "rho = 1", "A"} <= set(texts)
 
 
+def test_the_key_has_every_name_once_with_a_sample_of_its_kind(small: Path) -> None:
+    steps = [{"name": name, "kind": "steps", "x": [0, 1], "y": [1]} for name in ("one", "two", "pairs of two classes")]
+    laws = [{"name": "law", "kind": "line", "of": name, "x": [0, 1], "y": [1, 1]} for name in ("one", "two")]
+    page = page_of(with_figures(small, facts(panels=[panel(series=steps + laws)])))
+    (key,) = re.findall(r'<ul class="samples">(.*?)</ul>', page)
+    found = re.findall(r'<li><svg [^>]*><path class="([^"]*)"[^>]*></path></svg>([^<]*)</li>', key)
+    assert found == [("steps first", "one"), ("steps third", "two"), ("steps second", "pairs of two classes"), ("curve", "law")]
+
+
 def test_values_that_an_axis_cannot_hold_are_left_out(small: Path) -> None:
     axes = {"x": {"name": "x", "scale": "log"}, "y": {"name": "y", "scale": "linear", "high": 10}}
     cloud = {"name": "cloud", "kind": "points", "x": [0, -1, 1, 10, 100], "y": [1, 2, 3, 4, 50]}
