@@ -87,6 +87,7 @@ def train_run(study: Study, run: Run, listener: Listener) -> Trained:
         run.method.loss,
         dimensions=recipe.network["embedding_size"],
         classes=len(np.unique(images.labels[split.train])),
+        seed=derived_seed(run.seed, "loss"),
     )
     if isinstance(loss, Adversarial):
         network = loss.network(network, recipe.network["embedding_size"])
