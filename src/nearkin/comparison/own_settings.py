@@ -11,7 +11,7 @@ from nearkin.networks import Network
 from nearkin.training import TrainingPlan
 
 NETWORK_KEYS = ("normalize",)
-OPTIMISER_KEYS = ("learning_rate", "weight_decay")
+OPTIMISER_KEYS = ("learning_rate", "loss_learning_rate", "weight_decay")
 """How steps are taken; never how many, or on which batches."""
 
 
