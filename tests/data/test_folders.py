@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -302,3 +304,40 @@ def test_images_of_many_channels_load_and_are_not_turned_to_grey(tmp_path):
     np.save(tmp_path / "b" / "2.npy", np.zeros((8, 6, 4), np.uint16))
     with pytest.raises(InputError, match=r"b/2\.npy has 4 channels, the images before it 5"):
         load_images(tmp_path)
+
+
+def test_the_empty_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_folder(tmp_path, {f"{name}/{index}.png": png(index) for name in "ab" for index in (1, 2)}))
+    assert len(load_images(".").labels) == 4
+    with pytest.raises(InputError, match="got ''; write '.' for the current folder"):
+        load_images("")
+
+
+def test_a_path_that_is_spelled_like_a_data_set_is_explained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no file or folder 'digits' here; .*Path is always a path: .*load_images\('digits'\)") as caught:
+        load_images(Path("digits"))
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(InputError, match="'digit' is neither .* nor an existing path"):
+        load_images(Path("digit"))
+
+
+def test_an_image_size_that_no_memory_holds_is_refused_at_once():
+    for size in ((100_000, 100_000), (1, 10**9)):
+        with pytest.raises(InputError, match=r"size=\(\d+, \d+\) asks for 1[,0]+ pixels an image; the most is 89,478,485"):
+            load_images("digits", size=size)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["b/2.png", "b.zip", "b.csv"])
+def test_a_pipe_with_the_name_of_an_image_does_not_hang(tmp_path, name):
+    """In another process: where it hangs, it can be stopped."""
+    folder = make_folder(tmp_path / "pictures", {f"{name}/{index}.png": png(index) for name in "ab" for index in (1, 3)})
+    os.mkfifo(folder / name)
+    source = folder if "/" in name else folder / name
+    code = "import sys; from nearkin.data import load_images; load_images(sys.argv[1])"
+    answer = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert f"{folder / name} is no regular file" in answer.stderr
+    if source == folder:
+        assert len(load_images(folder, skip_bad=True).labels) == 4

@@ -50,9 +50,16 @@ def load_images(
     )
     if not isinstance(source, str | PathLike):
         raise InputTypeError(f"images come from a name or a path, got {source!r}")
+    if source == "":
+        raise InputError("images come from a name or a path, got ''; write '.' for the current folder")
     if isinstance(source, str) and source in CATALOGUE:
         return CATALOGUE[source].read(must_be_located(source), preparation)
     path = Path(source).expanduser()
+    if not path.exists() and str(source) in CATALOGUE:
+        raise InputError(
+            f"there is no file or folder {str(source)!r} here; a {type(source).__name__} is always a path: "
+            f"write the name as text, load_images({str(source)!r}), for the data set"
+        )
     if not path.exists():
         raise InputError(
             f"{str(source)!r} is neither a data set ({', '.join(CATALOGUE)}) nor an existing path"

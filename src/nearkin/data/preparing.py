@@ -13,6 +13,9 @@ from nearkin.core import InputError, InputTypeError, flag, integer
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
+LARGEST_IMAGE = 89_478_485
+"""Pixels of an image, at most; image files with more are refused as well, by Pillow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
@@ -30,6 +33,11 @@ class Preparation:
             if not isinstance(self.size, tuple | list) or len(self.size) != 2:
                 raise InputTypeError(f"size must be (height, width) in pixels, got {self.size!r}")
             height, width = (integer("size", side, minimum=1) for side in self.size)
+            if height * width > LARGEST_IMAGE:
+                raise InputError(
+                    f"size={height, width} asks for {height * width:,} pixels an image; "
+                    f"the most is {LARGEST_IMAGE:,}, about 9459 x 9459"
+                )
             object.__setattr__(self, "size", (height, width))
         if self.channels not in (None, 1, 3):
             raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ def open_shelf(place: Path) -> Iterator[Shelf]:
         yield FolderShelf(place)
         return
     try:
+        check_regular(place)
         archive = zipfile.ZipFile(place)
     except zipfile.BadZipFile as error:
         raise InputError(f"{place} is not a readable zip archive: {error}") from None
@@ -81,11 +83,18 @@ class ZipShelf:
 def read_file(path: Path) -> bytes:
     """The bytes of a file, or an InputError that names it."""
     try:
+        check_regular(path)
         if path.stat().st_size > LARGEST_FILE:
             raise InputError(f"{path} is larger than {LARGEST_FILE >> 30} GiB")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for what waits for a writer or never ends: pipes, sockets and devices, whatever their names."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path} is no regular file, but a pipe, a socket, a device or a folder")
 
 
 def _walk(folder: Path) -> Iterator[Parts]:
