@@ -12,6 +12,7 @@ from nearkin.comparison.figures import FIGURES
 from nearkin.data import CATALOGUE
 from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
+from nearkin.generation import GENERATION
 from nearkin.losses import LOSSES
 from nearkin.mining import MINERS
 from nearkin.networks import BACKBONES
@@ -20,7 +21,7 @@ from nearkin.networks import BACKBONES
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("losses", set(LOSSES)),
+        ("losses", {*LOSSES, *GENERATION}),
         ("distances", set(DISTANCES)),
         ("backbones", set(BACKBONES)),
         ("miners", {*MINERS, "all", "semi-hard-set"}),
@@ -39,6 +40,12 @@ def test_every_name_is_listed_with_what_it_is(kind: str, names: set[str]) -> Non
 def test_wildcards_choose() -> None:
     assert set(json.loads(nearkin("list", "losses", "triplet*", "--json").stdout)) == {"triplet", "triplet-network"}
     assert nearkin("list", "distances", "s*").stdout.splitlines()[0].startswith("snr")
+
+
+def test_capitals_make_no_difference_to_a_pattern() -> None:
+    found = json.loads(nearkin("list", "losses", "TRI*", "--json").stdout)
+    assert set(found) == {"triplet", "triplet-network"}
+    assert set(json.loads(nearkin("list", "distances", "Snr", "--json").stdout)) == {"snr"}
 
 
 def test_a_wrong_kind_or_pattern_comes_with_the_nearest() -> None:

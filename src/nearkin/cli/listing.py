@@ -12,12 +12,18 @@ from nearkin.core import InputError, choice, need, suggestion
 
 
 def _losses() -> dict[str, str]:
+    from nearkin.generation import GENERATION
     from nearkin.losses import LOSSES
 
     outside = {"batch": " [sees the batch as a whole]", "composition": " [made of losses]"}
-    return {
+    found = {
         name: f"{_first_line(entry.make)}; {entry.source}{outside.get(entry.kind, '')}" for name, entry in LOSSES.items()
     }
+    generating = {
+        name: f"{_first_line(entry.make)}; {entry.source} [generates negatives or positives]"
+        for name, entry in GENERATION.items()
+    }
+    return found | generating
 
 
 def _distances() -> dict[str, str]:
@@ -83,7 +89,7 @@ KINDS: Mapping[str, tuple[bool, Callable[[], dict[str, str]]]] = {
 @click.argument("pattern", default="*")
 @json_option
 def list_names(kind: str, pattern: str, as_json: bool) -> None:
-    """List the names of a KIND that a recipe may use; PATTERN may have * and ?, as in 'triplet*'."""
+    """List the names of a KIND that a recipe may use; PATTERN may have * and ?, as in 'triplet*'; capitals make no difference."""
     found = names_of(kind, pattern)
     print_json(found) if as_json else click.echo(aligned(list(found.items())))
 
@@ -94,7 +100,7 @@ def names_of(kind: str, pattern: str = "*") -> dict[str, str]:
     if needs_torch:
         need("torch", extra="train", purpose=f"nearkin list {kind}")
     known = read()
-    found = {name: said for name, said in sorted(known.items()) if fnmatchcase(name, pattern)}
+    found = {name: said for name, said in sorted(known.items()) if fnmatchcase(name.lower(), pattern.lower())}
     if not found:
         raise InputError(f"none of the {kind} fits {pattern!r}{suggestion(pattern, known)}; known: {', '.join(sorted(known))}")
     return found
