@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
+from losses.making import small_loss
 from nearkin.core import InputError, InputTypeError
 from nearkin.core.tensors import Own
 from nearkin.losses import (
@@ -144,7 +146,7 @@ def test_own_columns_must_fit_the_anchors():
 
 def test_ready_triplets_are_three_columns_of_indices_in_range():
     refuses(
-        r"triplets must be \(T, 3\) indices or three tensors .* got 2 parts",
+        r"triplets must be \(T, 3\) indices or a tuple of three tensors .* got shape \(4, 2\)",
         X,
         triplets=torch.zeros(4, 2, dtype=torch.int64),
     )
@@ -160,6 +162,55 @@ def test_ready_triplets_are_three_columns_of_indices_in_range():
     refuses(
         "give either triplets or own columns and reference labels", X, None, Z, W, triplets=torch.tensor([[0, 1, 2]])
     )
+
+
+THREE = [[0, 1, 4], [1, 2, 5], [3, 4, 0]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [THREE, tuple(map(tuple, THREE)), np.array(THREE), torch.tensor(THREE, dtype=torch.int32)],
+    ids=["lists", "tuples", "array", "int32"],
+)
+def test_three_triplets_are_read_row_by_row_whatever_holds_them(given):
+    wanted = Triplet()(X, triplets=torch.tensor(THREE))
+    assert Triplet()(X, triplets=torch.tensor(THREE).T.contiguous()) != wanted
+    assert torch.equal(Triplet()(X, triplets=given), wanted)
+
+
+@pytest.mark.parametrize("make", [torch.tensor, np.array])
+def test_a_tuple_of_three_columns_is_read_column_by_column(make):
+    columns = tuple(make(column) for column in zip(*THREE, strict=True))
+    assert torch.equal(Triplet()(X, triplets=columns), Triplet()(X, triplets=torch.tensor(THREE)))
+
+
+def test_triplets_of_a_shape_that_can_be_read_in_two_ways_are_refused():
+    columns = torch.tensor(THREE).unbind(1)
+    refuses(r"a tuple of three tensors .* got a list of 3 of shapes \(3,\)", X, triplets=list(columns))
+    refuses(r"got a tuple of 2 of shapes \(3,\)", X, triplets=columns[:2])
+    refuses(r"got a tuple of 3 of shapes \(3,\), \(2,\)", X, triplets=(columns[0], columns[1], columns[2][:2]))
+    refuses(r"got a tuple of 3 of shapes \(3, 3\)", X, triplets=(np.array(THREE),) * 3)
+    refuses(r"got shape \(3,\)", X, triplets=[0, 1, 2])
+    refuses("must be .* got str", X, triplets="abc")
+    refuses("must be .* got list", X, triplets=[[0, 1, 2], [0, 1]])
+
+
+def test_labels_of_references_without_references_are_not_ignored():
+    refuses("reference_labels say what the references are: give references as well", X, Y, None, Y)
+    refuses("give references as well", X, Y, None, Y, loss=Triplet())
+    refuses("give references as well", X, None, None, Y, own=OWN)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_embeddings_without_numbers_or_with_holes_are_refused(name):
+    loss = small_loss(name)
+    for seen in (loss, loss.measure):
+        with pytest.raises(InputError, match="embeddings are on the meta device, which holds shapes and no numbers"):
+            seen(X.to("meta"), Y.to("meta"))
+        with pytest.raises(InputError, match=r"embeddings must be dense, got the layout sparse_coo: use .*to_dense\(\)"):
+            seen(X.to_sparse(), Y)
+    if name in ROW_LOSSES:
+        refuses("references must be dense", X, Y, Z.to_sparse(), W, loss=loss)
 
 
 def test_random_mining_needs_noise_or_a_generator_never_global_numbers():
@@ -237,6 +288,9 @@ def test_references_without_labels_beside_own_columns_are_only_looked_at():
         (lambda: Triplet(hinge="hard"), "hinge must be one of 'linear', 'squared', 'soft'"),
         (lambda: Triplet(hinge="soft", mining="semi-hard-set"), "semi-hard-set is bounded by the margin"),
         (lambda: Triplet(hinge="soft", reduction="mean_nonzero"), "mean_nonzero"),
+        (lambda: Triplet(mining="hardest"), "unknown miner 'hardest'.* known: all, batch-hard, random, semi-hard, semi-hard-set"),
+        (lambda: Triplet(mining="semi-hard-sets"), "did you mean 'semi-hard-set'"),
+        (lambda: Triplet(mining=3), "mining must be a name or a Miner, got int"),
         (lambda: Triplet(mining="semihard"), "did you mean 'semi-hard'"),
         (lambda: NPair(-1.0), "l2 must be a finite number of at least 0"),
         (lambda: NPair(0.1, distance="snr"), "l2 needs the embeddings' own norms, which SNR does not keep"),

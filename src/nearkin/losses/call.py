@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,11 @@ class Call:
     dtype: torch.dtype
     alone: bool  # the batch is its own set of references
     group: Group | None
+
+    def rows(self) -> tuple[Tensor, ...]:
+        """All vectors of the call, in the distance's space: (n, D) each."""
+        own = () if self.own is None else (self.own.vectors.flatten(0, 1),)
+        return (self.anchors, *(() if self.alone and self.group is None else (self.references,)), *own)
 
     def relation(self, start: int, stop: int) -> Relation:
         """Kin of a block of anchors to the shared columns; a sample is neither kin nor stranger to itself."""
@@ -92,6 +98,8 @@ def arrange(
     check_rows("embeddings", embeddings)
     if references is not None:
         check_rows("references", references, like=embeddings)
+    if references is None and reference_labels is not None and triplets is None:
+        raise InputError("reference_labels say what the references are: give references as well, or leave both out")
     if triplets is not None:
         if own is not None or reference_labels is not None:
             raise InputError("give either triplets or own columns and reference labels, not both")
@@ -144,6 +152,11 @@ def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
         raise InputTypeError(
             f"{name} must be a floating tensor of shape (rows, dimensions), got {rows.dtype} of shape {tuple(rows.shape)}"
         )
+    if rows.layout != torch.strided:
+        kind = str(rows.layout).removeprefix("torch.")
+        raise InputTypeError(f"{name} must be dense, got the layout {kind}: use {name}.to_dense()")
+    if rows.is_meta and (like is None or like.is_meta):
+        raise InputError(f"{name} are on the meta device, which holds shapes and no numbers: give tensors with values")
     if like is not None and (rows.shape[1] != like.shape[1] or rows.device != like.device):
         raise InputError(
             f"{name} have {rows.shape[1]} dimensions on {rows.device}, the embeddings {like.shape[1]} on {like.device}; they must agree"
@@ -175,12 +188,10 @@ def _check_own(own: Own, embeddings: Tensor) -> None:
 
 
 def _from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any) -> tuple[Tensor, Own]:
-    parts = triplets.unbind(1) if isinstance(triplets, Tensor) and triplets.dim() == 2 else tuple(triplets)
-    if len(parts) != 3:
-        raise InputError(
-            f"triplets must be (T, 3) indices or three tensors (anchor, positive, negative), got {len(parts)} parts"
-        )
-    anchor, positive, negative = (as_values("triplets", part, len(parts[0]), embeddings.device) for part in parts)
+    anchor, positive, negative = (
+        as_values("triplets", column, len(column), embeddings.device)
+        for column in _index_columns(triplets, embeddings.device)
+    )
     columns = embeddings if references is None else references
     for name, index, rows in (
         ("anchor", anchor, embeddings),
@@ -192,6 +203,26 @@ def _from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any)
                 f"{name} indices of triplets must lie in 0..{len(rows) - 1}, got {int(index.min())}..{int(index.max())}"
             )
     return embeddings[anchor], Own.triplets(columns[positive], columns[negative])
+
+
+def _index_columns(triplets: Any, device: torch.device) -> tuple[Tensor, ...]:
+    """Indices of anchors, positives and negatives, (T,) each, out of (T, 3) rows or a tuple of three columns."""
+    wanted = "triplets must be (T, 3) indices or a tuple of three tensors (anchor, positive, negative) of one length"
+    arrays = isinstance(triplets, tuple | list) and any(isinstance(part, Tensor | np.ndarray) for part in triplets)
+    if arrays:
+        columns = tuple(part if isinstance(part, Tensor) else torch.as_tensor(part, device=device) for part in triplets)
+        shapes = [tuple(column.shape) for column in columns]
+        if isinstance(triplets, list) or len(shapes) != 3 or len(set(shapes)) != 1 or len(shapes[0]) != 1:
+            kind = type(triplets).__name__
+            raise InputError(f"{wanted}, got a {kind} of {len(shapes)} of shapes {', '.join(map(str, dict.fromkeys(shapes)))}")
+        return columns
+    try:
+        rows = triplets if isinstance(triplets, Tensor) else torch.as_tensor(triplets, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputTypeError(f"{wanted}, got {type(triplets).__name__}") from None
+    if rows.dim() != 2 or rows.shape[1] != 3:
+        raise InputError(f"{wanted}, got shape {tuple(rows.shape)}")
+    return rows.unbind(1)
 
 
 def _tuples(rule: PairRule) -> PairRule:

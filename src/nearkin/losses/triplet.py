@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nearkin.core import InputError, choice, non_negative
+from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
 from nearkin.distances import Distance
 from nearkin.losses.engine import RowLoss
-from nearkin.mining import Miner, all_triplets, make_miner
+from nearkin.mining import MINERS, Miner, all_triplets, make_miner
 
 COUNTED = ("all", "semi-hard-set")
 
@@ -44,7 +44,7 @@ class Triplet(RowLoss):
         super().__init__(distance, reduction=reduction, block_size=block_size)
         self.margin = non_negative("margin", margin)
         self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
-        self.mining = mining if mining in COUNTED else make_miner(mining)
+        self.mining = _chosen(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
         if self.hinge == "soft" and self.reduction == "mean_nonzero":
             raise InputError("terms of hinge='soft' are never 0: use reduction='mean', not 'mean_nonzero'")
@@ -87,3 +87,14 @@ class Triplet(RowLoss):
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
         return f"margin={self.margin:g}, mining={self.mining!r}, hinge={self.hinge!r}, {super().extra_repr()}"
+
+
+def _chosen(mining: Miner | str) -> Miner | str:
+    """A miner, or the name of a kind of triplets that are counted; an unknown name is answered with both."""
+    if mining in COUNTED:
+        return mining
+    if isinstance(mining, str) and mining not in MINERS:
+        known = sorted((*COUNTED, *MINERS))
+        near = suggestion(mining, known)
+        raise InputError(f"unknown miner {mining!r}{near}; known: {', '.join(known)} (nearkin list miners)")
+    return make_miner(mining)
