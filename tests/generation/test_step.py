@@ -204,6 +204,13 @@ def test_images_that_are_one_and_the_same_have_finite_gradients() -> None:
         assert all(math.isfinite(norm) for groups in found.values() for norm in groups.values())
 
 
+def test_features_too_far_apart_for_their_type_stop_the_run() -> None:
+    loss = Adversarial(Triplet(), pretraining=1.0, pretraining_on="features", normalize_features=False)
+    network = loss.network(linear(6, 4, 1e22, generator=stream()), 4)
+    with pytest.raises(TrainingFailed, match="distances of the embeddings are no longer finite"):
+        moved(network, loss, 1)
+
+
 def test_a_generator_that_is_no_longer_finite_is_named() -> None:
     network, loss = made(preset="dgm", pretraining=0.0)
     with torch.no_grad():

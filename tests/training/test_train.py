@@ -246,6 +246,21 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_step() -> None:
         run(network(), Breaks())
 
 
+def test_embeddings_too_far_apart_for_their_type_stop_the_run_and_name_the_step() -> None:
+    class Far(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, seen: torch.Tensor) -> torch.Tensor:
+            return 1e22 * self.inner(seen)
+
+    with pytest.raises(
+        TrainingFailed, match=r"^distances of the embeddings are no longer finite, at step 1 of 20 .* lower learning_rate"
+    ):
+        run(Far(), Triplet())
+
+
 def test_weights_that_explode_stop_the_run() -> None:
     settings = plan(learning_rate=1e30, optimizer="sgd")
     with pytest.raises(TrainingFailed, match=r"no longer finite, at step \d+ of 20"):

@@ -14,6 +14,7 @@ from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
 from nearkin.losses.ddml import DDML
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.finite import NotFinite
 from nearkin.losses.foreign import Foreign
 from nearkin.losses.group import Group
 from nearkin.losses.joint import Joint
@@ -49,6 +50,7 @@ __all__ = [
     "Measure",
     "MemoryBank",
     "NPair",
+    "NotFinite",
     "OutsideLoss",
     "Own",
     "RankedList",

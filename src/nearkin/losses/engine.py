@@ -18,6 +18,7 @@ from nearkin.core.tensors import Block, Own, Terms, added, masked_sum
 from nearkin.distances import Distance, make_distance, squared_distances
 from nearkin.losses.blocks import Views, blocked
 from nearkin.losses.call import Call, arrange
+from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 
 DENSE_LIMIT = 1 << 21
@@ -122,12 +123,14 @@ class RowLoss(nn.Module):
         references:       (R, D) columns instead of the batch, with reference_labels of the same kind as labels
         ids:              (N,), and reference_ids (R,), integers: where they agree two rows are one sample and no pair
         own:              columns of one row alone, Own(vectors (N, K, D), positives (N, K), negatives (N, K))
-        triplets:         ready indices (anchor, positive, negative), (T, 3) or three tensors (T,); a slower path
+        triplets:         ready indices (anchor, positive, negative): (T, 3), or a tuple of three tensors or arrays (T,);
+                          a slower path
         noise, generator: uniforms (N, T) of a random miner, or the generator that draws them
         group:            a torch.distributed group: columns come from everybody, the value is the joint one, the
                           gradient is this process's share times the number of processes (DDP averages)
 
-        Errors:  InputError for shapes, kinds and NaN. A batch without valid terms gives 0, in the graph, and a warning
+        Errors:  InputError for shapes, kinds and NaN, and where distances or the loss overflow (not inside torch.compile).
+                 A batch without valid terms gives 0, in the graph, and a warning
         """
         call = self._arranged(
             embeddings, labels, references, reference_labels, ids=ids, reference_ids=reference_ids, own=own,
@@ -157,7 +160,12 @@ class RowLoss(nn.Module):
             visit = _Visit(self._entries, call, *self._prepared(call, None))
             sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
             rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
-            return torch.stack(rows).to(call.dtype) if rows else call.anchors.new_zeros(0, dtype=call.dtype)
+            if not rows:
+                return call.anchors.new_zeros(0, dtype=call.dtype)
+            values = torch.stack(rows).to(call.dtype)
+        counts = torch.stack([entry[1] for entry in sums])
+        check_value(type(self).__name__, values.sum(), *call.rows(), counts=counts)
+        return values
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -233,6 +241,7 @@ class RowLoss(nn.Module):
                 stacklevel=3,
             )
         value = self.combine(parts[0], self._divisors(parts)).to(call.dtype)
+        check_value(type(self).__name__, value, *call.rows(), counts=parts[1])
         world = 1 if call.group is None else call.group.size
         return value if world == 1 else value + (world - 1) * (value - value.detach())
 

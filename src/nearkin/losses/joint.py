@@ -14,6 +14,7 @@ from nearkin.core.tensors import added
 from nearkin.distances import Cosine, Distance, compute_dtype, wide
 from nearkin.losses.centers import check_classes
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.finite import check_value
 from nearkin.losses.group import Group, as_group
 from nearkin.losses.outside import Loss, OutsideLoss, class_labels, pair_means, say_empty
 
@@ -131,6 +132,7 @@ class Joint(OutsideLoss):
             rows = dropped if self.metric_after_dropout else features
             if self.normalize:
                 rows = Cosine().project(wide(rows)).to(features.dtype)
+        check_value(type(self).__name__, value)
         return value, rows, known
 
     def _dropped(self, features: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -13,6 +13,7 @@ from nearkin.core.tensors import Terms, added
 from nearkin.distances import Distance, Euclidean, compute_dtype
 from nearkin.losses.call import check_rows
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 from nearkin.pairs import as_values
 
@@ -132,11 +133,12 @@ class BatchLoss(OutsideLoss):
                 self._said_empty = True
                 say_empty(self)
             divisor = torch.where(some, terms.count.detach(), 1)
-            value = attached if self.reduction == "sum" else attached / divisor
+            value = (attached if self.reduction == "sum" else attached / divisor).to(rows.dtype)
+        check_value(type(self).__name__, value)
         if self.training:
             with torch.no_grad():
                 self.after(rows.detach(), known)
-        return value.to(rows.dtype), rows, known
+        return value, rows, known
 
 
 def class_labels(embeddings: Tensor, labels: Any, *, needed: bool = True) -> Tensor | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nearkin.generation import Adversarial, Generated, GeneratorTerms, Mixed, Rows, WithMetricNetwork, shape_of
 from nearkin.training.generated_groups import ROLES, Mover, set_rates, trained_groups
 from nearkin.training.plan import TrainingPlan
-from nearkin.training.step import Stepped, check_rows, checked_value
+from nearkin.training.step import Stepped, check_rows, checked_value, failing_where_not_finite
 
 
 class _Batch(NamedTuple):
@@ -61,18 +61,20 @@ def take_generated_step(
     check_rows(features, images)
     on_features = pretraining and settings.pretraining_on == "features"
     embeddings = features if on_features else network.metric(features)
-    rows = loss.rows(embeddings, labels, generator=generator)
+    with failing_where_not_finite():
+        rows = loss.rows(embeddings, labels, generator=generator)
     if loss.class_means is not None:
         loss.class_means.update(features, labels)
     shared = features if settings.gradients == "joint" else features.detach()
     batch = _Batch(rows, labels, shared, *rows.flat(shared))
     mover = Mover(network, loss, optimizer, plan)
-    if pretraining or not rows or not loss.generates:
-        found = _with_real_rows(loss, batch, embeddings, mover)
-    elif settings.gradients == "joint":
-        found = _jointly(network, loss, batch, embeddings, mover)
-    else:
-        found = _in_three_steps(network, loss, batch, embeddings, mover)
+    with failing_where_not_finite():
+        if pretraining or not rows or not loss.generates:
+            found = _with_real_rows(loss, batch, embeddings, mover)
+        elif settings.gradients == "joint":
+            found = _jointly(network, loss, batch, embeddings, mover)
+        else:
+            found = _in_three_steps(network, loss, batch, embeddings, mover)
     return _stepped(loss, found, embeddings)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError
+from nearkin.losses import NotFinite
 from nearkin.training.plan import TrainingPlan
 
 
@@ -74,7 +76,8 @@ def take_step(
     """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises."""
     embeddings = network(images)
     check_rows(embeddings, images)
-    measure = loss.measure(embeddings, labels, generator=generator)
+    with failing_where_not_finite():
+        measure = loss.measure(embeddings, labels, generator=generator)
     value = checked_value("loss", measure.value)
     optimizer.zero_grad(set_to_none=True)
     if measure.value.requires_grad:
@@ -94,6 +97,15 @@ def check_rows(rows: Tensor, images: Tensor) -> None:
         if not bool(torch.isfinite(images).all()):
             raise InputError("an image of the batch has a pixel that is not finite; look at what gives the images")
         raise TrainingFailed("the network's embeddings are no longer finite")
+
+
+@contextmanager
+def failing_where_not_finite() -> Iterator[None]:
+    """A loss that says itself that it is not finite fails the run, as one that is found out afterwards."""
+    try:
+        yield
+    except NotFinite as error:
+        raise TrainingFailed(error.brief) from None
 
 
 def checked_value(name: str, value: Tensor) -> float:

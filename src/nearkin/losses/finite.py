@@ -1,0 +1,47 @@
+"""Whether a loss and its distances fit the numbers they are computed in, and words for where they do not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nearkin.core import InputError
+
+
+class NotFinite(InputError):
+    """A loss that is no finite number though the embeddings are. `brief` says what happened without what to do."""
+
+    def __init__(self, brief: str, advice: str) -> None:
+        super().__init__(f"{brief}: {advice}")
+        self.brief = brief
+
+
+def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None = None) -> None:
+    """Raise NotFinite where the loss `value` is not finite, or squared distances between `rows` need not be.
+
+    name: of the loss; rows: (n, D) in the distance's space; counts: of terms: without any, no distance counts.
+    No squared distance is above four times the largest squared length, which must fit the dtype of `value`. One look at
+    one flag; none while a graph is compiled, where nothing raises
+    """
+    if torch.compiler.is_compiling():
+        return
+    lengths = [4 * _largest(each.detach().square().sum(1)).to(value.dtype) for each in rows if len(each)]
+    found = torch.stack([value.detach(), *lengths]).isfinite()
+    if counts is not None:
+        found = torch.cat([found[:1], found[1:] | ~counts.any()])
+    if bool(found.all()):
+        return
+    kind = str(value.dtype).removeprefix("torch.")
+    wider = "" if kind == "float64" else ", or give them as float64"
+    advice = f"a number too large for {kind} came up; make the embeddings smaller (normalise or rescale them){wider}"
+    if bool(found[1:].all()):
+        raise NotFinite(f"the loss is {float(value.detach())}", f"in {name} {advice}")
+    size = max(float(_largest(each.detach().abs().reshape(-1))) for each in rows if len(each))
+    raise NotFinite(
+        "distances of the embeddings are no longer finite",
+        f"in {name}, with embeddings that hold numbers up to {size:.3g}, {advice}",
+    )
+
+
+def _largest(values: Tensor) -> Tensor:
+    return values.amax() if values.numel() else values.new_zeros(())

@@ -1,0 +1,72 @@
+"""A loss of finite embeddings is a finite number, or an error that says what overflowed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from losses.making import small_loss
+from nearkin.core import InputError
+from nearkin.core.tensors import Own
+from nearkin.losses import LOSSES, Contrastive, NotFinite, NPair, Triplet
+from sweeps.variants import ROW_LOSSES
+
+X = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+Y = torch.tensor([0, 0, 1, 1, 2, 2, 2, 1])
+UNBOUNDED = [name for name in ROW_LOSSES if name not in ("angular", "ranked-list")]  # those work on directions
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_squared_distances_that_overflow_are_an_error_in_words(name):
+    loss = small_loss(name)
+    for seen in (loss, loss.measure, loss.per_anchor):
+        with pytest.raises(
+            NotFinite, match=r"distances of the embeddings are no longer finite: in \w+, .*float32"
+        ) as caught:
+            seen(X * 1e20, Y)
+        assert "normalise or rescale them" in str(caught.value)
+        assert isinstance(caught.value, InputError)
+
+
+@pytest.mark.parametrize("name", ["center", "contrastive-center"])
+def test_a_loss_outside_the_engine_that_overflows_is_an_error_in_words(name):
+    loss = small_loss(name)
+    for seen in (loss, loss.measure):
+        with pytest.raises(NotFinite, match=r"the loss is (inf|nan): in \w+ a number too large for float32"):
+            seen(X * 1e20, Y)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("sum", "memory-bank")])
+def test_large_embeddings_that_fit_are_no_error(name):
+    assert small_loss(name)(X * 1e15, Y).isfinite()
+    assert small_loss(name)(X.double() * 1e20, Y).isfinite()
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_references_and_own_columns_are_looked_at_too(size):
+    loss = Triplet(block_size=size)
+    with pytest.raises(NotFinite, match=r"hold numbers up to [12]\.\d+e\+20"):
+        loss(X, Y, X * 1e20, Y)
+    own = Own.triplets(X, X * 1e20)
+    with pytest.raises(NotFinite, match="no longer finite"):
+        loss(X, own=own)
+    with pytest.raises(NotFinite, match="no longer finite"):
+        loss(X, triplets=[[0, 1, 2]], references=X * 1e20)
+
+
+def test_directions_alone_do_not_overflow():
+    loss = Triplet(distance="cosine")
+    torch.testing.assert_close(loss(X * 1e30, Y), loss(X, Y))
+
+
+def test_a_value_that_overflows_with_distances_that_do_not_is_said():
+    with pytest.raises(NotFinite, match="the loss is inf: in Contrastive a number too large for float32"):
+        Contrastive(distance="squared-euclidean", reduction="sum")(X * 2e18, Y)
+    with pytest.raises(NotFinite, match="make the embeddings smaller .normalise or rescale them.$"):
+        NPair()(X.double() * 1e160, Y)
+
+
+def test_the_look_is_no_part_of_the_graph():
+    x = X.clone().requires_grad_()
+    (first,) = torch.autograd.grad(Triplet()(x, Y), x)
+    assert first.any() and Triplet()(x, Y).requires_grad
