@@ -239,7 +239,7 @@ def test_without_locks_the_features_are_right_all_the_same(tmp_path, monkeypatch
     def no_locks(handle: int) -> bool:
         raise OSError("no locks available")
 
-    monkeypatch.setattr(turn_module, "_take", no_locks)
+    monkeypatch.setattr(turn_module, "locked", no_locks)
     features = cached_features(Small(), some_images(), tmp_path)
     assert np.allclose(features, embed(Small(), some_images().scaled()), atol=1e-6)
 

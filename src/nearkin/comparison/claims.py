@@ -1,32 +1,15 @@
-"""Who makes which run: a claim is a locked file, and the lock dies with its owner.
-
-The system frees the lock of a process that ends in whatever way, so a claim of a killed process is never in the way and no
-age or process id has to be guessed at. The file's text only tells people who holds it.
-"""
+"""Who makes which run: a claim is a locked file (see `core.locks`), whose text only tells people who holds it."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        os.lseek(handle, 1 << 30, os.SEEK_SET)  # a byte far behind the text, so that others may read who holds it
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        os.lseek(handle, 0, os.SEEK_SET)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+from nearkin.core.locks import locked, opened
 
 
 @contextmanager
@@ -38,19 +21,15 @@ def claim(path: Path) -> Iterator[bool]:
     ...     first, second
     (True, False)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
+    with opened(path) as handle:
         try:
-            _lock(handle)
+            mine = locked(handle)
         except OSError:
-            yield False
-            return
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps({"process": os.getpid(), "machine": platform.node()}).encode())
-        yield True
-    finally:
-        os.close(handle)
+            mine = False
+        if mine:
+            os.ftruncate(handle, 0)
+            os.write(handle, json.dumps({"process": os.getpid(), "machine": platform.node()}).encode())
+        yield mine
 
 
 def holder(path: Path) -> str:
