@@ -23,9 +23,8 @@ def loss_fingerprint(loss: Any, embedding_size: int) -> str:
     state is asked a second time: what it remembers counts. Losses with a row a class are made for `PROBE_CLASSES`.
     """
     embeddings = probe(embedding_size).requires_grad_()
-    labels = torch.arange(PROBE_CLASSES).repeat_interleave(_IMAGES)
+    labels, generator = probe_labels(), miner_stream()
     loss = loss.double()
-    generator = torch.Generator().manual_seed(derived_seed(0, "fingerprint", "miner"))
     stateful = any(True for _ in loss.buffers())
     value = loss.measure(embeddings, labels, generator=generator).value
     again = [loss.measure(embeddings, labels, generator=generator).value] if stateful else []
@@ -43,6 +42,16 @@ def probe(embedding_size: int) -> Tensor:
     """The fixed batch: 12 embeddings of `embedding_size` dimensions, float64."""
     rng = np.random.default_rng(derived_seed(0, "fingerprint", "embeddings"))
     return torch.from_numpy(rng.normal(size=(PROBE_CLASSES * _IMAGES, embedding_size)))
+
+
+def probe_labels() -> Tensor:
+    """The classes of the fixed batch, (12,)."""
+    return torch.arange(PROBE_CLASSES).repeat_interleave(_IMAGES)
+
+
+def miner_stream() -> torch.Generator:
+    """The generator from which a random miner draws on the fixed batch."""
+    return torch.Generator().manual_seed(derived_seed(0, "fingerprint", "miner"))
 
 
 def _digest(*tensors: Tensor) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
+
+from torch import nn
 
 from nearkin.comparison.loss_parts import Checked, check_loss_list, nested_losses, pair_of
 from nearkin.comparison.problems import Problems
@@ -43,6 +45,10 @@ def _imported(path: str) -> Callable[..., Any]:
             f"the loss {path!r} cannot be imported: there is no module {error.name!r} beside the recipe or installed"
         ) from None
     made = getattr(module, attribute, None)
+    if isinstance(made, nn.Module):
+        raise InputError(
+            f"{path!r} names a {type(made).__name__} that is made already; name its class, so that every run makes its own"
+        )
     if not callable(made):
         known = [name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module_name]
         raise InputError(f"the module {module_name!r} has no class {attribute!r}; it has: {', '.join(known) or 'none'}")
@@ -63,6 +69,15 @@ def check_loss_section(section: object, path: str, problems: Problems) -> dict[s
         return None
     options = {str(key): value for key, value in section.items() if key != "name"}
     nested = nested_losses(make)
+    wanting = [] if inspect.isclass(make) else [key for key in _required(make) if key not in {*options, *nested}]
+    if wanting:
+        problems.add(
+            f"{path}.name",
+            f"{section['name']!r} is a function and asks for {' and '.join(wanting)}, which the recipe does not give. "
+            "A class is expected, or a function that makes a loss from the recipe's options; if this function is the loss "
+            "itself, loss(embeddings, labels), name a class whose objects are called like it",
+        )
+        return None
     losses = {key: _check_nested(nested[key], key, options, path, problems) for key in nested}
     parts = {
         key: _check_part(key, options[key], f"{path}.{key}", problems)
@@ -78,6 +93,13 @@ def check_loss_section(section: object, path: str, problems: Problems) -> dict[s
     with problems.gathered(path):
         build_loss(resolved)
     return resolved if len(problems.found) == before else None
+
+
+def _required(make: Callable[..., Any]) -> list[str]:
+    """Parameters without a default."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(make).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in kinds]
 
 
 def _check_nested(kind: str, key: str, options: Mapping[str, Any], path: str, problems: Problems) -> Checked:
@@ -103,6 +125,17 @@ def _check_part(key: str, section: Mapping[str, Any], path: str, problems: Probl
         options = {str(key): value for key, value in section.items() if key != "name"}
         checked = check_section(schema_of(make), options, path, problems)
     return None if checked is None else {"name": section["name"], **checked}
+
+
+def losses_within(section: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The checked section of a loss, and those of the losses within it."""
+    yield section
+    for key, kind in nested_losses(loss_class(section["name"])).items():
+        if kind == "list":
+            for member in section[key]:
+                yield from losses_within(pair_of(member)[0])
+        elif section.get(key) is not None:
+            yield from losses_within(section[key])
 
 
 def build_loss(

@@ -7,7 +7,8 @@ from typing import Any
 
 from nearkin.comparison.building import build_loss
 from nearkin.comparison.design import canonical, key_of
-from nearkin.comparison.fingerprint import distance_fingerprint, loss_fingerprint
+from nearkin.comparison.fingerprint import PROBE_CLASSES, distance_fingerprint, loss_fingerprint
+from nearkin.comparison.gradient_check import check_gradients
 from nearkin.comparison.recipe import Method
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
@@ -56,7 +57,11 @@ SEEDLESS = ("features", "pixels")
 def _behaviour(loss: str, distance: str, embedding_size: int) -> str:
     searched = distance_fingerprint(distance, embedding_size)
     section = parse_yaml(loss)
-    return f"{loss_fingerprint(build_loss(section, dimensions=embedding_size, classes=4, anyway=True), embedding_size)}-{searched}" if section else searched
+    if not section:
+        return searched
+    check_gradients(section, embedding_size)
+    made = build_loss(section, dimensions=embedding_size, classes=PROBE_CLASSES, anyway=True)
+    return f"{loss_fingerprint(made, embedding_size)}-{searched}"
 
 
 def trial_seed(study: Study, protocol: str) -> int:
