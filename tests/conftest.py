@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=explore
 settings.load_profile("same")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job: what tests start must hear of Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if os.environ.get("NEARKIN_DATA"):  # tests change their folder
     os.environ["NEARKIN_DATA"] = str(Path(os.environ["NEARKIN_DATA"]).resolve(strict=True))
