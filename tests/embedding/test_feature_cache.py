@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +14,14 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from embedding.small import FEATURES, IMAGES, Small, some_images
+from killing import run_script
 from nearkin.core import InputError
 from nearkin.data import ImageSet
 from nearkin.embedding import AUGMENTATIONS, cached_features, feature_cache, features_key
 from nearkin.embedding import turn as turn_module
 from nearkin.networks import embed
 
-HERE = Path(__file__).parent
+SCRIPT = Path(__file__).with_name("killed_workers.py")
 
 
 @pytest.fixture(autouse=True)
@@ -269,17 +267,8 @@ def test_what_cannot_be_computed_is_refused(tmp_path, options, said):
         cached_features(**{"backbone": Small(), "images": some_images(), "root": tmp_path, **options})
 
 
-def working(*arguments: str) -> dict:
-    places = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(HERE / "working.py"), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_of_several_processes_one_computes_and_all_have_the_same(tmp_path):
-    found = working("together", str(tmp_path), "4")
+    found = run_script(SCRIPT, "together", tmp_path, 4)
     assert found["failed"] == 0
     assert found["computed"] == [0, 0, 0, IMAGES]
     assert found["contents"] == 1
@@ -288,7 +277,7 @@ def test_of_several_processes_one_computes_and_all_have_the_same(tmp_path):
 
 
 def test_a_kill_at_any_moment_costs_at_most_one_part_of_the_work(tmp_path):
-    found = working("kills", str(tmp_path))
+    found = run_script(SCRIPT, "kills", tmp_path)
     assert found["kills"] > 25
     assert found["same"] == found["kills"]
     assert found["saved"] > found["kills"] / 2

@@ -1,6 +1,6 @@
 """Children that compute features at the same time or are killed while they do; prints what happened as JSON.
 
-`python working.py together FOLDER PROCESSES`, `python working.py kills FOLDER` (before every operation on a file and
+`python killed_workers.py together FOLDER PROCESSES`, `python killed_workers.py kills FOLDER` (before every operation on a file and
 after every batch). Everything is forked from one process, which has torch loaded.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embedding.small import IMAGES, Small, some_images
+from killing import before_file_operations, forked, status_of
 from nearkin.embedding import cached_features, feature_cache
 
 feature_cache.PART = 8
@@ -25,18 +26,6 @@ images, network = some_images(), Small()
 def features(root: Path, after_batch: Callable[[], object] = lambda: None) -> bytes:
     network.shown.clear()
     return cached_features(network, images, root, batch=3, on_progress=lambda done, of: after_batch()).tobytes()
-
-
-def forked(action: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-            os._exit(0)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-    return child
 
 
 def together(root: Path, processes: int) -> dict:
@@ -50,7 +39,7 @@ def together(root: Path, processes: int) -> dict:
         (root / f"{number}.json").write_text(json.dumps(sum(network.shown)))
 
     children = [forked(lambda number=number: child(number)) for number in range(processes)]
-    failed = sum(os.waitpid(child, 0)[1] != 0 for child in children)
+    failed = sum(status_of(child) != 0 for child in children)
     return {
         "failed": failed,
         "computed": sorted(json.loads((root / f"{number}.json").read_text()) for number in range(processes)),
@@ -66,7 +55,7 @@ def kills(root: Path) -> dict:
     same = saved = 0
     for moment in range(1, 1000):
         cache = root / str(moment)
-        status = os.waitpid(forked(lambda cache=cache, moment=moment: killed_at(moment, cache)), 0)[1]
+        status = status_of(forked(lambda cache=cache, moment=moment: killed_at(moment, cache)))
         if status == 0:
             return {"kills": moment - 1, "same": same, "saved": saved}
         if os.WTERMSIG(status) != signal.SIGKILL:
@@ -88,15 +77,7 @@ def killed_at(moment: int, cache: Path) -> None:
         if events == moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def counted(operation: Callable) -> Callable:
-        def wrapped(*arguments: object, **keywords: object) -> object:
-            event()
-            return operation(*arguments, **keywords)
-
-        return wrapped
-
-    for name in ("fsync", "replace", "rmdir", "unlink"):
-        setattr(os, name, counted(getattr(os, name)))
+    before_file_operations(event, "fsync", "replace", "rmdir", "unlink")
     features(cache, event)
 
 

@@ -1,6 +1,6 @@
 """Kills of a small training run, made in children forked from one process; prints what happened as JSON.
 
-`python killing.py random FOLDER KILLS` kills at random moments, `python killing.py files FOLDER` before every single
+`python killed_runs.py random FOLDER KILLS` kills at random moments, `python killed_runs.py files FOLDER` before every single
 operation on a file; with KIND "generated" after them the run has generated negatives. After each kill the same call is made again; results are compared with an uninterrupted run's.
 """
 
@@ -21,6 +21,7 @@ import torch
 import torch._dynamo  # what an optimiser imports when it is made; imported once here instead of in every child
 from torch import nn
 
+from killing import before_file_operations, between, done_by_a_child, forked, status_of
 from nearkin.generation import Adversarial
 from nearkin.training import saving, train
 from training import setting
@@ -45,14 +46,7 @@ def work(folder: Path, steps: int, tell: Callable[[bytes], None]) -> None:
     """One call, the same every time; `tell` hears which phase begins."""
 
     def told(phase: bytes, function: Callable) -> Callable:
-        def wrapped(*arguments: object, **keywords: object) -> object:
-            tell(phase)
-            try:
-                return function(*arguments, **keywords)
-            finally:
-                tell(b"t")
-
-        return wrapped
+        return between(lambda: tell(phase), function, lambda: tell(b"t"))
 
     saving.write_checkpoint = told(b"c", saving.write_checkpoint)
     saving.write_outcome = told(b"o", saving.write_outcome)
@@ -62,18 +56,6 @@ def work(folder: Path, steps: int, tell: Callable[[bytes], None]) -> None:
         setting.plan(steps=steps, validate_every=2), sampler=setting.Rounds(), validate=told(b"v", setting.separation),
         folder=folder, checkpoint_seconds=0,
     )  # fmt: skip
-
-
-def forked(action: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-            os._exit(0)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-    return child
 
 
 def outcome(folder: Path) -> dict[str, str]:
@@ -89,9 +71,7 @@ def outcome(folder: Path) -> dict[str, str]:
 
 
 def finish(folder: Path, steps: int) -> dict[str, str]:
-    _, status = os.waitpid(forked(lambda: work(folder, steps, lambda phase: None)), 0)
-    if status:
-        raise SystemExit(f"a run that was not killed ended with status {status}")
+    done_by_a_child(lambda: work(folder, steps, lambda phase: None))
     left = {path.name for path in folder.iterdir()}
     if left != OUTCOME:
         raise SystemExit(f"the finished folder has {sorted(left)}")
@@ -112,7 +92,7 @@ def kill_at_random(base: Path, kills: int) -> dict[str, object]:
             said += os.read(reading, 1)
         time.sleep(rng.uniform(0, 0.01))
         os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
+        status = status_of(child)
         while more := os.read(reading, 1 << 16):
             said += more
         os.close(reading)
@@ -135,21 +115,16 @@ def kill_before_every_file_operation(base: Path) -> dict[str, object]:
         def doomed() -> None:
             left = operations
 
-            def counted(function: Callable) -> Callable:
-                def wrapped(*arguments: object, **keywords: object) -> object:
-                    nonlocal left
-                    if left == 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    left -= 1
-                    return function(*arguments, **keywords)
+            def counted() -> None:
+                nonlocal left
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
 
-                return wrapped
-
-            for name in ("open", "fsync", "replace", "rename", "unlink"):
-                setattr(os, name, counted(getattr(os, name)))
+            before_file_operations(counted, "open", "fsync", "replace", "rename", "unlink")
             work(folder, steps, lambda phase: None)
 
-        _, status = os.waitpid(forked(doomed), 0)
+        status = status_of(forked(doomed))
         if not os.WIFSIGNALED(status):
             return {"operations": operations, "same": same, "status": status}
         operations += 1

@@ -1,6 +1,6 @@
 """Kills of a small comparison, in children forked from one process; prints what happened as JSON.
 
-`python killing.py FOLDER KILLS [tuned]`: each child makes or goes on with the study and tells which phase it enters; the parent
+`python killed_studies.py FOLDER KILLS [tuned]`: each child makes or goes on with the study and tells which phase it enters; the parent
 kills it with SIGKILL at a random moment of the phase whose turn it is. A study that is finished after its kills is
 compared with one that was never killed, and the next one begins.
 """
@@ -25,6 +25,7 @@ import torch
 import torch._dynamo  # what an optimiser imports when it is made; imported once here instead of in every child
 
 from comparison.studies import recipe, results
+from killing import between, done_by_a_child, forked, status_of
 from nearkin.comparison import Recipe, compare, comparing, performing
 from nearkin.training import saving
 
@@ -44,14 +45,7 @@ def work(folder: Path, tell: Callable[[bytes], object]) -> None:
     """One call, the same every time; `tell` hears which phase begins."""
 
     def told(phase: str, function: Callable[..., Any], then: str) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **keywords: Any) -> Any:
-            tell(PHASES[phase])
-            try:
-                return function(*arguments, **keywords)
-            finally:
-                tell(PHASES[then])
-
-        return wrapped
+        return between(lambda: tell(PHASES[phase]), function, lambda: tell(PHASES[then]))
 
     saving.write_checkpoint = told("checkpoint", saving.write_checkpoint, "training")
     performing.train = told("training", partial(performing.train, checkpoint_seconds=0), "evaluation")
@@ -62,18 +56,6 @@ def work(folder: Path, tell: Callable[[bytes], object]) -> None:
     compare(small(), folder)
 
 
-def forked(action: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-            os._exit(0)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-    return child
-
-
 def outcome(folder: Path) -> dict[str, Any]:
     """The bits of the result; the moment of creation, which is another one each time, is left out."""
     numbers = json.loads((folder / "results.json").read_text())
@@ -82,9 +64,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def finish(folder: Path) -> dict[str, Any]:
-    _, status = os.waitpid(forked(lambda: work(folder, lambda phase: None)), 0)
-    if status:
-        raise SystemExit(f"a study that was not killed ended with status {status}")
+    done_by_a_child(lambda: work(folder, lambda phase: None))
     return outcome(folder)
 
 
@@ -101,7 +81,7 @@ def killed_in(folder: Path, phase: str, rng: random.Random) -> str | None:
         said += new.decode()
     time.sleep(rng.uniform(0, 0.03))
     os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    status = status_of(child)
     said += os.read(reading, 1 << 16).decode()
     os.close(reading)
     return NAMES[said[-1]] if os.WIFSIGNALED(status) and said else None
