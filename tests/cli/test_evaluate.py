@@ -122,3 +122,13 @@ def test_a_stop_says_that_nothing_is_saved_where_nothing_is(
     result = nearkin("compare", "quickstart")
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.stderr
+
+
+def test_a_run_with_a_learned_distance_is_judged_without_a_word_on_learning(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(12, 3))
+    (tmp_path / "run.json").write_text('{"distance": "mahalanobis"}')
+    lines = [",".join(["i", str(i % 3), *map(str, row)]) for i, row in enumerate(rows)]
+    (tmp_path / "embeddings.csv").write_text("\n".join(["id,label,e0,e1,e2", *lines]))
+    found = nearkin("evaluate", str(tmp_path), "--json")
+    assert found.exit_code == 0, found.output
+    assert "learned nothing" not in found.output

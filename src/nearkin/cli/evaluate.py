@@ -45,6 +45,7 @@ def evaluate(
     folder of a run.
     """
     need("torch", extra="train", purpose="nearkin evaluate")
+    from nearkin.distances import make_distance
     from nearkin.evaluation import evaluate as judge
 
     if support_labels and not support:
@@ -59,7 +60,7 @@ def evaluate(
             codes[: len(queries.rows)],
             support=voters.rows if voters else None,
             support_labels=codes[len(queries.rows) :] if voters else None,
-            distance=distance or _own_distance(embeddings),
+            distance=distance or make_distance(_own_distance(embeddings)),  # a learned projection is in the rows
             **options,
         )
     if as_json:

@@ -18,7 +18,7 @@ class Segment(Wrapping):
     Equation:  (1 - w) base(a, p, n) + w base(a, p, g),  g = a + t (n - a), detached: it moves the anchor, not n
     base:      any RowLoss; its miner, else chance, chooses n for every pair (see `select_rows`)
     t:         1/2 (default) is the midpoint, the best answer of a generator without J_adv at lambda1 = 1 [DML-8.2]
-    weight:    w. Default 1/2, as in the comparison of METHODS [DML-17]
+    weight:    w. Default 1/2: real and generated rows count alike
     Shapes:    embeddings (B, D), labels (B,) -> scalar; g lives in embedding space
     Random:    `generator` draws negatives where the base has no miner that chooses them
     Source:    ours, as a control. On unit embeddings g is shorter than 1

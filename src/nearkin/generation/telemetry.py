@@ -14,7 +14,7 @@ COLUMNS = (
     "J_hard", "J_reg", "J_adv", "J_gen_positive",
     "gradient_cnn", "gradient_metric", "gradient_negatives", "gradient_positives",
 )  # fmt: skip
-"""Columns that a run with generated negatives adds to its curves; empty while pretraining.
+"""Columns that a run with generated negatives adds to its curves; while pretraining those of generated rows are empty.
 
 segment:           t = <g - a, n - a> / |n - a|^2: mean over rows, and its 10, 50 and 90 per cent quantiles. 0: g is the
                    anchor; 1: the real negative
