@@ -145,3 +145,11 @@ def test_a_mistake_that_is_the_same_for_every_method_is_said_once():
         recipe(methods=[], grid={"loss": ["tripet"]})
     assert "tripet" in str(caught.value)
     assert "no method" not in str(caught.value)
+
+
+def test_a_named_evaluation_distance_is_that_of_the_untrained_network_and_of_pixels_too():
+    def judged(*changes):
+        return [row.evaluation["distance"] for row in recipe(*changes).rows(pixels=True)[:2]]
+
+    assert judged("evaluation.distance=cosine") == ["cosine", "cosine"]
+    assert judged() == ["euclidean", "euclidean"]

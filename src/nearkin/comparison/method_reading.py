@@ -8,8 +8,7 @@ from typing import Any
 from nearkin.comparison.objects import build_loss, check_loss_section
 from nearkin.comparison.own_settings import check_own_evaluation, check_own_network, check_own_training
 from nearkin.comparison.problems import Problems
-from nearkin.comparison.recipe import FEATURES, PIXELS, UNTRAINED, Method
-from nearkin.comparison.schemas import OWN
+from nearkin.comparison.recipe import FEATURES, OWN, PIXELS, UNTRAINED, Method
 from nearkin.comparison.search_space import check_search
 from nearkin.core import pick
 from nearkin.distances import DISTANCES, Distance

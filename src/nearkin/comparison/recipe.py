@@ -9,6 +9,8 @@ from typing import Any
 UNTRAINED = "untrained"
 PIXELS = "pixels"
 FEATURES = "features"
+OWN = "own"
+"""The evaluation distance that means: each method by the distance it was trained with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,8 @@ class Recipe:
     def rows(self, *, pixels: bool) -> tuple[Method, ...]:
         """Every row of the table: the untrained network, the features of a frozen backbone, raw pixels where asked for,
         and the trained methods."""
-        plain = {"evaluation": {"distance": "euclidean"}}
+        chosen = self.evaluation.get("distance", OWN)
+        plain = {"evaluation": {"distance": "euclidean" if chosen == OWN else chosen}}
         untrained = Method(name=UNTRAINED, kind="untrained", description="the network with its first weights", **plain)
         raw = Method(name=PIXELS, kind="pixels", description="the images' own values", **plain)
         backbone = self.network["backbone"]["name"] if self.frozen else ""

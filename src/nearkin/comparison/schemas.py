@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from nearkin.comparison.frozen import OWN_KEYS
 from nearkin.comparison.problems import Problems
+from nearkin.comparison.recipe import OWN
 from nearkin.comparison.signatures import check_section, schema_of
 from nearkin.core import pick
 from nearkin.data import load_images, make_split
@@ -16,9 +17,6 @@ from nearkin.distances import DISTANCES
 from nearkin.networks import Backbone, EmbeddingHead, Network
 from nearkin.networks.architectures import find_architecture
 from nearkin.training import TrainingPlan
-
-OWN = "own"
-"""The evaluation distance that means: each method by the distance it was trained with."""
 
 _UNSAID = (("allow_part", False), ("sampler", "random"))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
