@@ -12,6 +12,7 @@ Views: TypeAlias = tuple[Callable[[Tensor], Tensor], ...]
 
 
 def as_it_is(images: Tensor) -> Tensor:
+    """The images themselves."""
     return images
 
 

@@ -146,6 +146,7 @@ def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
 
 
 def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
+    """Raise where `rows` are no finite floating (N, D) tensor, or of other dimensions or elsewhere than `like`."""
     if not isinstance(rows, Tensor):
         raise InputTypeError(f"{name} must be a tensor of shape (rows, dimensions), got {type(rows).__name__}")
     if not rows.is_floating_point() or rows.dim() != 2:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError
 from nearkin.core.tensors import added
 from nearkin.distances import SNR, Cosine, Distance, Euclidean, InnerProduct, compute_dtype, make_distance
-from nearkin.losses.engine import Measure
-from nearkin.losses.outside import OutsideLoss, class_labels, pair_means
+from nearkin.losses.outside import OutsideLoss, class_labels
 
 
 class Foreign(OutsideLoss):
@@ -38,29 +36,6 @@ class Foreign(OutsideLoss):
     def distance(self) -> Distance:
         """The distance given, or that of the loss."""
         return _distance_of(self.loss) if self._distance is None else self._distance
-
-    def forward(
-        self,
-        embeddings: Tensor,
-        labels: Any = None,
-        *,
-        ids: Tensor | None = None,
-        generator: torch.Generator | None = None,
-        group: Any = None,
-    ) -> Tensor:
-        return self._seen(embeddings, labels, group)[0]
-
-    def measure(
-        self,
-        embeddings: Tensor,
-        labels: Any = None,
-        *,
-        ids: Tensor | None = None,
-        generator: torch.Generator | None = None,
-        group: Any = None,
-    ) -> Measure:
-        value, rows, known = self._seen(embeddings, labels, group)
-        return Measure(value, None, *pair_means(self.distance, rows, known))
 
     def _seen(self, embeddings: Tensor, labels: Any, group: Any) -> tuple[Tensor, Tensor, Tensor | None]:
         if group is not None:

@@ -52,7 +52,7 @@ class OutsideLoss(nn.Module):
         group:      a torch.distributed group that shares the batch: the value is the joint one, the gradient is this
                     process's share times the number of processes (DDP averages)
         """
-        raise NotImplementedError(f"{type(self).__name__} needs forward(embeddings, labels, ...)")
+        return self._seen(embeddings, labels, group)[0]
 
     def measure(
         self,
@@ -64,7 +64,12 @@ class OutsideLoss(nn.Module):
         group: Any = None,
     ) -> Measure:
         """The same with what happened in it."""
-        raise NotImplementedError(f"{type(self).__name__} needs measure(embeddings, labels, ...)")
+        value, rows, known = self._seen(embeddings, labels, group)
+        return Measure(value, None, *pair_means(self.distance, rows, known))
+
+    def _seen(self, embeddings: Tensor, labels: Any, group: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The value, and the rows and labels that it was made of; not asked of a loss with a call of its own."""
+        raise NotImplementedError(f"{type(self).__name__} needs a value: override forward and measure")
 
 
 Loss = RowLoss | OutsideLoss
@@ -91,29 +96,6 @@ class BatchLoss(OutsideLoss):
 
     def after(self, rows: Tensor, labels: Tensor | None) -> None:
         """Called once a call in training mode, without gradient: where a state moves."""
-
-    def forward(
-        self,
-        embeddings: Tensor,
-        labels: Any = None,
-        *,
-        ids: Tensor | None = None,
-        generator: torch.Generator | None = None,
-        group: Any = None,
-    ) -> Tensor:
-        return self._seen(embeddings, labels, group)[0]
-
-    def measure(
-        self,
-        embeddings: Tensor,
-        labels: Any = None,
-        *,
-        ids: Tensor | None = None,
-        generator: torch.Generator | None = None,
-        group: Any = None,
-    ) -> Measure:
-        value, rows, known = self._seen(embeddings, labels, group)
-        return Measure(value, None, *pair_means(self.distance, rows, known))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -99,5 +99,6 @@ class Mover:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int, cnn_rate: float) -> None:
+    """The learning rate of every group at `step`; the features network's is multiplied with `cnn_rate`."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_rate"] * plan.rate_factor(step) * (cnn_rate if group["role"] == "cnn" else 1.0)
