@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 import click
-
 from nearkin.cli.answers import aligned, json_option, print_json
 from nearkin.core import InputError, choice, need, suggestion
 
 
 def _losses() -> dict[str, str]:
     from nearkin.generation import GENERATION
+
     from nearkin.losses import LOSSES
 
-    outside = {"batch": " [sees the batch as a whole]", "composition": " [made of losses]"}
+    outside = {"batch": " [sees the batch as a whole]", "composition": " [made of losses]", "proxies": " [learns proxies of classes]"}
     found = {
         name: f"{_first_line(entry.make)}; {entry.source}{outside.get(entry.kind, '')}" for name, entry in LOSSES.items()
     }

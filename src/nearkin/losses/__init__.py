@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from nearkin.core import pick
 from nearkin.core.tensors import Block, Own, Terms
 from nearkin.losses.angular import Angular
+from nearkin.losses.arcface import ArcFace, SubCenterArcFace
 from nearkin.losses.centers import Center, ContrastiveCenter
 from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
@@ -21,9 +22,14 @@ from nearkin.losses.joint import Joint
 from nearkin.losses.lifted import GeneralizedLifted, Lifted
 from nearkin.losses.memory_bank import MemoryBank
 from nearkin.losses.n_pair import NPair
+from nearkin.losses.normalized_softmax import CosFace, NormalizedSoftmax
 from nearkin.losses.outside import BatchLoss, Loss, OutsideLoss
+from nearkin.losses.proxies import Proxies
+from nearkin.losses.proxy_anchor import ProxyAnchor
+from nearkin.losses.proxy_nca import ProxyNCA, ProxyNCAPlusPlus
 from nearkin.losses.ranked_list import RankedList
 from nearkin.losses.regularisers import EnergyConfusion, ZeroMean
+from nearkin.losses.soft_triple import SoftTriple
 from nearkin.losses.sums import Sum
 from nearkin.losses.triplet import Triplet
 from nearkin.losses.triplet_network import TripletNetwork
@@ -33,12 +39,14 @@ __all__ = [
     "DDML",
     "LOSSES",
     "Angular",
+    "ArcFace",
     "BatchLoss",
     "Block",
     "Center",
     "CombinedNegatives",
     "Contrastive",
     "ContrastiveCenter",
+    "CosFace",
     "EnergyConfusion",
     "Foreign",
     "GeneralizedLifted",
@@ -50,11 +58,18 @@ __all__ = [
     "Measure",
     "MemoryBank",
     "NPair",
+    "NormalizedSoftmax",
     "NotFinite",
     "OutsideLoss",
     "Own",
+    "Proxies",
+    "ProxyAnchor",
+    "ProxyNCA",
+    "ProxyNCAPlusPlus",
     "RankedList",
     "RowLoss",
+    "SoftTriple",
+    "SubCenterArcFace",
     "Sum",
     "Terms",
     "Triplet",
@@ -69,7 +84,8 @@ class LossEntry(NamedTuple):
     """A loss of the table: its class, the ids of its formulas, the documents and papers they come from.
 
     kind: "rows" (made of rows, by the engine: any distance of its list, references, own columns, blocks), "batch" (sees
-          the batch as a whole, outside the engine) or "composition" (made of other losses)
+          the batch as a whole, outside the engine), "proxies" (rows against learned proxies of its own) or "composition"
+          (made of other losses)
     """
 
     make: type[RowLoss] | type[OutsideLoss]
@@ -81,6 +97,7 @@ class LossEntry(NamedTuple):
 LOSSES: Mapping[str, LossEntry] = MappingProxyType(
     {
         "angular": LossEntry(Angular, ("ANG-1",), "document 003; Wang et al. 2017"),
+        "arcface": LossEntry(ArcFace, ("ARC-1",), "Deng et al. 2019", "proxies"),
         "center": LossEntry(Center, ("CTC-2",), "Wen et al. 2016", "batch"),
         "combined-negatives": LossEntry(CombinedNegatives, ("CMB-1", "CMB-2"), "document 001 eq 8"),
         "contrastive": LossEntry(
@@ -91,6 +108,7 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         "contrastive-center": LossEntry(
             ContrastiveCenter, ("CTC-1",), "document 002 section 2; Qi and Su 2017", "batch"
         ),
+        "cosface": LossEntry(CosFace, ("CSF-1",), "Wang et al. 2018", "proxies"),
         "ddml": LossEntry(DDML, ("DDM-1",), "document 003; Hu, Lu and Tan 2014"),
         "energy-confusion": LossEntry(EnergyConfusion, ("ECA-1",), "Chen and Deng 2019", "batch"),
         "generalized-lifted": LossEntry(GeneralizedLifted, ("LFT-2",), "Hermans et al. 2017"),
@@ -98,7 +116,14 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         "lifted": LossEntry(Lifted, ("LFT-1",), "document 004 eq 4-5; Song et al. 2016"),
         "memory-bank": LossEntry(MemoryBank, (), "Wang et al. 2020", "composition"),
         "n-pair": LossEntry(NPair, ("NP-1", "NP-2", "NP-3"), "documents 001 eq 7, 004 eq 3; Sohn 2016"),
+        "normalized-softmax": LossEntry(NormalizedSoftmax, ("NSM-1",), "Zhai and Wu 2019", "proxies"),
+        "proxies": LossEntry(Proxies, (), "Movshovitz-Attias et al. 2017", "composition"),
+        "proxy-anchor": LossEntry(ProxyAnchor, ("PAN-1",), "Kim et al. 2020", "proxies"),
+        "proxy-nca": LossEntry(ProxyNCA, ("PNC-1",), "Movshovitz-Attias et al. 2017", "proxies"),
+        "proxy-nca++": LossEntry(ProxyNCAPlusPlus, ("PNC-2",), "Teh et al. 2020", "proxies"),
         "ranked-list": LossEntry(RankedList, ("RLL-1",), "Wang et al. 2019"),
+        "soft-triple": LossEntry(SoftTriple, ("STP-1",), "Qian et al. 2019", "proxies"),
+        "sub-center-arcface": LossEntry(SubCenterArcFace, ("SUB-1",), "Deng et al. 2020", "proxies"),
         "sum": LossEntry(Sum, ("ANG-2",), "documents 003, 004 section 4.3", "composition"),
         "triplet": LossEntry(
             Triplet,

@@ -1,0 +1,81 @@
+"""Proxy-Anchor loss: the proxies are the anchors, the batch is their columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearkin.core import positive, within
+from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.distances import compute_dtype
+from nearkin.losses.engine import RowLoss
+from nearkin.losses.group import Group
+from nearkin.losses.proxies import Proxies
+
+
+class ProxyAnchorRows(RowLoss):
+    """A row is a proxy, a column an embedding of the batch: one mean pulls, another pushes."""
+
+    parts = 2
+
+    def __init__(
+        self, margin: float, scale: float, *, reduction: str = "mean", block_size: int | str | None = "auto"
+    ) -> None:
+        super().__init__("cosine", reduction=reduction, block_size=block_size)
+        self.margin, self.scale = within("margin", margin, 0, 2), positive("scale", scale)
+
+    def rows(self, block: Block) -> tuple[Terms, Terms]:
+        similarity = 1 - block.distances
+        pull, pulled = _side(self.scale * (self.margin - similarity), block.positives)
+        push, _ = _side(self.scale * (self.margin + similarity), block.negatives)
+        everybody = torch.full_like(push, bool(block.distances.shape[1])).detach()
+        return Terms(added(pull), added(pulled)), Terms(added(push), added(everybody))
+
+    def extra_repr(self) -> str:
+        """The settings, as they stand in the equation."""
+        return f"margin={self.margin:g}, scale={self.scale:g}, {super().extra_repr()}"
+
+
+def _side(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """log(1 + sum e^value) of each row over the mask (b,), 0 without an entry, and which rows have one (b,)."""
+    some = mask.any(1)
+    crowd = torch.where(some, masked_logsumexp(values, mask), 0)
+    return torch.where(some, log1p_exp(crowd), 0), some
+
+
+class ProxyAnchor(Proxies):
+    """Proxy-Anchor: each proxy is an anchor that pulls its own class's embeddings, the farthest most [PAN-1].
+
+    Equation:  1/|Q+| sum_{q in Q+} log(1 + sum_{x in q} e^{-a (s(x, q) - m)})
+               + 1/|Q| sum_{q in Q} log(1 + sum_{x not in q} e^{a (s(x, q) + m)});
+               s the cosine, Q all proxies, Q+ those of classes in the batch. The sums are over samples, the means over
+               proxies
+    margin:    m, default 0.1; scale: a, default 32, both the paper's
+    classes, dimensions: of the proxies, which are trained like weights; a recipe fills them in. Labels are 0..classes-1
+    seed:      of the first proxies, default 0
+    Blocks:    of proxies, so the memory grows with neither; two means are swept twice
+    Several processes: each brings its share of the proxies as anchors; the columns are the joint batch
+    Rate:      the authors let proxies learn a hundred times faster than the network: `loss_learning_rate` in a recipe
+    Errors:    InputError for a single class
+    Source:    Kim et al. 2020 eq 4. Agrees with pytorch-metric-learning's ProxyAnchorLoss
+    """
+
+    def __init__(
+        self,
+        classes: int | None = None,
+        dimensions: int | None = None,
+        *,
+        margin: float = 0.1,
+        scale: float = 32.0,
+        seed: int | None = None,
+        reduction: str = "mean",
+        block_size: int | str | None = "auto",
+    ) -> None:
+        rows = ProxyAnchorRows(margin, scale, reduction=reduction, block_size=block_size)
+        super().__init__(rows, classes, dimensions, seed=seed)
+
+    def arranged(self, embeddings: Tensor, labels: Any, group: Group | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        rows, known, proxies, classes = super().arranged(embeddings, labels, group)
+        return proxies.to(compute_dtype(rows)), classes, rows, known
