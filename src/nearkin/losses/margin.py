@@ -1,0 +1,93 @@
+"""Margin loss with a learned border between near and far."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nearkin.core import InputError, flag, integer, non_negative, positive
+from nearkin.core.tensors import Block, Terms, added
+from nearkin.distances import Distance, root
+from nearkin.losses.engine import RowLoss
+from nearkin.losses.terms import positive_weights, weighted_terms
+
+
+class Margin(RowLoss):
+    """Margin loss: positives nearer than a border, negatives farther, and the border is learned [MRG-1].
+
+    Equation:  [m + l_ij (d_ij - beta)]_+ over ordered pairs, l = 1 for the same class and -1 for different ones, with
+               d = |u(x) - u(z)| between normalised embeddings; beta is one number, or one for each class of the anchor.
+               Plus nu times the mean of beta over the anchors that have a pair
+    margin:    m, default 0.2: the least distance of a pair from the border. d lies within 0..2
+    beta:      where the border starts, default 1.2; a parameter of the loss (`loss.parameters()` belong to the optimiser;
+               in a recipe training.loss_learning_rate is its rate, which should be far above the network's)
+    classes:   how many borders: one a class, labels are 0..classes-1; None: one for all. A recipe fills it in
+    per_class: None (default): as `classes` says; False: one border for all though classes are given
+    nu:        weight of the mean of beta, default 0; above 0 it draws the border towards 0
+    distance:  "cosine", whose rows are the normalised embeddings; d = sqrt(2 cosine distance)
+    reduction: "mean_nonzero" (default, as in the paper: pairs at rest do not count), "mean" or "sum"
+    Errors:    InputError for labels outside of 0..classes-1, or a border a class where labels are no class indices
+    Batches of one class only pull, batches without a positive pair only push. `measure` takes the part of nu for active
+    Source:    Wu et al. 2017 eq 7. Over pairs; pytorch-metric-learning forms triplets, in which a pair counts as often as
+               it has partners
+    """
+
+    reductions = ("mean_nonzero", "mean", "sum")
+    distances = ("cosine",)
+    beta: nn.Parameter | None
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        *,
+        classes: int | None = None,
+        per_class: bool | None = None,
+        nu: float = 0.0,
+        distance: Distance | str = "cosine",
+        reduction: str = "mean_nonzero",
+        block_size: int | str | None = "auto",
+    ) -> None:
+        super().__init__(distance, reduction=reduction, block_size=block_size)
+        self.margin, self.nu = non_negative("margin", margin), non_negative("nu", nu)
+        self.classes = None if classes is None else integer("classes", classes, minimum=1)
+        self.per_class = self.classes is not None if per_class is None else flag("per_class", per_class)
+        self.parts = 2 if self.nu else 1
+        start = positive("beta", beta)
+        shape = () if not self.per_class else None if self.classes is None else (self.classes,)
+        self.register_parameter("beta", None if shape is None else nn.Parameter(torch.full(shape, start)))
+
+    def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
+        d = root(2 * block.distances)
+        border = self._border(block).to(d.dtype)
+        beyond = d - border[:, None]
+        pairs = torch.relu(self.margin + torch.where(block.positives, beyond, -beyond))
+        weights = torch.where(block.negatives, 1, positive_weights(block))
+        terms = weighted_terms(pairs, weights, active=True)
+        if not self.nu:
+            return terms
+        some = (block.positives | block.negatives).any(1)
+        count = added(some)
+        return terms, Terms(added(torch.where(some, self.nu * border, 0)), count, count)
+
+    def _border(self, block: Block) -> Tensor:
+        """The border of each anchor, (b,)."""
+        if self.beta is None:
+            raise InputError("a border a class needs to know how many: give classes= (a recipe fills it in)")
+        if not self.per_class:
+            return self.beta.expand(len(block.distances))
+        if block.labels is None:
+            raise InputError(
+                "a border a class needs class indices (N,) as labels; for other pairs give per_class=False"
+            )
+        inside = (block.labels >= 0) & (block.labels < len(self.beta))
+        if not torch.compiler.is_compiling() and not bool(inside.all()):
+            raise InputError(
+                f"labels of Margin must be class indices 0..{len(self.beta) - 1}, "
+                f"got {int(block.labels.min())}..{int(block.labels.max())}"
+            )
+        return self.beta[block.labels]
+
+    def extra_repr(self) -> str:
+        """The settings, as the constructor takes them."""
+        return f"margin={self.margin:g}, classes={self.classes}, per_class={self.per_class}, nu={self.nu:g}, {super().extra_repr()}"
