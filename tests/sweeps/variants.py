@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nearkin.distances import DISTANCES, Distance
 from nearkin.losses import LOSSES, RowLoss, make_loss
 from nearkin.mining import Random, make_miner
-from oracles import angular, contrastive, ddml, lifted, mining, n_pair, ranked_list, triplet, tuples
+from oracles import angular, contrastive, ddml, lifted, margin, mining, n_pair, ranked_list, ranking, softmaxes, triplet, tuples
 from oracles.kin import Kin
 
 Oracle = Callable[..., Any]
@@ -32,6 +34,7 @@ class Variant:
     chooses: bool = False  # compares distances to choose: exact ties are needed to test ties
     draws: int = 0  # random triplets an anchor
     ends: bool = False  # asks for the negatives of both ends of a pair
+    classes: bool = False  # needs class indices as labels
 
     @property
     def title(self) -> str:
@@ -222,4 +225,53 @@ def _crowds_and_lists() -> list[Variant]:
     ]  # fmt: skip
 
 
-VARIANTS = _contrastives() + _triplets() + _pairs_of_classes() + _crowds_and_lists()
+def _pair(oracle: Callable[..., Any], **settings: Any) -> Oracle:
+    return lambda d, kin, *_: oracle(d, kin, **settings)
+
+
+def _pairs_by_similarity() -> list[Variant]:
+    def variant(name: str, oracle: Oracle, **options: Any) -> Variant:
+        return Variant(name, oracle, options, classes="classes" in options and "per_class" not in options)
+
+    border = float(np.float32(1.2))  # a learned number is a float32
+    s = softmaxes
+    return [
+        variant("margin", _pair(margin.margin, beta=border)),
+        variant("margin", _pair(margin.margin, m=0.5, beta=1.0, reduction="mean"), margin=0.5, beta=1.0, reduction="mean"),
+        variant("margin", _pair(margin.margin, beta=border, nu=0.3, reduction="sum"), classes=8, nu=0.3, reduction="sum"),
+        variant("margin", _pair(margin.margin, beta=1.125, nu=0.5), beta=1.125, nu=0.5, classes=8, per_class=False),
+        variant("multi-similarity", _pair(s.multi_similarity)),
+        variant("multi-similarity", _pair(s.multi_similarity, a=3.0, bt=20.0, b=0.75, reduction="sum"), positive_scale=3.0, negative_scale=20.0, base=0.75, reduction="sum"),
+        variant("multi-similarity", _pair(s.multi_similarity, mining=True), mining="multi-similarity"),
+        variant("multi-similarity", _pair(s.multi_similarity, mining=True, eps=0.01), mining="multi-similarity", eps=0.01),
+        variant("circle", _pair(s.circle)),
+        variant("circle", _pair(s.circle, m=0.25, gamma=16.0, reduction="sum"), margin=0.25, scale=16.0, reduction="sum"),
+        variant("supcon", _pair(s.sup_con)),
+        variant("supcon", _pair(s.sup_con, temperature=0.5, reduction="sum"), temperature=0.5, reduction="sum"),
+        variant("nt-xent", _pair(s.nt_xent)),
+        variant("nt-xent", _pair(s.nt_xent, temperature=0.5, reduction="sum"), temperature=0.5, reduction="sum"),
+        variant("tuplet-margin", _pair(s.tuplet_margin)),
+        variant("tuplet-margin", _pair(s.tuplet_margin, beta_deg=20.0, scale=16.0, reduction="sum"), margin_deg=20.0, scale=16.0, reduction="sum"),
+        variant("nca", _pair(s.nca)),
+        variant("nca", _pair(s.nca, c=0.5, reduction="sum"), scale=0.5, reduction="sum"),
+    ]  # fmt: skip
+
+
+def _rankings() -> list[Variant]:
+    def variant(name: str, oracle: Oracle, **options: Any) -> Variant:
+        return Variant(name, oracle, options)
+
+    fast, smooth, recall = ranking.fast_ap, ranking.smooth_ap, ranking.recall_at_k
+    ranks = {"recall_temperature": 0.5, "rank_temperature": 0.25}
+    return [
+        variant("fast-ap", _pair(fast)),
+        variant("fast-ap", _pair(fast, bins=3, reduction="sum"), bins=3, reduction="sum"),
+        variant("smooth-ap", _pair(smooth, tau=0.25), temperature=0.25),
+        variant("smooth-ap", _pair(smooth, tau=1.0, reduction="sum"), temperature=1.0, reduction="sum"),
+        variant("recall@k", _pair(recall, t1=0.5, t2=0.25), **ranks),
+        variant("recall@k", _pair(recall, ks=(1, 2), t1=0.5, t2=0.25, divisor="positives"), at=(1, 2), divisor="positives", **ranks),
+        variant("recall@k", _pair(recall, t1=0.5, t2=0.25, reduction="sum"), reduction="sum", **ranks),
+    ]
+
+
+VARIANTS = _contrastives() + _triplets() + _pairs_of_classes() + _crowds_and_lists() + _pairs_by_similarity() + _rankings()

@@ -11,43 +11,56 @@ from nearkin.core.tensors import Block, Own, Terms
 from nearkin.losses.angular import Angular
 from nearkin.losses.arcface import ArcFace, SubCenterArcFace
 from nearkin.losses.centers import Center, ContrastiveCenter
+from nearkin.losses.circle import Circle
 from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
 from nearkin.losses.ddml import DDML
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.fast_ap import FastAP
 from nearkin.losses.finite import NotFinite
 from nearkin.losses.foreign import Foreign
 from nearkin.losses.group import Group
 from nearkin.losses.joint import Joint
 from nearkin.losses.lifted import GeneralizedLifted, Lifted
+from nearkin.losses.margin import Margin
 from nearkin.losses.memory_bank import MemoryBank
+from nearkin.losses.multi_similarity import MultiSimilarity
 from nearkin.losses.n_pair import NPair
+from nearkin.losses.nca import NCA
 from nearkin.losses.normalized_softmax import CosFace, NormalizedSoftmax
+from nearkin.losses.nt_xent import NTXent
 from nearkin.losses.outside import BatchLoss, Loss, OutsideLoss
 from nearkin.losses.proxies import Proxies
 from nearkin.losses.proxy_anchor import ProxyAnchor
 from nearkin.losses.proxy_nca import ProxyNCA, ProxyNCAPlusPlus
 from nearkin.losses.ranked_list import RankedList
+from nearkin.losses.recall_at_k import RecallAtK
 from nearkin.losses.regularisers import EnergyConfusion, ZeroMean
+from nearkin.losses.smooth_ap import SmoothAP
 from nearkin.losses.soft_triple import SoftTriple
 from nearkin.losses.sums import Sum
+from nearkin.losses.sup_con import SupCon
 from nearkin.losses.triplet import Triplet
 from nearkin.losses.triplet_network import TripletNetwork
 from nearkin.losses.tuple_triplet import TupleTriplet
+from nearkin.losses.tuplet_margin import TupletMargin
 
 __all__ = [
     "DDML",
     "LOSSES",
+    "NCA",
     "Angular",
     "ArcFace",
     "BatchLoss",
     "Block",
     "Center",
+    "Circle",
     "CombinedNegatives",
     "Contrastive",
     "ContrastiveCenter",
     "CosFace",
     "EnergyConfusion",
+    "FastAP",
     "Foreign",
     "GeneralizedLifted",
     "Group",
@@ -55,9 +68,12 @@ __all__ = [
     "Lifted",
     "Loss",
     "LossEntry",
+    "Margin",
     "Measure",
     "MemoryBank",
+    "MultiSimilarity",
     "NPair",
+    "NTXent",
     "NormalizedSoftmax",
     "NotFinite",
     "OutsideLoss",
@@ -67,14 +83,18 @@ __all__ = [
     "ProxyNCA",
     "ProxyNCAPlusPlus",
     "RankedList",
+    "RecallAtK",
     "RowLoss",
+    "SmoothAP",
     "SoftTriple",
     "SubCenterArcFace",
     "Sum",
+    "SupCon",
     "Terms",
     "Triplet",
     "TripletNetwork",
     "TupleTriplet",
+    "TupletMargin",
     "ZeroMean",
     "make_loss",
 ]
@@ -99,6 +119,7 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         "angular": LossEntry(Angular, ("ANG-1",), "document 003; Wang et al. 2017"),
         "arcface": LossEntry(ArcFace, ("ARC-1",), "Deng et al. 2019", "proxies"),
         "center": LossEntry(Center, ("CTC-2",), "Wen et al. 2016", "batch"),
+        "circle": LossEntry(Circle, ("CIR-1",), "Sun et al. 2020"),
         "combined-negatives": LossEntry(CombinedNegatives, ("CMB-1", "CMB-2"), "document 001 eq 8"),
         "contrastive": LossEntry(
             Contrastive,
@@ -111,20 +132,28 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         "cosface": LossEntry(CosFace, ("CSF-1",), "Wang et al. 2018", "proxies"),
         "ddml": LossEntry(DDML, ("DDM-1",), "document 003; Hu, Lu and Tan 2014"),
         "energy-confusion": LossEntry(EnergyConfusion, ("ECA-1",), "Chen and Deng 2019", "batch"),
+        "fast-ap": LossEntry(FastAP, ("FAP-1",), "Cakir et al. 2019"),
         "generalized-lifted": LossEntry(GeneralizedLifted, ("LFT-2",), "Hermans et al. 2017"),
         "joint": LossEntry(Joint, ("JNT-1",), "document 000", "composition"),
         "lifted": LossEntry(Lifted, ("LFT-1",), "document 004 eq 4-5; Song et al. 2016"),
+        "margin": LossEntry(Margin, ("MRG-1",), "Wu et al. 2017"),
         "memory-bank": LossEntry(MemoryBank, (), "Wang et al. 2020", "composition"),
+        "multi-similarity": LossEntry(MultiSimilarity, ("MSL-1",), "Wang et al. 2019"),
         "n-pair": LossEntry(NPair, ("NP-1", "NP-2", "NP-3"), "documents 001 eq 7, 004 eq 3; Sohn 2016"),
+        "nca": LossEntry(NCA, ("NCA-1",), "Goldberger et al. 2005"),
         "normalized-softmax": LossEntry(NormalizedSoftmax, ("NSM-1",), "Zhai and Wu 2019", "proxies"),
+        "nt-xent": LossEntry(NTXent, ("NTX-1",), "Chen et al. 2020"),
         "proxies": LossEntry(Proxies, (), "Movshovitz-Attias et al. 2017", "composition"),
         "proxy-anchor": LossEntry(ProxyAnchor, ("PAN-1",), "Kim et al. 2020", "proxies"),
         "proxy-nca": LossEntry(ProxyNCA, ("PNC-1",), "Movshovitz-Attias et al. 2017", "proxies"),
         "proxy-nca++": LossEntry(ProxyNCAPlusPlus, ("PNC-2",), "Teh et al. 2020", "proxies"),
         "ranked-list": LossEntry(RankedList, ("RLL-1",), "Wang et al. 2019"),
+        "recall@k": LossEntry(RecallAtK, ("RKS-1",), "Patel, Tolias and Matas 2022"),
+        "smooth-ap": LossEntry(SmoothAP, ("SAP-1",), "Brown et al. 2020"),
         "soft-triple": LossEntry(SoftTriple, ("STP-1",), "Qian et al. 2019", "proxies"),
         "sub-center-arcface": LossEntry(SubCenterArcFace, ("SUB-1",), "Deng et al. 2020", "proxies"),
         "sum": LossEntry(Sum, ("ANG-2",), "documents 003, 004 section 4.3", "composition"),
+        "supcon": LossEntry(SupCon, ("SUP-1",), "Khosla et al. 2020"),
         "triplet": LossEntry(
             Triplet,
             ("TRI-1", "TRI-2", "TRI-3", "TRI-4", "TRI-5", "TRI-6", "SBH-1"),
@@ -132,6 +161,7 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         ),
         "triplet-network": LossEntry(TripletNetwork, ("HOF-1", "HOF-2"), "document 001 eq 4-6; Hoffer and Ailon 2015"),
         "tuple-triplet": LossEntry(TupleTriplet, ("TUP-1",), "document 001, results"),
+        "tuplet-margin": LossEntry(TupletMargin, ("TPM-1",), "Yu and Tao 2019"),
         "zero-mean": LossEntry(ZeroMean, ("SNR-3",), "document 004 section 4.3; Yuan et al. 2019", "batch"),
     }
 )
