@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 import click
+
 from nearkin.cli.answers import aligned, json_option, print_json
 from nearkin.core import InputError, choice, need, suggestion
 
 
 def _losses() -> dict[str, str]:
     from nearkin.generation import GENERATION
-
     from nearkin.losses import LOSSES
 
     outside = {"batch": " [sees the batch as a whole]", "composition": " [made of losses]", "proxies": " [learns proxies of classes]"}
@@ -37,6 +37,12 @@ def _miners() -> dict[str, str]:
 
     counted = {"all": "every valid triplet, counted and never listed", "semi-hard-set": "every triplet inside the margin, counted"}
     return counted | {name: _first_line(kind) for name, kind in MINERS.items()}
+
+
+def _estimators() -> dict[str, str]:
+    from nearkin.estimators import ESTIMATORS
+
+    return {name: _first_line(kind) for name, kind in ESTIMATORS.items()}
 
 
 def _backbones() -> dict[str, str]:
@@ -75,6 +81,7 @@ KINDS: Mapping[str, tuple[bool, Callable[[], dict[str, str]]]] = {
     "losses": (True, _losses),
     "distances": (True, _distances),
     "miners": (True, _miners),
+    "estimators": (True, _estimators),
     "backbones": (True, _backbones),
     "datasets": (False, _datasets),
     "recipes": (False, _recipes),

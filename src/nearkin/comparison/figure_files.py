@@ -31,7 +31,7 @@ def write_figures(study: Study, runs: Sequence[Run]) -> None:
 
 def real_rows(study: Study, runs: Sequence[Run]) -> RealRows | None:
     """The test images' embeddings of the first finished run of `runs`: features before trained before others."""
-    order = ("features", "trained", "untrained", "pixels")
+    order = ("features", "trained", "fitted", "untrained", "pixels")
     done = [run for run in runs if (run.record() or {}).get("status") == "done"]
     if not done:
         return None

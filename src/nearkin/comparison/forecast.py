@@ -31,7 +31,7 @@ class Forecast:
     protocols   name -> None where the images can be split so, or the reason why not
     smallest    protocol -> the smallest difference between two methods that 80 % of such studies would claim, or None
     step        method -> seconds a training step, from two measured steps
-    seconds     of everything, on one process
+    seconds     of everything but what estimators take, on one process
     """
 
     name: str
@@ -60,12 +60,13 @@ def forecast(recipe: Recipe, images: ImageSet | None = None) -> Forecast:
     channels, height, width = images.image_shape
     pixels = has_pixel_row(images)
     first = next(iter(splits.values()))
-    step = {method.name: _step_seconds(recipe, method, images, first) for method in recipe.methods}
+    step = {method.name: _step_seconds(recipe, method, images, first) for method in recipe.methods if method.loss}
     others = 1 + pixels + recipe.frozen
-    trained = len(recipe.methods) * len(recipe.seeds) * len(splits)
+    fitted = len(recipe.methods) - len(step)
+    trained = len(step) * len(recipe.seeds) * len(splits)
     trials = recipe.tuning.get("trials", 0) * len(recipe.methods) * len(splits)
-    runs = trained + len(splits) * (len(recipe.seeds) + pixels + recipe.frozen)
-    share = (trained + trials) / max(1, len(recipe.methods))
+    runs = trained + len(splits) * (len(recipe.seeds) + pixels + recipe.frozen + fitted)
+    share = (trained + trials * len(step) / max(1, len(recipe.methods))) / max(1, len(step))
     training = sum(step.values()) * recipe.training["steps"] * share
     judging = sum(_judging_seconds(recipe, images, split) for split in splits.values()) * (runs + trials) / len(splits)
     backbone = recipe.network.get("backbone")

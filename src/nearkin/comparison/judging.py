@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nearkin.comparison.classifying import with_classifier
+from nearkin.comparison.fitting import Fitted
 from nearkin.comparison.inputs import Pixels
 from nearkin.comparison.questions import over_all, questions, sides
 from nearkin.comparison.runs import Run
@@ -27,46 +28,60 @@ CLUSTERED = ("nmi", "ami", "pairwise-f1")
 
 @dataclass(frozen=True)
 class Trained:
-    """A network and a loss with the weights of a run; without loss and history it was not trained."""
+    """A network and a loss with the weights of a run; without loss and history it was not trained.
 
-    network: nn.Module
+    fitted: the map of the method's estimator, behind the network, or behind its inputs where there is no network
+    """
+
+    network: nn.Module | None = None
     loss: Any = None
     history: History | None = None
+    fitted: Fitted | None = None
 
 
 def embeddings_of(study: Study, run: Run, trained: Trained | None, indices: np.ndarray) -> np.ndarray:
     """Embeddings (n, D) of the images at `indices`; without a network their features, or their pixels, as rows."""
-    if trained is None:
-        inputs = study.inputs if run.method.kind == "features" else Pixels(study.images)
-        return inputs(indices).reshape(len(indices), -1)
-    size = max(1, min(512, 2**24 // int(np.prod(study.inputs.shape))))
-    batches = (study.inputs(indices[start : start + size]) for start in range(0, len(indices), size))
-    return embed(trained.network, batches)
+    if trained is None or trained.network is None:
+        inputs = Pixels(study.images) if run.method.kind == "pixels" else study.inputs
+        rows: np.ndarray = inputs(indices).reshape(len(indices), -1)
+    else:
+        size = max(1, min(512, 2**24 // int(np.prod(study.inputs.shape))))
+        batches = (study.inputs(indices[start : start + size]) for start in range(0, len(indices), size))
+        rows = embed(trained.network, batches)
+    return rows if trained is None or trained.fitted is None else trained.fitted(rows)
 
 
 def validation_of(study: Study, run: Run, loss: Any) -> Callable[[nn.Module], float] | None:
-    """The score by which the best weights of a run are chosen: the study's primary one, among the validation images."""
-    split, recipe, images = study.splits[run.protocol], study.recipe, study.images
-    if not len(split.validation):
+    """The score by which the best weights of a run are chosen: the study's primary one, among the validation images.
+
+    An estimator has no part in it: it is fitted once, to what the best weights give.
+    """
+    if not len(study.splits[run.protocol].validation):
         return None
+    return lambda network: _validated(study, run, Trained(network, loss))
+
+
+def validation_score(study: Study, run: Run, trained: Trained) -> float | None:
+    """The same score of what a run has made, its estimator included; None without validation images."""
+    return _validated(study, run, trained) if len(study.splits[run.protocol].validation) else None
+
+
+def _validated(study: Study, run: Run, trained: Trained) -> float:
+    split, recipe, images = study.splits[run.protocol], study.recipe, study.images
     metric = (recipe.tuning.get("metric") if run.trial is not None else None) or recipe.primary
+    embeddings = embeddings_of(study, run, trained, split.validation)
+    labels = images.labels[split.validation]
+    found = _evaluated(
+        embeddings,
+        labels,
+        distance=_searched(run, trained),
+        groups=_groups(study, split.validation),
+        at=recipe.evaluation["at"],
+        knn=recipe.evaluation["knn"],
+        clustering=metric in CLUSTERED,
+    )
     classes = np.unique(images.labels[split.train])
-
-    def validate(network: nn.Module) -> float:
-        embeddings = embeddings_of(study, run, Trained(network), split.validation)
-        labels = images.labels[split.validation]
-        found = _evaluated(
-            embeddings,
-            labels,
-            distance=_searched(run, loss),
-            groups=_groups(study, split.validation),
-            at=recipe.evaluation["at"],
-            knn=recipe.evaluation["knn"],
-            clustering=metric in CLUSTERED,
-        )
-        return with_classifier(found, loss, embeddings, labels, classes).scores[metric]
-
-    return validate
+    return _with_classifier(found, trained, embeddings, labels, classes).scores[metric]
 
 
 def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray) -> Evaluation:
@@ -76,7 +91,7 @@ def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarra
     """
     labels, evaluation, split = study.images.labels, study.recipe.evaluation, study.splits[run.protocol]
     options = {
-        "distance": _searched(run, trained.loss if trained else None),
+        "distance": _searched(run, trained),
         "at": evaluation["at"],
         "knn": evaluation["knn"],
         "clustering": evaluation["clustering"],
@@ -93,20 +108,32 @@ def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarra
     found = _evaluated(
         embeddings, labels[split.test], groups=groups, support=support, support_labels=support_labels, **options
     )
-    loss = trained.loss if trained else None
-    return with_classifier(found, loss, embeddings, labels[split.test], np.unique(labels[split.train])) if shared else found
+    classes = np.unique(labels[split.train])
+    return _with_classifier(found, trained, embeddings, labels[split.test], classes) if shared else found
 
 
-def _searched(run: Run, loss: Any) -> Distance | str:
-    """By which distance embeddings are searched: the loss's own, with what it learned, where the name means that one."""
+def _with_classifier(
+    found: Evaluation, trained: Trained | None, embeddings: np.ndarray, labels: np.ndarray, classes: np.ndarray
+) -> Evaluation:
+    """With what the loss's classifier answers; it reads embeddings, not the rows of an estimator behind them."""
+    if trained is None or trained.fitted is not None:
+        return found
+    return with_classifier(found, trained.loss, embeddings, labels, classes)
+
+
+def _searched(run: Run, trained: Trained | None) -> Distance | str:
+    """By which distance embeddings are searched: the loss's own, with what it learned, where the name means that one.
+
+    Behind an estimator, whose rows are in a space of their own, it is the one of that name.
+    """
     name: str = run.method.evaluation["distance"]
-    own = getattr(loss, "distance", None)
+    own = None if trained is None or trained.fitted is not None else getattr(trained.loss, "distance", None)
     return own if isinstance(own, Distance) and type(own) is DISTANCES[name] else name
 
 
 def drawn_rows(run: Run, trained: Trained | None, embeddings: np.ndarray) -> np.ndarray:
     """The embeddings that are written: after the projection of a distance with learned parameters, else as they are."""
-    distance = _searched(run, trained.loss if trained else None)
+    distance = _searched(run, trained)
     if isinstance(distance, str) or not any(True for _ in distance.parameters()):
         return embeddings
     with torch.inference_mode():

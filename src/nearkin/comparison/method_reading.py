@@ -1,10 +1,11 @@
-"""The entries of `methods:`, checked: a loss, and the few settings of network, training and evaluation that are a method's own."""
+"""The entries of `methods:`, checked: a loss, an estimator or both, and the few settings that are a method's own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from nearkin.comparison.fitting import check_estimator_section
 from nearkin.comparison.objects import build_loss, check_loss_section
 from nearkin.comparison.own_settings import check_own_evaluation, check_own_network, check_own_training
 from nearkin.comparison.problems import Problems
@@ -14,7 +15,7 @@ from nearkin.core import pick
 from nearkin.distances import DISTANCES, Distance
 from nearkin.training import TrainingPlan
 
-_KEYS = ("name", "description", "loss", "network", "training", "evaluation", "search")
+_KEYS = ("name", "description", "loss", "estimator", "network", "training", "evaluation", "search")
 
 
 def check_methods(
@@ -54,7 +55,8 @@ def _check_method(
     if not isinstance(entry, Mapping):
         problems.add(f"methods.{position}", f"must be a loss's name or a section with loss:, got {entry!r}")
         return None
-    name = entry.get("name", _default_name(entry.get("loss")))
+    fitted = entry.get("estimator") is not None and entry.get("loss") is None
+    name = entry.get("name", _default_name(entry.get("estimator" if fitted else "loss")))
     path = f"methods.{name if isinstance(name, str) else position}"
     before = len(problems.found)
     for key in entry:
@@ -66,18 +68,39 @@ def _check_method(
         "network": check_own_network(entry.get("network"), f"{path}.network", problems),
         "training": check_own_training(entry.get("training"), f"{path}.training", problems),
     }
-    loss = check_loss_section(entry.get("loss"), f"{path}.loss", problems)
+    loss = {} if fitted else check_loss_section(entry.get("loss"), f"{path}.loss", problems)
+    estimator = _estimator(entry.get("estimator"), own, fitted, path, problems)
     if loss is None or len(problems.found) > before:
         return None
     with problems.gathered(f"{path}.training"):
         if training and own["training"]:  # the recipe's own section is checked once, for all
             TrainingPlan(**{**training, **own["training"]})
-    distance = _evaluation_distance(entry.get("evaluation"), evaluation, loss, f"{path}.evaluation", problems)
+    used = "euclidean" if estimator else _distance_of(loss)
+    distance = _evaluation_distance(entry.get("evaluation"), evaluation, used, f"{path}.evaluation", problems)
     search = check_search(entry, own, tuning, path, problems)
     if len(problems.found) > before:
         return None
-    description = str(entry.get("description") or "")
-    return Method(name=name, loss=loss, evaluation={"distance": distance}, search=search, description=description, **own)
+    return Method(
+        name=name,
+        kind="fitted" if fitted else "trained",
+        loss=loss,
+        estimator=estimator,
+        evaluation={"distance": distance},
+        search=search,
+        description=str(entry.get("description") or ""),
+        **own,
+    )
+
+
+def _estimator(
+    section: object, own: Mapping[str, Any], alone: bool, path: str, problems: Problems
+) -> dict[str, Any]:
+    """A method's estimator; one that stands without a loss has no network and no training of its own."""
+    if section is None:
+        return {}
+    for part in (key for key, given in own.items() if given and alone):
+        problems.add(f"{path}.{part}", "the method has an estimator and no loss, so no network is trained; leave it out")
+    return check_estimator_section(section, f"{path}.estimator", problems) or {}
 
 
 def _default_name(loss: Any) -> Any:
@@ -86,15 +109,20 @@ def _default_name(loss: Any) -> Any:
 
 
 def _evaluation_distance(
-    section: object, evaluation: Mapping[str, Any], loss: Mapping[str, Any], path: str, problems: Problems
+    section: object, evaluation: Mapping[str, Any], used: str, path: str, problems: Problems
 ) -> str:
-    """By which distance a method's embeddings are searched: its own part, the recipe's, or that of its loss."""
+    """By which distance a method's embeddings are searched: its own part, the recipe's, or the one it uses itself."""
     given = check_own_evaluation(section, path, problems).get("distance")
     distance: str = given or evaluation.get("distance", OWN)
     if distance != OWN:
         with problems.gathered(path):
             pick("distance", DISTANCES, distance)
         return distance
+    return used
+
+
+def _distance_of(loss: Mapping[str, Any]) -> str:
+    """The name of the distance that a loss uses."""
     used = getattr(build_loss(loss), "distance", None)
     name = next((name for name, kind in DISTANCES.items() if isinstance(used, Distance) and type(used) is kind), "euclidean")
     return "cosine" if name == "inner-product" else name

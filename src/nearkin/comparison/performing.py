@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nearkin.comparison.building import build_loss, build_network, build_plan
-from nearkin.comparison.judging import Trained, drawn_rows, embeddings_of, judge, validation_of
+from nearkin.comparison.fitting import fit, write_fitted
+from nearkin.comparison.judging import Trained, drawn_rows, embeddings_of, judge, validation_of, validation_score
 from nearkin.comparison.planning import SEEDLESS
 from nearkin.comparison.progress import Listener, Step
 from nearkin.comparison.run_files import write_embeddings, write_record, write_records
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.tables import write_tables
-from nearkin.core import derived_seed
+from nearkin.core import InputError, derived_seed
 from nearkin.generation import Adversarial
 from nearkin.training import History, StepReport, TrainingFailed, train
 
@@ -22,7 +24,7 @@ from nearkin.training import History, StepReport, TrainingFailed, train
 def perform(study: Study, run: Run, listener: Listener) -> None:
     """Make a run of the table and write all its files. A run whose loss stops being finite is written down as failed."""
     try:
-        trained = None if run.method.kind in SEEDLESS else train_run(study, run, listener)
+        trained = _made(study, run, listener)
     except TrainingFailed as error:
         write_record(run.folder, {**_identity(study, run), "status": "failed", "reason": str(error)})
         listener.finished(run.name, f"failed: {error}")
@@ -34,10 +36,9 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
     write_embeddings(run.folder, rows, study.images, split.test, csv=run.method.kind not in SEEDLESS)
     write_records(run.folder, found, study.images, split.test)
     write_tables(run.folder)
-    history = None if trained is None else trained.history
     scores = {name: score for name, score in found.scores.items() if np.isfinite(score)}
-    outcome = {"status": "done", "scores": scores, "notes": [*(history.notes if history else ()), *found.notes]}
-    write_record(run.folder, {**_identity(study, run), **outcome, **_course(history)})
+    outcome = {"status": "done", "scores": scores, "notes": [*_notes(trained), *found.notes]}
+    write_record(run.folder, {**_identity(study, run), **outcome, **_course(study, run, trained)})
     shown = study.recipe.primary if study.recipe.primary in found.scores else next(iter(found.scores))
     listener.finished(run.name, f"{shown} {found.scores[shown]:.3f}")
 
@@ -45,14 +46,28 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
 def perform_trial(study: Study, run: Run, listener: Listener) -> None:
     """Make a trial: train, and write down its best score on the validation images. The test images are not opened."""
     try:
-        history = train_run(study, run, listener).history
-        score = None if history is None else history.best_validation
-        reason = "" if score is not None else "there was no validation"
+        course = _course(study, run, _made(study, run, listener))
+        reason = "there was no validation"
     except TrainingFailed as error:
-        history, score, reason = None, None, str(error)
+        course, reason = _course(study, run, None), str(error)
+    score = course["best_validation"]
     status = {"status": "failed", "reason": reason} if score is None else {"status": "done", "validation": score}
-    write_record(run.folder, {**_identity(study, run), "trial": run.trial, **status, **_course(history)})
+    write_record(run.folder, {**_identity(study, run), "trial": run.trial, **status, **course})
     listener.finished(run.name, f"failed: {reason}" if score is None else f"validation {score:.3f}")
+
+
+def _made(study: Study, run: Run, listener: Listener) -> Trained | None:
+    """What a run trains, then what it fits to that; None for what is compared as it is. Errors: TrainingFailed."""
+    trained = None if run.method.kind in SEEDLESS else train_run(study, run, listener)
+    if not run.method.estimator:
+        return trained
+    rows = embeddings_of(study, run, trained, study.splits[run.protocol].train)
+    try:
+        found = fit(run.method.estimator, rows, study.training_labels(run.protocol), derived_seed(run.seed, "estimator"))
+    except InputError as error:
+        raise TrainingFailed(f"the estimator cannot be fitted: {error}") from None
+    write_fitted(run.folder, found)
+    return replace(trained or Trained(), fitted=found)
 
 
 def train_run(study: Study, run: Run, listener: Listener) -> Trained:
@@ -106,7 +121,22 @@ def _identity(study: Study, run: Run) -> dict[str, Any]:
     }
 
 
-def _course(history: History | None) -> dict[str, Any]:
+def _notes(trained: Trained | None) -> list[str]:
+    """What training and fitting noticed."""
+    history, fitted = (trained.history, trained.fitted) if trained else (None, None)
+    return [*(history.notes if history else ()), *(fitted.notes if fitted else ())]
+
+
+def _course(study: Study, run: Run, trained: Trained | None) -> dict[str, Any]:
+    """How a run went; behind an estimator the validation score is that of its rows."""
+    course = _training_course(trained.history if trained else None)
+    if trained is None or trained.fitted is None:
+        return course
+    seconds = round(course["seconds"] + trained.fitted.seconds, 3)
+    return {**course, "seconds": seconds, "best_validation": validation_score(study, run, trained)}
+
+
+def _training_course(history: History | None) -> dict[str, Any]:
     if history is None:
         return {"seconds": 0.0, "best_step": 0, "best_validation": None, "steps": 0}
     return {

@@ -7,7 +7,8 @@ from typing import Any
 
 from nearkin.comparison.building import build_loss
 from nearkin.comparison.design import canonical, key_of
-from nearkin.comparison.fingerprint import PROBE_CLASSES, distance_fingerprint, loss_fingerprint
+from nearkin.comparison.fingerprint import PROBE_CLASSES, distance_fingerprint, loss_fingerprint, probe, probe_labels
+from nearkin.comparison.fitting import estimator_fingerprint
 from nearkin.comparison.gradient_check import check_gradients
 from nearkin.comparison.recipe import Method
 from nearkin.comparison.runs import Run
@@ -19,7 +20,7 @@ from nearkin.core import derived_seed
 def table_runs(study: Study, chosen: dict[tuple[str, str], Method] | None = None) -> list[Run]:
     """The runs of the table, seeds outermost, so that a part of a study is already a comparison.
 
-    `chosen` has the tuned form of a method for (name, protocol); features and raw pixels know no seed and have one run a protocol.
+    `chosen` has the tuned form of a method for (name, protocol); what knows no seed (`SEEDLESS`) has one run a protocol.
     """
     recipe = study.recipe
     return [
@@ -39,18 +40,21 @@ def make_run(study: Study, method: Method, protocol: str, seed: int, *, trial: i
     parts += [study.images.data_hash, study.split_hash(protocol), recipe.data_options(), recipe.evaluation]
     if method.kind != "pixels":
         parts += [recipe.network, *([study.inputs_hash] if study.inputs_hash else [])]
-    if method.kind == "trained":
-        parts += [recipe.training, recipe.primary, trial, recipe.tuning.get("metric") if trial is not None else None]
+    if method.kind in ("trained", "fitted"):
+        parts += [recipe.training] if method.kind == "trained" else []
+        parts += [recipe.primary, trial, recipe.tuning.get("metric") if trial is not None else None]
     place = study.folder / ("runs" if trial is None else "trials") / key_of(*parts)
     return Run(folder=place, method=method, protocol=protocol, seed=seed, fingerprint=fingerprint, trial=trial)
 
 
 def behaviour(method: Method, embedding_size: int) -> str:
-    """The fingerprint of a method's loss, with its distance and miner, and of the distance by which it is searched."""
-    return _behaviour(canonical(dict(method.loss)), method.evaluation["distance"], embedding_size)
+    """The fingerprint of a method's loss, with its distance and miner, of the distance by which it is searched, and of its
+    estimator."""
+    found = _behaviour(canonical(dict(method.loss)), method.evaluation["distance"], embedding_size)
+    return f"{found}-{_estimated(canonical(dict(method.estimator)), embedding_size)}" if method.estimator else found
 
 
-SEEDLESS = ("features", "pixels")
+SEEDLESS = ("features", "pixels", "fitted")
 
 
 @lru_cache(maxsize=1024)
@@ -62,6 +66,11 @@ def _behaviour(loss: str, distance: str, embedding_size: int) -> str:
     check_gradients(section, embedding_size)
     made = build_loss(section, dimensions=embedding_size, classes=PROBE_CLASSES, anyway=True)
     return f"{loss_fingerprint(made, embedding_size)}-{searched}"
+
+
+@lru_cache(maxsize=1024)
+def _estimated(estimator: str, embedding_size: int) -> str:
+    return estimator_fingerprint(parse_yaml(estimator), probe(embedding_size).numpy(), probe_labels().numpy())
 
 
 def trial_seed(study: Study, protocol: str) -> int:

@@ -88,12 +88,18 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
         if recipe.baseline not in rows:
             near = suggestion(recipe.baseline, rows)
             problems.add("baseline", f"must be a row of the table ({', '.join(rows)}), got {recipe.baseline!r}{near}")
+    if recipe.frozen and recipe.training.get("augmentation"):
+        problems.add("training.augmentation", "changes images, and a head on a frozen backbone sees their features only: leave it out")
     names = schemas.score_names(recipe.evaluation) if recipe.evaluation else ()
-    if any(callable(getattr(loss_class(method.loss["name"]), "classify", None)) for method in recipe.methods):
+    trained = [method for method in recipe.methods if method.loss]
+    if any(callable(getattr(loss_class(method.loss["name"]), "classify", None)) for method in trained):
         names = (*names, *CLASSIFIER_SCORES) if names else ()
     for key, value in (("primary", recipe.primary), ("tuning.metric", recipe.tuning.get("metric"))):
         if names and value is not None and value not in names:
             problems.add(key, f"must be one of {', '.join(names)}, got {value!r}{suggestion(value, names)}")
+        for method in recipe.methods:
+            if method.estimator and value in CLASSIFIER_SCORES:
+                problems.add(f"methods.{method.name}.estimator", f"has no {value}, which {key} asks for: no classifier reads its rows")
 
 
 __all__ = ["FEATURES", "PIXELS", "UNTRAINED", "check_recipe", "read_recipe"]

@@ -15,14 +15,16 @@ OWN = "own"
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One row of the table: a trained loss, the untrained network, the features of a frozen backbone, or raw pixels.
+    """One row of the table: a trained loss, an estimator, the untrained network, features of a frozen backbone, raw pixels.
 
-    `kind` is "trained", "untrained", "features" or "pixels".
+    `kind` is "trained", "fitted" (an estimator and no loss), "untrained", "features" or "pixels". A trained method may
+    have an estimator as well, fitted to its embeddings.
     """
 
     name: str
     kind: str = "trained"
     loss: Mapping[str, Any] = field(default_factory=dict)
+    estimator: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
@@ -31,8 +33,8 @@ class Method:
 
     def settings(self) -> dict[str, Any]:
         """What decides its results, without its name: all that differs between it and another method."""
-        parts = {"loss": self.loss, "network": self.network, "training": self.training, "evaluation": self.evaluation}
-        return {key: dict(part) for key, part in parts.items() if part}
+        parts = ("loss", "estimator", "network", "training", "evaluation")
+        return {part: dict(getattr(self, part)) for part in parts if getattr(self, part)}
 
     def as_section(self) -> dict[str, Any]:
         """The method as a recipe writes it."""

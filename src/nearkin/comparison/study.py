@@ -11,6 +11,7 @@ import numpy as np
 
 from nearkin.comparison.building import build_network, build_plan
 from nearkin.comparison.default_network import default_network
+from nearkin.comparison.fitting import check_width
 from nearkin.comparison.frozen import build_backbone, open_features
 from nearkin.comparison.inputs import Features, Inputs, Pixels
 from nearkin.comparison.questions import can_be_asked, questions
@@ -149,6 +150,8 @@ def _check_fit(recipe: Recipe, images: ImageSet, split: Split) -> None:
     shape = input_shape(recipe, images)
     plain = Standardisation((0.0,) * shape[0], (1.0,) * shape[0])
     for method in recipe.methods:
+        if method.estimator:
+            check_width(method.estimator, recipe.network["embedding_size"] if method.loss else int(np.prod(shape)), method.name)
         build_network(recipe, method, shape, 0, plain)
         plan = build_plan(recipe, method, 0)
         PKSampler(images.labels[split.train], plan.classes_per_batch, plan.images_per_class, seed=0)

@@ -82,7 +82,9 @@ def drawn(method: Method, number: int, seed: int) -> Method:
 
 def with_settings(method: Method, values: Mapping[str, Any]) -> Method:
     """The method with the values of search keys such as `loss.margin` put in."""
-    parts: dict[str, Any] = {part: deepcopy(dict(getattr(method, part))) for part in ("loss", "network", "training")}
+    parts: dict[str, Any] = {
+        part: deepcopy(dict(getattr(method, part))) for part in ("loss", "estimator", "network", "training")
+    }
     for key, value in values.items():
         put(parts, key.split("."), value, key)
     return replace(method, **parts)
@@ -94,6 +96,7 @@ def searched(method: Method, recipe: Recipe) -> dict[str, Any]:
     for key in method.search:
         value: Any = {
             "loss": method.loss,
+            "estimator": method.estimator,
             "network": {**recipe.network, **method.network},
             "training": {**recipe.training, **method.training},
         }

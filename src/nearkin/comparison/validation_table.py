@@ -15,13 +15,13 @@ HEADER = ("kind", "method", "protocol", "seed", "trial", "best_step", "validatio
 
 
 def write_validation_table(path: Path, trials: Sequence[Run], runs: Sequence[Run]) -> None:
-    """Write a row for every finished trial and every trained run: its best step, its score there, its settings."""
+    """Write a row for every finished trial and every run that was trained or fitted: its best step, its score there, its settings."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for kind, run in [*(("trial", run) for run in trials), *(("run", run) for run in runs)]:
         record = run.record()
-        if record is None or run.method.kind != "trained":
+        if record is None or run.method.kind not in ("trained", "fitted"):
             continue
         score = record.get("best_validation")
         cells = ("" if run.trial is None else run.trial, record.get("best_step", ""), "" if score is None else repr(score))

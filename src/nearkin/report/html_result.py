@@ -5,6 +5,7 @@ from __future__ import annotations
 from nearkin.report.html_folded import folded_tables
 from nearkin.report.markup import Markup, join, stacked, tag
 from nearkin.report.numerals import count, share, signed, span
+from nearkin.report.study import COMPARED
 from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.titles import headline_scores, score_meaning, score_title
 from nearkin.report.words import PROTOCOLS, findings, tuning
@@ -38,7 +39,7 @@ def _table(summary: Summary, protocol: ProtocolSummary, place: int) -> Markup:
     caption = tag(
         "caption", badge, " Means over seeds; below each, its 95 % interval. Verdicts after Holm’s correction."
     )
-    references = [i for i, row in enumerate(protocol.rows) if row.method.kind != "trained"]
+    references = [i for i, row in enumerate(protocol.rows) if row.method.kind not in COMPARED]
     rows = [_row(row, scores, i, first_reference=references[:1] == [i]) for i, row in enumerate(protocol.rows)]
     return tag(
         "table",

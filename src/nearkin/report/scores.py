@@ -10,7 +10,7 @@ import numpy as np
 
 from nearkin.core import InputError
 from nearkin.report.records import Floats, Records, column_of
-from nearkin.report.study import SEEDLESS, Method, Run, Study
+from nearkin.report.study import COMPARED, SEEDLESS, Method, Run, Study
 from nearkin.report.summary import Row
 from nearkin.report.titles import score_title
 from nearkin.statistics import Difference, Interval, against_baseline, all_pairs, interval, seed_interval, verdict
@@ -49,7 +49,7 @@ def result_rows(study: Study, runs: Runs, answers: Answers, scores: Sequence[str
                     detail,
                 )
             )
-    return tuple(sorted(rows, key=lambda row: (row.method.kind != "trained", -_level(row, study.primary))))
+    return tuple(sorted(rows, key=lambda row: (row.method.kind not in COMPARED, -_level(row, study.primary))))
 
 
 def _level(row: Row, primary: str) -> float:

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from nearkin.core import InputError, InputTypeError
 from nearkin.report.reading import Fields, read_fields
 
-KINDS = ("trained", "untrained", "features", "pixels")
-SEEDLESS = ("features", "pixels")
+KINDS = ("trained", "fitted", "untrained", "features", "pixels")
+COMPARED = ("trained", "fitted")
+"""Rows that learned something; the others are what they are held against."""
+SEEDLESS = ("features", "pixels", "fitted")
 """Rows that know no seed: one run counts for all."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of a table. `kind` is "trained", "untrained" (the network as initialised), "features" (what a frozen backbone
-    gives) or "pixels" (no network)."""
+    """A row of a table. `kind` is "trained", "fitted" (an estimator, no training), "untrained" (the network as
+    initialised), "features" (what a frozen backbone gives) or "pixels" (no network)."""
 
     name: str
     description: str
@@ -93,7 +95,7 @@ class Study:
     figures: tuple[str, ...] = ()
 
     def expected_seeds(self, method: Method) -> tuple[int, ...]:
-        """Seeds that a method is to be run with; features and pixels know no seed, so one run of them counts for all."""
+        """Seeds that a method is to be run with; what knows no seed has one run, which counts for all."""
         return self.seeds[:1] if method.kind in SEEDLESS else self.seeds
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nearkin.report.study import COMPARED
 from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.titles import headline_scores, score_title
 from nearkin.report.words import covered, findings, tuning
@@ -70,9 +71,9 @@ def _table(summary: Summary, protocol: ProtocolSummary) -> Table:
     table.add_column(Text(literal(f"minus {study.baseline}")), justify="left", min_width=13, overflow="fold")
     for place, row in enumerate(protocol.rows):
         last_trained = (
-            row.method.kind == "trained"
+            row.method.kind in COMPARED
             and place + 1 < len(protocol.rows)
-            and protocol.rows[place + 1].method.kind != "trained"
+            and protocol.rows[place + 1].method.kind not in COMPARED
         )
         cells = [_score(row.scores.get(name)) for name in scores]
         table.add_row(Text(literal(row.method.name)), *cells, _difference(row), end_section=last_trained)
