@@ -24,21 +24,31 @@ from nearkin.estimators import lmnn_objective, target_neighbours
 from nearkin.losses import (
     DDML,
     LOSSES,
+    NCA,
     Angular,
     Center,
+    Circle,
     CombinedNegatives,
     Contrastive,
     ContrastiveCenter,
     EnergyConfusion,
+    FastAP,
     GeneralizedLifted,
     Joint,
     Lifted,
+    Margin,
+    MultiSimilarity,
     NPair,
+    NTXent,
     RankedList,
+    RecallAtK,
     RowLoss,
+    SmoothAP,
     Sum,
+    SupCon,
     Triplet,
     TripletNetwork,
+    TupletMargin,
     TupleTriplet,
     ZeroMean,
 )
@@ -52,10 +62,13 @@ from oracles import (
     distances,
     lifted,
     lmnn,
+    margin,
     mining,
     n_pair,
     ranked_list,
+    ranking,
     regularisers,
+    softmaxes,
     triplet,
     tuples,
 )
@@ -71,6 +84,8 @@ FORMULAS = {
     *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2"),
     *("LFT-1", "LFT-2", "DDM-1", "RLL-1", "ANG-1", "ANG-2"),
     *("CTC-1", "CTC-2", "JNT-1", "ECA-1", "SNR-3"),
+    *("FAP-1", "SAP-1", "RKS-1"),
+    *("MRG-1", "MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1"),
 }
 """Formulas that the library has."""
 
@@ -467,6 +482,85 @@ def of_angles(entry: dict[str, Any]) -> Vectors:
     return Vectors(lambda anchors, positives: angular.paired(anchors, positives, alpha), make)
 
 
+# Sums of exponentials, and a learned border
+
+
+def of_similarities(entry: dict[str, Any]) -> Vectors:
+    if "first" in entry["inputs"]:
+        return of_two_views(entry)
+    p, relation = entry["params"], labelled(entry)
+    name = "squared-euclidean" if entry["id"] == "NCA-1" else "cosine"
+    form, settings, make = {
+        "MSL-1": (
+            softmaxes.multi_similarity,
+            (p.get("alpha"), p.get("beta"), p.get("base"), p.get("mining"), p.get("eps")),
+            lambda a, c, base, mined, eps, **more: MultiSimilarity(
+                a, c, base, mining="multi-similarity" if mined else None, eps=eps, **more
+            ),
+        ),
+        "CIR-1": (softmaxes.circle, (p.get("m"), p.get("gamma")), Circle),
+        "SUP-1": (softmaxes.sup_con, (p.get("temperature"),), SupCon),
+        "NTX-1": (softmaxes.nt_xent, (p.get("temperature"),), NTXent),
+        "TPM-1": (softmaxes.tuplet_margin, (p.get("beta_deg"), p.get("scale")), TupletMargin),
+        "NCA-1": (softmaxes.nca, (p.get("scale"),), NCA),
+    }[entry["id"]]
+
+    def oracle(embeddings: Any) -> Any:
+        return form(distances.self_matrix(name, embeddings), relation, *settings)
+
+    return Vectors(oracle, on_labels(entry, lambda **more: make(*settings, **more)))
+
+
+def of_two_views(entry: dict[str, Any]) -> Vectors:
+    temperature, views = entry["params"]["temperature"], torch.arange(len(entry["inputs"]["first"])).repeat(2)
+
+    def oracle(first: Any, second: Any) -> Any:
+        pairs = [(first, first), (second, second), (first, second), (second, first)]
+        return softmaxes.two_views(*(distances.matrix("cosine", *pair) for pair in pairs), temperature)
+
+    def library(first: Tensor, second: Tensor, block_size: int | None) -> Tensor:
+        return NTXent(temperature, block_size=block_size)(torch.cat([first, second]), views)
+
+    return Vectors(oracle, library)
+
+
+def of_borders(entry: dict[str, Any]) -> Vectors:
+    m, labels, relation = entry["params"]["margin"], entry["inputs"]["labels"], labelled(entry)
+
+    def oracle(embeddings: Any, beta: Any) -> Any:
+        return margin.margin(distances.self_matrix("cosine", embeddings), relation, m, beta, labels)
+
+    def library(embeddings: Tensor, beta: Tensor, block_size: int | None) -> Tensor:
+        loss = Margin(m, classes=len(beta), block_size=block_size).double()
+        loss.beta.data = beta.detach().clone()
+        return handed(loss(embeddings, labels_of(entry)), (loss.beta, beta))
+
+    return Vectors(oracle, library)
+
+
+# Soft ranks
+
+
+def of_rankings(entry: dict[str, Any]) -> Vectors:
+    p, relation = entry["params"], labelled(entry)
+    form, settings, make = {
+        "FAP-1": (ranking.fast_ap, (p.get("bins"),), FastAP),
+        "SAP-1": (ranking.smooth_ap, (p.get("temperature"),), SmoothAP),
+        "RKS-1": (
+            ranking.recall_at_k,
+            (p.get("ks"), p.get("t1"), p.get("t2"), p.get("divisor")),
+            lambda ks, t1, t2, divisor, **more: RecallAtK(
+                ks, recall_temperature=t1, rank_temperature=t2, divisor=divisor, **more
+            ),
+        ),
+    }[entry["id"]]
+
+    def oracle(embeddings: Any) -> Any:
+        return form(distances.self_matrix("cosine", embeddings), relation, *settings)
+
+    return Vectors(oracle, on_labels(entry, lambda **more: make(*settings, **more)))
+
+
 # Outside the engine: blocks mean nothing there
 
 
@@ -570,6 +664,9 @@ FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_centers for name in ("CTC-1", "CTC-2")},
     "JNT-1": of_joint,
     **{name: of_regularisers for name in ("SNR-3", "ECA-1")},
+    **{name: of_rankings for name in ("FAP-1", "SAP-1", "RKS-1")},
+    **{name: of_similarities for name in ("MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1")},
+    "MRG-1": of_borders,
 }
 COUNTED = [entry for entry in VECTORS if entry["id"] == "TRI-COUNT" or not entry["inputs"]]
 INVERSES = [entry for entry in VECTORS if entry["id"] == "MAH-3"]

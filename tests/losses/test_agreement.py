@@ -9,15 +9,22 @@ import torch
 from torch import Tensor
 
 from nearkin.losses import (
+    NCA,
     Angular,
+    Circle,
     Contrastive,
+    FastAP,
     GeneralizedLifted,
     Lifted,
     MemoryBank,
+    MultiSimilarity,
     NPair,
+    NTXent,
     RankedList,
     RowLoss,
+    SupCon,
     Triplet,
+    TupletMargin,
     ZeroMean,
 )
 
@@ -35,6 +42,7 @@ MEAN, NONZERO = reducers.MeanReducer(), reducers.AvgNonZeroReducer()
 
 LOPSIDED = torch.tensor([0, 1, 0, 2, 1, 0, 3, 2, 0, 1, 1, 0])
 EVERYBODY_KIN = torch.tensor([0, 1, 0, 2, 1, 0, 3, 2, 0, 1, 3, 0])
+TWO_VIEWS = torch.arange(6).repeat(2)
 ONE_PAIR_A_CLASS = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
 
 
@@ -81,6 +89,19 @@ CASES: dict[str, tuple[RowLoss, object, object]] = {
     ),
     "ANG-1": (Angular(40.0), losses.AngularLoss(alpha=40, reducer=MEAN), None),
     "RLL-1": (RankedList(detach=False), ranked_list(margin=0.4, Tn=10, imbalance=0.5, alpha=1.2, reducer=MEAN), None),
+    "MSL-1": (MultiSimilarity(), losses.MultiSimilarityLoss(2, 50, 0.5, reducer=MEAN), None),
+    "MSL-1 mined": (
+        MultiSimilarity(mining="multi-similarity"),
+        losses.MultiSimilarityLoss(2, 50, 0.5, reducer=MEAN),
+        miners.MultiSimilarityMiner(0.1),
+    ),
+    "CIR-1": (Circle(scale=8.0), losses.CircleLoss(m=0.4, gamma=8, reducer=NONZERO), None),
+    "SUP-1": (SupCon(), losses.SupConLoss(0.1, reducer=NONZERO), None),
+    "NTX-1": (NTXent(), losses.NTXentLoss(0.07, reducer=MEAN), None),
+    "NTX-1 two views": (NTXent(0.5), losses.NTXentLoss(0.5, reducer=MEAN), None),
+    "TPM-1": (TupletMargin(scale=16.0), losses.TupletMarginLoss(5.73, 16, reducer=MEAN), None),
+    "NCA-1": (NCA(), losses.NCALoss(1, distance=SQUARED, reducer=MEAN), None),
+    "FAP-1": (FastAP(), losses.FastAPLoss(10, reducer=MEAN), None),
     "NP-1": (NPair(), losses.NPairsLoss(distance=PRODUCT, reducer=MEAN), None),
     "NP-3": (NPair(pairs="all"), losses.NTXentLoss(temperature=1.0, distance=PRODUCT, reducer=MEAN), None),
 }  # fmt: skip
@@ -111,10 +132,11 @@ def slope(value: Tensor, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", CASES)
 def test_value_and_gradient_equal_those_of_pytorch_metric_learning(name, block_size):
     ours, their_loss, miner = CASES[name]
-    y = {"NP-1": ONE_PAIR_A_CLASS, "LFT-2": EVERYBODY_KIN}.get(name, LOPSIDED)
+    labels = {"NP-1": ONE_PAIR_A_CLASS, "LFT-2": EVERYBODY_KIN, "NCA-1": EVERYBODY_KIN, "NTX-1 two views": TWO_VIEWS}
+    y = labels.get(name, LOPSIDED)
     x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
     rows = torch.nn.functional.normalize(x) if name == "ANG-1" else x  # theirs takes negatives as they are
-    close = 7e-5 if name == "RLL-1" else 0  # it adds 1e-5 to its divisors
+    close = {"RLL-1": 7e-5, "CIR-1": 1e-9}.get(name, 0)  # adds 1e-5 to its divisors; a softplus linear above 20
     before, ours.block_size = ours.block_size, block_size
     value = ours(rows, y)
     ours.block_size = before
