@@ -138,6 +138,12 @@ def test_mistakes_in_the_backbone_are_found_before_anything_is_made(network, sai
         small(network={"embedding_size": 4, **network})
 
 
+def test_features_cannot_be_augmented():
+    training = {"steps": 2, "classes_per_batch": 2, "images_per_class": 2, "augmentation": {"flip": True}}
+    with pytest.raises(RecipeError, match="training.augmentation: changes images"):
+        small(network={"embedding_size": 4, **NETWORK}, training=training)
+
+
 def test_weights_that_are_not_there_are_an_error_and_nothing_is_written(tmp_path):
     network = {"backbone": {"name": "mobilenet_v2", "weights": "nowhere.safetensors"}, "embedding_size": 4}
     with pytest.raises(InputError, match="nowhere.safetensors"):

@@ -8,8 +8,10 @@ import pytest
 
 from comparison.studies import SECTION, recipe, section
 from nearkin.comparison import RecipeError, check_recipe, read_recipe
+from nearkin.comparison.building import build_plan
 from nearkin.comparison.yaml_text import parse_yaml, to_yaml
 from nearkin.core import InputError
+from nearkin.training import Augmentation
 
 
 def problems(*changes: str, **parts: Any) -> list[str]:
@@ -69,6 +71,10 @@ def test_a_wrong_name_comes_with_the_nearest_right_one(change: str, words: str) 
         ("evaluation.at=[0]", "evaluation.at: must be a list of whole numbers of at least 1"),
         ("evaluation.at=1", "evaluation.at: must be a list"),
         ("training=[]", "training: must be a section of keys"),
+        ("training.augmentation={flop: true}", "training.augmentation: unknown key 'flop'; did you mean 'flip'?"),
+        ("training.augmentation={crop: true}", "training.augmentation.crop: must be a whole number, got True"),
+        ("training.augmentation={brightness: 2}", "brightness must lie in 0..1"),
+        ("training.augmentation=flip", "training.augmentation: must be a section of keys"),
         ("methods=triplet", "methods: must be a list"),
         ("methods=[]", "methods: there is no method"),
         ("data=3", "data: must be a data set's name"),
@@ -153,3 +159,11 @@ def test_a_named_evaluation_distance_is_that_of_the_untrained_network_and_of_pix
 
     assert judged("evaluation.distance=cosine") == ["cosine", "cosine"]
     assert judged() == ["euclidean", "euclidean"]
+
+
+def test_augmentation_is_written_down_where_there_is_one_and_reaches_the_plan() -> None:
+    chosen = check_recipe(section("training.augmentation={flip: true, crop: 2}"))
+    assert chosen.as_section()["training"]["augmentation"] == {"flip": True, "crop": 2, "brightness": 0.0}
+    assert check_recipe(chosen.as_section()) == chosen
+    assert build_plan(chosen, chosen.methods[0], 0).augmentation == Augmentation(flip=True, crop=2)
+    assert "augmentation" not in check_recipe(section()).training  # as in studies that were begun before there was one

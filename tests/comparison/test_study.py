@@ -99,6 +99,11 @@ def test_no_results_hold_times(made: Path) -> None:
     assert "second" not in (made / "results.csv").read_text()
 
 
+def test_a_trained_run_says_where_its_time_went(made: Path) -> None:
+    for record in records(made):
+        assert set(record["shares"]) == ({"input", "network", "loss", "other"} if record["kind"] == "trained" else set())
+
+
 def test_asking_again_costs_nothing_and_changes_nothing(study: Path) -> None:
     before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
     heard = Heard()

@@ -136,6 +136,11 @@ def test_every_result_row_has_the_cells_of_its_head(page: Path) -> None:
             assert len(re.findall(r"<t[hd]\b", row)) == columns
 
 
+def test_the_table_of_runs_says_what_a_step_spent_its_time_on(page: Path) -> None:
+    words = Reader(page.read_text()).words
+    assert "network 95.0 %, loss 2.9 %, input 2.1 %" in words
+
+
 def test_packed_arrays_unpack() -> None:
     import gzip
 

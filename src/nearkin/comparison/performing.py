@@ -138,10 +138,11 @@ def _course(study: Study, run: Run, trained: Trained | None) -> dict[str, Any]:
 
 def _training_course(history: History | None) -> dict[str, Any]:
     if history is None:
-        return {"seconds": 0.0, "best_step": 0, "best_validation": None, "steps": 0}
+        return {"seconds": 0.0, "best_step": 0, "best_validation": None, "steps": 0, "shares": {}}
     return {
         "seconds": round(history.seconds, 3),
         "best_step": history.best_step,
         "best_validation": history.best_validation,
         "steps": history.steps,
+        "shares": dict(history.shares),
     }

@@ -16,7 +16,7 @@ from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
 from nearkin.networks import Backbone, EmbeddingHead, Network
 from nearkin.networks.architectures import find_architecture
-from nearkin.training import TrainingPlan
+from nearkin.training import Augmentation, TrainingPlan
 
 _UNSAID = (("allow_part", False), ("sampler", "random"))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
@@ -129,8 +129,13 @@ def _check_layer(layer: object, path: str, problems: Problems) -> dict[str, Any]
 
 
 def check_training(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`training`: the fields of `TrainingPlan`."""
-    checked = check_section(schema_of(TrainingPlan, only=_but(TrainingPlan, "seed")), section, "training", problems)
+    """`training`: the fields of `TrainingPlan`, with those of an `Augmentation` where there is one."""
+    schema = schema_of(TrainingPlan, only=_but(TrainingPlan, "seed", "augmentation"))
+    checked = check_section(schema, section, "training", problems, also=("augmentation",))
+    changes = section.get("augmentation") if isinstance(section, Mapping) else None
+    if changes is not None:
+        changes = check_section(schema_of(Augmentation), changes, "training.augmentation", problems)
+        checked = None if checked is None or changes is None else {**checked, "augmentation": changes}
     if checked is not None:
         with problems.gathered("training"):
             TrainingPlan(**checked)

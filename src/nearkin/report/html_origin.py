@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nearkin.report.markup import Markup, join, tag
-from nearkin.report.numerals import count, duration, share
+from nearkin.report.numerals import count, duration, percent, share
 from nearkin.report.settings import flat
 from nearkin.report.study import Method, Run
 from nearkin.report.summary import Summary
@@ -84,7 +84,7 @@ def _split(protocol: str, seed: int, description: Mapping[str, object]) -> Marku
 
 def _runs(summary: Summary) -> Markup:
     study = summary.study
-    heads = ["Run", "Method", "Protocol", "Seed", score_title(study.primary), "Best step", "Time"]
+    heads = ["Run", "Method", "Protocol", "Seed", score_title(study.primary), "Best step", "Time", "A step's time"]
     rows = [
         tag(
             "tr",
@@ -94,17 +94,28 @@ def _runs(summary: Summary) -> Markup:
                 tag("td", text, class_="number")
                 for text in (run.seed, _primary(run, study.primary), run.best_step or "–", duration(run.seconds))
             ),
+            tag("td", spent(run.shares)),
             tag("td", "; ".join(run.notes), class_="note"),
         )
         for run in study.runs
     ]
     head = tag(
         "tr",
-        *(tag("th", name, scope="col", class_="number" if i > 2 else None) for i, name in enumerate(heads)),
+        *(tag("th", name, scope="col", class_="number" if 2 < i < 7 else None) for i, name in enumerate(heads)),
         tag("th", "Notes", scope="col"),
     )
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="plain")
     return tag("details", tag("summary", count(len(study.runs), "run")), tag("div", table, class_="scroll"))
+
+
+def spent(shares: Mapping[str, float]) -> str:
+    """What the steps of a run spent their time on, the largest part first; a dash where it was not measured.
+
+    >>> spent({"input": 0.0213, "network": 0.95, "loss": 0.0282})
+    'network 95.0 %, loss 2.8 %, input 2.1 %'
+    """
+    parts = sorted(shares.items(), key=lambda part: -part[1])
+    return ", ".join(f"{name} {percent(value, 1)}" for name, value in parts) or "–"
 
 
 def _primary(run: Run, score: str) -> str:

@@ -59,6 +59,7 @@ class Run:
     seconds: float
     best_step: int
     notes: tuple[str, ...]
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ def _read_runs(folder: Path, methods: list[str]) -> tuple[Run, ...]:
 
 def _run(fields: Fields) -> Run:
     scores = fields.inside("scores")
+    shares = Fields(fields.source, fields.maybe("shares", dict, {}))
     return Run(
         folder=fields.source.parent,
         key=fields.take("key", str),
@@ -217,4 +219,5 @@ def _run(fields: Fields) -> Run:
         seconds=float(fields.maybe("seconds", (int, float), 0.0)),
         best_step=fields.maybe("best_step", int, 0),
         notes=tuple(map(str, fields.maybe("notes", list, []))),
+        shares={part: float(shares.take(part, (int, float))) for part in shares.values},
     )

@@ -1,5 +1,6 @@
 """Training: one seeded loop in plain PyTorch that can be stopped anywhere and goes on with the same bits."""
 
+from nearkin.training.augmentation import Augmentation
 from nearkin.training.batches import Sampler
 from nearkin.training.generated_step import gradient_table
 from nearkin.training.history import History
@@ -10,6 +11,7 @@ from nearkin.training.step import TrainingFailed
 from nearkin.training.train import train
 
 __all__ = [
+    "Augmentation",
     "History",
     "Interrupted",
     "ProgressBar",

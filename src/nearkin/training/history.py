@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class History:
     stopped:         "budget", or "patience" when the plan's patience ended the run
     notes:           what was noticed, in words, in order of time
     seconds:         time spent training and validating, pauses left out
+    shares:          what the steps' time was spent on: "input", "network", "loss", "other" (see `Stopwatch`), together
+                     1; empty after a single step
     """
 
     curves: Mapping[str, Column]
@@ -41,6 +43,7 @@ class History:
     stopped: str
     notes: tuple[str, ...]
     seconds: float
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

@@ -35,6 +35,7 @@ def write_outcome(folder: Path, network: nn.Module, loss: nn.Module, history: Hi
         "stopped": history.stopped,
         "notes": list(history.notes),
         "seconds": history.seconds,
+        "shares": dict(history.shares),
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in written.items()},
     }
     write_json(folder / RECORD, {**record, "checksum": _checksum(record)})
@@ -72,6 +73,7 @@ def read_outcome(
         stopped=record["stopped"],
         notes=tuple(record["notes"]),
         seconds=record["seconds"],
+        shares=record.get("shares", {}),
     )
     return history, []
 

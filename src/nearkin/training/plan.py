@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nearkin.core import InputError, choice, integer, non_negative, positive
+from nearkin.core import InputError, InputTypeError, choice, integer, non_negative, positive
+from nearkin.training.augmentation import Augmentation
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine")
@@ -28,7 +30,8 @@ class TrainingPlan:
     gradient_clip:      largest norm of the whole gradient; None: as it comes
     validate_every:     steps between two validations; the last step is always validated
     patience:           stop after so many validations without a better one; None: use the whole budget
-    seed:               of batches and of random miners; the network's weights have the network's own seed
+    augmentation:       random changes of the training images, an `Augmentation` or its settings; None: as they are
+    seed:               of batches, augmentation and random miners; the network's weights have the network's own seed
     device:             "cpu", "cuda", or one of several by number: "cuda:1"
 
     Errors: InputError naming the setting, what was given and what is allowed
@@ -45,6 +48,7 @@ class TrainingPlan:
     gradient_clip: float | None = None
     validate_every: int = 100
     patience: int | None = None
+    augmentation: Augmentation | Mapping[str, Any] | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -61,6 +65,10 @@ class TrainingPlan:
         if self.patience is not None:
             integer("patience", self.patience, minimum=1)
         integer("seed", self.seed)
+        if isinstance(self.augmentation, Mapping):
+            object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+        elif not isinstance(self.augmentation, Augmentation | None):
+            raise InputTypeError(f"augmentation must be an Augmentation or its settings, got {self.augmentation!r}")
         if not isinstance(self.device, str) or self.device.partition(":")[0] not in DEVICES:
             raise InputError(
                 f"device {self.device!r} is unknown; allowed: {', '.join(DEVICES)}, or one by number: cuda:1"
@@ -77,5 +85,5 @@ class TrainingPlan:
         return 0.5 * (1.0 + math.cos(math.pi * (step - 1) / self.steps))
 
     def settings(self) -> dict[str, Any]:
-        """All settings as plain values, fit for JSON."""
-        return asdict(self)
+        """All settings as plain values, fit for JSON; an augmentation only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "augmentation" or value is not None}

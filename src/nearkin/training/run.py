@@ -16,6 +16,7 @@ from nearkin.training.history import COLUMNS, History, as_columns
 from nearkin.training.identity import weights_hash
 from nearkin.training.plan import TrainingPlan
 from nearkin.training.step import make_optimizer, optimizer_groups
+from nearkin.training.stopwatch import shares
 
 States = dict[str, dict[str, Any]]
 
@@ -46,6 +47,7 @@ class Run:
         self.validations_since_best = 0
         self.notes: list[str] = []
         self.seconds = 0.0
+        self.spent: dict[str, float] = {}
 
     @property
     def stopped(self) -> str | None:
@@ -88,6 +90,7 @@ class Run:
             stopped=self.stopped or "failure",
             notes=tuple(self.notes),
             seconds=self.seconds,
+            shares=shares(self.spent),
         )
 
     def record(self, **values: float | None) -> None:
@@ -112,6 +115,7 @@ class Run:
             "health": self.health.state(),
             "notes": list(self.notes),
             "seconds": self.seconds,
+            "spent": dict(self.spent),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -125,7 +129,7 @@ class Run:
         self.validations_since_best = state["validations_since_best"]
         self.health.load(state["health"])
         self.notes = list(state["notes"])
-        self.seconds = state["seconds"]
+        self.seconds, self.spent = state["seconds"], dict(state.get("spent", {}))
 
     def _states(self) -> States:
         return {"network": dict(self.network.state_dict()), "loss": dict(self.loss.state_dict())}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nearkin.core import InputError
 from nearkin.losses import NotFinite
 from nearkin.training.plan import TrainingPlan
+from nearkin.training.stopwatch import Stopwatch
 
 
 class TrainingFailed(RuntimeError):
@@ -72,13 +73,18 @@ def take_step(
     step: int,
     *,
     generator: torch.Generator,
+    watch: Stopwatch,
 ) -> Stepped:
     """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises."""
     embeddings = network(images)
     check_rows(embeddings, images)
+    watch.ends("network")
+    if embeddings.requires_grad:  # the gradient of the loss is there, that of the network comes next
+        embeddings.register_hook(lambda _: watch.ends("loss"))
     with failing_where_not_finite():
         measure = loss.measure(embeddings, labels, generator=generator)
     value = checked_value("loss", measure.value)
+    watch.ends("loss")
     optimizer.zero_grad(set_to_none=True)
     if measure.value.requires_grad:
         measure.value.backward()
@@ -87,6 +93,7 @@ def take_step(
     for group in optimizer.param_groups:
         group["lr"] = group["base_rate"] * plan.rate_factor(step)
     optimizer.step()
+    watch.ends("network")
     active = None if measure.active is None else float(measure.active)
     return Stepped(value, active, float(measure.positive), float(measure.negative), embeddings.detach())
 

@@ -14,6 +14,7 @@ from torch import nn
 from nearkin.core import InputTypeError, derived_seed
 from nearkin.distances import is_shapeless
 from nearkin.generation import Adversarial, WithMetricNetwork
+from nearkin.training.augmentation import Augmentation
 from nearkin.training.batches import Array, Batches, ImageSource, Sampler
 from nearkin.training.generated_groups import prepare_generation
 from nearkin.training.generated_step import take_generated_step
@@ -26,6 +27,7 @@ from nearkin.training.run import Run
 from nearkin.training.saving import Saver
 from nearkin.training.shapes import give_shapes
 from nearkin.training.step import Stepped, TrainingFailed, take_step
+from nearkin.training.stopwatch import Stopwatch
 
 Validate = Callable[[nn.Module], float]
 OnStep = Callable[[StepReport], None]
@@ -68,8 +70,8 @@ def train(
 
     Files:   network.safetensors, loss.safetensors (where the loss has weights), curves.csv, training.json; on the
              way checkpoint.ckpt and checkpoint-previous.ckpt
-    Random:  one seed makes the run. Miners' numbers, and what a network draws from torch's global stream (dropout),
-             are seeded from (plan.seed, step); the global stream is given back as it was
+    Random:  one seed makes the run. Miners' numbers, the plan's augmentation, and what a network draws from torch's
+             global stream (dropout) are seeded from (plan.seed, step); the global stream is given back as it was
     Errors:  InputError for what does not fit, and for another run in the folder; TrainingFailed when loss or weights
              are no longer finite, the last good checkpoint kept; Interrupted (a KeyboardInterrupt) after Ctrl-C or
              SIGTERM, everything saved
@@ -120,14 +122,15 @@ def _loop(
     requests: StopRequests,
 ) -> None:
     """Steps until the run is over; after each one the run can be left and taken up again."""
-    clock = _Clock(run)
+    clock, watch = _Clock(run), Stopwatch(batches.device, run.spent)
     upcoming = batches.after(run.epoch, run.position)
     run.network.train()
     run.loss.train()
     while run.stopped is None:
         number = run.step + 1
         try:
-            report = _advance(run, batches, next(upcoming), validate, clock)
+            watch.begin(number)
+            report = _advance(run, batches, next(upcoming), validate, clock, watch)
             if on_step is not None:
                 on_step(report)
             leaving = requests.requested and run.stopped is None
@@ -140,10 +143,15 @@ def _loop(
 
 
 def _advance(
-    run: Run, batches: Batches, upcoming: tuple[int, int, Array], validate: Validate | None, clock: _Clock
+    run: Run,
+    batches: Batches,
+    upcoming: tuple[int, int, Array],
+    validate: Validate | None,
+    clock: _Clock,
+    watch: Stopwatch,
 ) -> StepReport:
     epoch, place, positions = upcoming
-    found = _step(run, batches, positions)
+    found = _step(run, batches, positions, watch)
     run.step, run.epoch, run.position = run.step + 1, epoch, place + 1
     notes = run.health.look(run.step, batches.labels[positions], found, run.loss)
     run.notes += notes
@@ -151,6 +159,7 @@ def _advance(
         step=run.step, epoch=epoch, loss=found.loss, active=found.active,
         positive=found.positive, negative=found.negative, **found.extra,
     )  # fmt: skip
+    watch.ends("other")
     validation = _validation(run, validate)
     run.seconds = run.rows["seconds"][-1] = clock.seconds()
     return StepReport(
@@ -167,16 +176,24 @@ def _advance(
     )
 
 
-def _step(run: Run, batches: Batches, positions: Array) -> Stepped:
+def _step(run: Run, batches: Batches, positions: Array, watch: Stopwatch) -> Stepped:
     step = run.step + 1
     _seed_global_stream(batches.device, derived_seed(run.plan.seed, "network", step))
     generator = torch.Generator().manual_seed(derived_seed(run.plan.seed, "loss", step))
     images, labels = batches.load(positions)
+    if isinstance(run.plan.augmentation, Augmentation):
+        drawing = torch.Generator().manual_seed(derived_seed(run.plan.seed, "augmentation", step))
+        images = run.plan.augmentation(images, drawing)
+    watch.ends("input")
     if isinstance(run.loss, Adversarial) and isinstance(run.network, WithMetricNetwork):
-        return take_generated_step(
+        found = take_generated_step(
             run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator
         )
-    return take_step(run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator)
+        watch.ends("network and loss")
+        return found
+    return take_step(
+        run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator, watch=watch
+    )
 
 
 def _validation(run: Run, validate: Validate | None) -> float | None:
