@@ -1,4 +1,4 @@
-"""What the numbers promise, held against simulated studies. The larger study is benchmarks/calibration.py."""
+"""What the numbers promise, held against simulated studies. The larger study is benchmarks/studies/calibration.py."""
 
 from __future__ import annotations
 

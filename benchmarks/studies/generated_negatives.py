@@ -4,7 +4,7 @@ Each method has its own control: the same schedule, rates, normalisation and mar
 classes, a quarter of the images to train on, the others to test. Unseen: five classes to train on, five others to test.
 MAP@R in per cent on the test images, and the mean difference to the control over seeds with its 95 % t-interval.
 
-    python benchmarks/generated_negatives.py --seeds 3 --steps 600
+    python benchmarks/studies/generated_negatives.py --seeds 3 --steps 600
 """
 
 from __future__ import annotations

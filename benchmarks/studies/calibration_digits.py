@@ -4,7 +4,7 @@ The method is linear discriminant analysis, each time fitted to another random h
 different from seed to seed as a small network. A study draws its own test images (closed-set) or test classes
 (class-disjoint), and judges 14 names against the first by precision@1 and by MAP@R. Every claim is false.
 
-    python benchmarks/calibration_digits.py --studies 100
+    python benchmarks/studies/calibration_digits.py --studies 100
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def judged(embeddings: Array, labels: Array) -> tuple[Array, Array]:
     return kin[:, 0].astype(float), (precision * kin * (ranks <= counts[:, None])).sum(1) / counts
 
 
-def study(protocol: str, seeds: int, pixels: Array, labels: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+def study(
+    protocol: str, seeds: int, pixels: Array, labels: Array, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
     """Precision@1 and AP@R (names, S, Q) and the classes of the queries (Q,) of one study."""
     if protocol == "closed-set":
         mixed = rng.permutation(len(labels))
@@ -80,7 +82,9 @@ def main() -> None:
     started = time.perf_counter()
     images = load_images("digits")
     pixels = images.scaled(np.arange(len(images.labels))).reshape(len(images.labels), -1).astype(np.float64)
-    print("| protocol | seeds | score | intervals that miss 0, % | studies with a claim |\n| --- | --- | --- | --- | --- |")
+    print(
+        "| protocol | seeds | score | intervals that miss 0, % | studies with a claim |\n| --- | --- | --- | --- | --- |"
+    )
     for protocol in ("closed-set", "class-disjoint"):
         for seeds in given.seeds:
             rng = np.random.default_rng(derived_seed(given.seed, protocol, seeds))

@@ -8,7 +8,7 @@ queries each on average. The score of method m, seed s on query q of class c is 
 a hit (z > 0) or a graded score in (0, 1), the normal distribution function of z (as an AP is graded). No method is better
 on average over classes and seeds, so every claim is false and every interval of a difference should hold 0.
 
-    python benchmarks/calibration.py --studies 200 --seeds 1 2 3 5 10 --classes 2 5 10 100
+    python benchmarks/studies/calibration.py --studies 200 --seeds 1 2 3 5 10 --classes 2 5 10 100
 """
 
 from __future__ import annotations

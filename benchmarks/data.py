@@ -1,0 +1,33 @@
+"""Batches with fixed seeds: unit rows in classes, and copies that almost coincide."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """rows (N, D) float32, a leaf that asks for a gradient; labels (N,) int64, shuffled."""
+
+    rows: Tensor
+    labels: Tensor
+
+
+def unit_rows(count: int, per_class: int, dimensions: int = 128, seed: int = 0) -> Batch:
+    """Rows of length 1 around the centres of their classes: normalize(centre + noise), both standard normal."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = (torch.arange(count) // per_class)[torch.randperm(count, generator=generator)]
+    centres = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
+    rows = centres[labels].add_(torch.randn(count, dimensions, generator=generator))
+    return Batch(torch.nn.functional.normalize(rows).requires_grad_(), labels)
+
+
+def near_rows(count: int, per_class: int, dimensions: int, spread: float, seed: int = 0) -> Batch:
+    """Rows around one common vector, `spread` apart."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = (torch.arange(count) // per_class)[torch.randperm(count, generator=generator)]
+    common = torch.randn(dimensions, generator=generator)
+    rows = common + spread * torch.randn(count, dimensions, generator=generator)
+    return Batch(rows.requires_grad_(), labels)
