@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import oracles
+import exact
+from batches import unit_rows
 from contenders import distance_floors, mined, oml, ours, pml
-from data import unit_rows
 from harness import OML, PML, Case, Setup, Target
 
 MARGIN = 0.2
@@ -39,7 +39,7 @@ def _all(small: bool, *, count: int, per_class: int, peers: tuple[str, ...], ora
     if not peers:
         gigabytes = 3 * 8 * count * (per_class - 1) * (count - per_class) / 2**30
         notes.append(f"no peer: its index triples alone are {gigabytes:.1f} GB")
-    right = partial(oracles.by_anchors, batch, oracles.all_triplets(MARGIN)) if oracle else None
+    right = partial(exact.by_anchors, batch, exact.all_triplets(MARGIN)) if oracle else None
     return Setup(contenders, right, notes)
 
 
@@ -56,13 +56,13 @@ def _band(small: bool, *, count: int, per_class: int) -> Setup:
         *pml(batch, theirs, peak=True),
         *distance_floors(batch),
     ]
-    return Setup(contenders, partial(oracles.by_anchors, batch, oracles.band(MARGIN)))
+    return Setup(contenders, partial(exact.by_anchors, batch, exact.band(MARGIN)))
 
 
 def _facenet(small: bool, *, count: int, per_class: int) -> Setup:
     batch = unit_rows(64 if small else count, per_class)
     contenders = [ours("triplet", batch, margin=MARGIN, mining="semi-hard"), *distance_floors(batch)]
-    return Setup(contenders, partial(oracles.by_anchors, batch, oracles.semi_hard(MARGIN)))
+    return Setup(contenders, partial(exact.by_anchors, batch, exact.semi_hard(MARGIN)))
 
 
 CASES = [

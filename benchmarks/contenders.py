@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from data import Batch
+from batches import Batch
 from harness import OML, OURS, PML, Answer, Contender, Unavailable
 from torch import Tensor
 

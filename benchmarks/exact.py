@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from data import Batch
+from batches import Batch
 from harness import Answer
 from torch import Tensor
 
