@@ -26,11 +26,13 @@ from nearkin.losses import (
     LOSSES,
     NCA,
     Angular,
+    ArcFace,
     Center,
     Circle,
     CombinedNegatives,
     Contrastive,
     ContrastiveCenter,
+    CosFace,
     EnergyConfusion,
     FastAP,
     GeneralizedLifted,
@@ -38,12 +40,19 @@ from nearkin.losses import (
     Lifted,
     Margin,
     MultiSimilarity,
+    NormalizedSoftmax,
     NPair,
     NTXent,
+    Proxies,
+    ProxyAnchor,
+    ProxyNCA,
+    ProxyNCAPlusPlus,
     RankedList,
     RecallAtK,
     RowLoss,
     SmoothAP,
+    SoftTriple,
+    SubCenterArcFace,
     Sum,
     SupCon,
     Triplet,
@@ -72,6 +81,7 @@ from oracles import (
     triplet,
     tuples,
 )
+from oracles import proxies as slow_proxies
 from oracles.arithmetic import root
 from oracles.gradient import value_and_gradient
 from oracles.kin import Kin, by_position, kin, same_label
@@ -84,6 +94,7 @@ FORMULAS = {
     *("HOF-1", "HOF-2", "NP-1", "NP-2", "NP-3", "TUP-1", "CMB-1", "CMB-2"),
     *("LFT-1", "LFT-2", "DDM-1", "RLL-1", "ANG-1", "ANG-2"),
     *("CTC-1", "CTC-2", "JNT-1", "ECA-1", "SNR-3"),
+    *("PNC-1", "PNC-2", "PAN-1", "NSM-1", "ARC-1", "CSF-1", "SUB-1", "STP-1"),
     *("FAP-1", "SAP-1", "RKS-1"),
     *("MRG-1", "MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1"),
 }
@@ -590,6 +601,43 @@ def of_centers(entry: dict[str, Any]) -> Vectors:
     return Vectors(lambda embeddings, centers: oracle(embeddings, centers), library)
 
 
+def of_proxies(entry: dict[str, Any]) -> Vectors:
+    """Losses whose columns are proxies: scale is 1/T, 1/tau or the scale, as the formula says."""
+    p, labels, name = entry["params"], entry["inputs"]["labels"], entry["id"]
+    per_class, margin = p.get("sub", 1), p.get("margin", 0.0)
+    scale = {"PAN-1": "alpha", "STP-1": "la"}.get(name, "scale")
+    options: dict[str, tuple[type[Proxies], dict[str, Any]]] = {
+        "PNC-1": (ProxyNCA, {"temperature": 1 / p.get("scale", 1.0)}),
+        "PNC-2": (ProxyNCAPlusPlus, {"temperature": 1 / p.get("scale", 1.0)}),
+        "NSM-1": (NormalizedSoftmax, {"temperature": 1 / p.get("scale", 1.0)}),
+        "PAN-1": (ProxyAnchor, {"margin": margin, "scale": p[scale]}),
+        "CSF-1": (CosFace, {"margin": margin, "scale": p[scale]}),
+        "ARC-1": (ArcFace, {"margin": margin, "scale": p[scale]}),
+        "SUB-1": (SubCenterArcFace, {"margin": margin, "scale": p[scale], "per_class": per_class}),
+        "STP-1": (
+            SoftTriple,
+            {"margin": margin, "scale": p[scale], "per_class": per_class, "temperature": p.get("gamma"), "regularizer": 0.0},
+        ),
+    }
+
+    def oracle(embeddings: Any, proxies: Any) -> Any:
+        if name.startswith("PNC"):
+            return slow_proxies.proxy_nca(embeddings, labels, proxies, 1 / p["scale"], p["plus"])
+        if name == "PAN-1":
+            return slow_proxies.proxy_anchor(embeddings, labels, proxies, p["alpha"], margin)
+        angle = name in ("ARC-1", "SUB-1")
+        asked = slow_proxies.angle_margin(margin) if angle else slow_proxies.cosine_margin(margin)
+        return slow_proxies.class_softmax(embeddings, labels, proxies, per_class, p[scale], asked, p.get("gamma"))
+
+    def library(embeddings: Tensor, proxies: Tensor, block_size: int | None) -> Tensor:
+        make, settings = options[name]
+        loss = make(len(proxies) // per_class, proxies.shape[1], block_size=block_size, **settings).double()
+        loss.proxies.data = proxies.detach().clone()
+        return handed(loss(embeddings, labels_of(entry)), (loss.proxies, proxies))
+
+    return Vectors(lambda embeddings, proxies: oracle(embeddings, proxies), library)
+
+
 def of_joint(entry: dict[str, Any]) -> Vectors:
     p, labels, relation = entry["params"], entry["inputs"]["labels"], labelled(entry)
 
@@ -663,6 +711,7 @@ FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_angles for name in ("ANG-1", "ANG-2")},
     **{name: of_centers for name in ("CTC-1", "CTC-2")},
     "JNT-1": of_joint,
+    **{name: of_proxies for name in ("PNC-1", "PNC-2", "PAN-1", "NSM-1", "ARC-1", "CSF-1", "SUB-1", "STP-1")},
     **{name: of_regularisers for name in ("SNR-3", "ECA-1")},
     **{name: of_rankings for name in ("FAP-1", "SAP-1", "RKS-1")},
     **{name: of_similarities for name in ("MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1")},

@@ -14,7 +14,7 @@ from nearkin.comparison.problems import Problems
 from nearkin.distances import Euclidean
 from nearkin.losses import LOSSES, Triplet
 
-NEEDED = {"sum": {"losses": ["triplet", "n-pair"]}, "memory-bank": {"loss": "contrastive"}}
+NEEDED = {"sum": {"losses": ["triplet", "n-pair"]}, "memory-bank": {"loss": "contrastive"}, "proxies": {"loss": "triplet"}}
 
 
 def made(name: str) -> Any:

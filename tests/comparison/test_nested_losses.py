@@ -90,6 +90,7 @@ def test_a_checked_section_reads_back_as_itself(name: str) -> None:
         ({"name": "sum", "loses": ["triplet"]}, "loss: unknown key 'loses'; did you mean 'losses'?"),
         ({"name": "memory-bank"}, "loss: loss is missing (a loss: a name, or a section with a name)"),
         ({"name": "memory-bank", "loss": "n-pair"}, "loss: NPair reads N-pair input out of the batch"),
+        ({"name": "proxies", "loss": "arcface"}, "loss: proxies are columns of a loss made of rows, got ArcFace"),
         ({"name": "memory-bank", "loss": "center"}, "loss: a memory bank serves a loss made of rows, got Center"),
         ({"name": "memory-bank", "loss": {"name": "triplet", "mining": "hardest"}}, "loss.loss: unknown miner 'hardest'"),
         ({"name": "joint", "metric": {"name": "triplet", "margn": 1}}, "loss.metric: unknown key 'margn'; did you mean 'margin'?"),
@@ -130,7 +131,7 @@ def test_a_distance_or_miner_without_anything_to_fill_in_stays_a_name() -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_which_parameters_are_losses_is_read_from_the_signature(name: str) -> None:
-    wanted = {"sum": {"losses": "list"}, "joint": {"metric": "optional"}, "memory-bank": {"loss": "one"}}
+    wanted = {"sum": {"losses": "list"}, "joint": {"metric": "optional"}, "memory-bank": {"loss": "one"}, "proxies": {"loss": "one"}}
     assert dict(nested_losses(LOSSES[name].make)) == wanted.get(name, {})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
 
 import pytest
@@ -11,17 +13,24 @@ from torch import Tensor
 from nearkin.losses import (
     NCA,
     Angular,
+    ArcFace,
     Circle,
     Contrastive,
+    CosFace,
     FastAP,
     GeneralizedLifted,
     Lifted,
     MemoryBank,
     MultiSimilarity,
+    NormalizedSoftmax,
     NPair,
     NTXent,
+    ProxyAnchor,
+    ProxyNCAPlusPlus,
     RankedList,
     RowLoss,
+    SoftTriple,
+    SubCenterArcFace,
     SupCon,
     Triplet,
     TupletMargin,
@@ -112,6 +121,60 @@ def test_the_zero_mean_regulariser_is_theirs():
     x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
     torch.testing.assert_close(ZeroMean()(x), regularizers.ZeroMeanRegularizer()(x))
     torch.testing.assert_close(slope(ZeroMean()(x), x), slope(regularizers.ZeroMeanRegularizer()(x), x))
+
+
+PROXIED: dict[str, tuple[object, object]] = {
+    "PNC-2": (
+        ProxyNCAPlusPlus(4, 5),
+        losses.ProxyNCALoss(4, 5, softmax_scale=9, distance=distances.LpDistance(power=2), reducer=MEAN),
+    ),
+    "PAN-1": (ProxyAnchor(6, 5), losses.ProxyAnchorLoss(6, 5, margin=0.1, alpha=32)),
+    "NSM-1": (NormalizedSoftmax(4, 5), losses.NormalizedSoftmaxLoss(4, 5, temperature=0.05, reducer=MEAN)),
+    "CSF-1": (CosFace(4, 5), losses.CosFaceLoss(4, 5, margin=0.35, scale=64, reducer=MEAN)),
+    "ARC-1": (ArcFace(4, 5), losses.ArcFaceLoss(4, 5, margin=math.degrees(0.5), scale=64, reducer=MEAN)),
+    "ARC-1 wide": (
+        ArcFace(4, 5, margin=1.8, scale=8.0),
+        losses.ArcFaceLoss(4, 5, margin=math.degrees(1.8), scale=8, reducer=MEAN),
+    ),
+    "SUB-1": (
+        SubCenterArcFace(4, 5),
+        losses.SubCenterArcFaceLoss(num_classes=4, embedding_size=5, margin=math.degrees(0.5), scale=64, sub_centers=3, reducer=MEAN),
+    ),
+    "STP-1": (
+        SoftTriple(4, 5, regularizer=0.0),
+        losses.SoftTripleLoss(4, 5, centers_per_class=10, la=20, gamma=0.1, margin=0.01, reducer=MEAN),
+    ),
+}
+
+
+@pytest.mark.parametrize("block_size", [None, 5])
+@pytest.mark.parametrize("name", PROXIED)
+def test_losses_on_proxies_equal_those_of_pytorch_metric_learning(name, block_size):
+    """The gradient of the proxies too; theirs are columns (D, C K) but for two. Six classes: two are not in the batch."""
+    ours, their_loss = PROXIED[name]
+    ours, their_loss = copy.deepcopy(ours).double(), copy.deepcopy(their_loss).double()
+    ours.loss.block_size = block_size
+    (weight,) = their_loss.parameters()
+    turned = weight.shape != ours.proxies.shape
+    weight.data = (ours.proxies.T if turned else ours.proxies).detach().clone()
+    x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    value, wanted = ours(x, LOPSIDED), their_loss(x, LOPSIDED)
+    torch.testing.assert_close(value, wanted, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(slope(value, x), slope(wanted, x), rtol=1e-9, atol=1e-11)
+    theirs_of_proxies = slope(wanted, weight)
+    torch.testing.assert_close(
+        slope(value, ours.proxies), theirs_of_proxies.T if turned else theirs_of_proxies, rtol=1e-9, atol=1e-11
+    )
+
+
+def test_their_arcface_has_no_gradient_on_its_proxy_and_ours_has_one():
+    ours, their_loss = ArcFace(3, 5).double(), losses.ArcFaceLoss(3, 5).double()
+    their_loss.W.data = ours.proxies.detach().T.clone()
+    x = torch.nn.functional.normalize(ours.proxies.detach()).requires_grad_()
+    y = torch.arange(3)
+    assert not slope(their_loss(x, y), x).isfinite().all(), "theirs is repaired: say so in the docstring of ArcFace"
+    for of in (x, ours.proxies):
+        assert slope(ours(x, y), of).isfinite().all()
 
 
 def test_a_memory_gives_the_value_of_their_cross_batch_memory():
