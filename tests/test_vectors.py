@@ -542,7 +542,7 @@ def of_borders(entry: dict[str, Any]) -> Vectors:
         return margin.margin(distances.self_matrix("cosine", embeddings), relation, m, beta, labels)
 
     def library(embeddings: Tensor, beta: Tensor, block_size: int | None) -> Tensor:
-        loss = Margin(m, classes=len(beta), block_size=block_size).double()
+        loss = Margin(m, per_class=True, classes=len(beta), block_size=block_size).double()
         loss.beta.data = beta.detach().clone()
         return handed(loss(embeddings, labels_of(entry)), (loss.beta, beta))
 

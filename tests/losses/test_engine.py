@@ -364,7 +364,7 @@ def test_without_gradients_the_value_is_the_same_and_has_no_past(name, size):
         value = loss(X.clone().requires_grad_(), Y)
     assert not value.requires_grad
     assert value == loss(X.clone().requires_grad_(), Y).detach()
-    assert not loss(X, Y).requires_grad
+    assert loss(X, Y).requires_grad == any(parameter.requires_grad for parameter in loss.parameters())
 
 
 # Blocks
@@ -448,10 +448,10 @@ def test_measure_of_graded_pairs_is_a_share_too():
 def test_nothing_is_left_on_the_object():
     for name in ROW_LOSSES:
         loss = make_loss(name)
-        before = dict(vars(loss))
+        before, weights = dict(vars(loss)), copy.deepcopy(loss.state_dict())
         loss(X, Y), loss.measure(X, Y), loss.per_anchor(X, Y)
         assert vars(loss) == before
-        assert not loss.state_dict()
+        assert loss.state_dict() == weights
 
 
 @pytest.mark.parametrize("name", ROW_LOSSES)

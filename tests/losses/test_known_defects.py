@@ -8,7 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.losses import LOSSES, Contrastive, NPair, RowLoss, Triplet, TripletNetwork, make_loss
+from nearkin.losses import (
+    LOSSES,
+    Contrastive,
+    MultiSimilarity,
+    NPair,
+    NTXent,
+    RowLoss,
+    Triplet,
+    TripletNetwork,
+    TupletMargin,
+    make_loss,
+)
 from sweeps.variants import ROW_LOSSES
 
 GENERATOR_SEED = 1
@@ -45,6 +56,53 @@ def test_a_log_of_exponentials_does_not_saturate(dtype):
     assert value.item() == pytest.approx(100.693, abs=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_nt_xent_is_right_at_low_temperatures(dtype):
+    """Positive orthogonal and two negatives equal to the anchor at 0.01: log(1 + 2 e^100), not 87.337; slopes too."""
+    anchor = torch.tensor([[1.0, 0.0]], dtype=dtype)
+    columns = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]], dtype=dtype, requires_grad=True)
+    value = NTXent(0.01)(anchor, torch.tensor([0]), columns, torch.tensor([0, 1, 1]))
+    assert value.item() == pytest.approx(100 + math.log(2), rel=1e-6)
+    assert value.item() == pytest.approx(100.693, abs=1e-3)
+    (slope,) = torch.autograd.grad(value, columns)
+    torch.testing.assert_close(slope[0], torch.tensor([-100.0, 0.0], dtype=dtype), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "dtype", "close"),
+    [(0.01, torch.float32, 1e-5), (0.005, torch.float32, 1e-5), (0.07, torch.float16, 1e-3)],
+)
+def test_no_pair_of_nt_xent_saturates_in_a_random_batch(temperature, dtype, close):
+    """Elsewhere 22 % of the pairs saturate at 0.01 and 89 % at 0.005, and the gradient is wrong by 62 %."""
+    rows, y = normal(64, 16).to(dtype), torch.arange(16).repeat(4)
+    exact, narrow = rows.double().requires_grad_(), rows.clone().requires_grad_()
+    wanted = torch.zeros((), dtype=torch.float64)
+    unit = torch.nn.functional.normalize(exact)
+    s, same = unit @ unit.T / temperature, y[:, None] == y
+    for i, p in (same & ~torch.eye(64, dtype=torch.bool)).nonzero().tolist():
+        wanted = wanted + torch.logsumexp(torch.cat([s[i, p][None], s[i][~same[i]]]), 0) - s[i, p]
+    wanted = wanted / (64 * 3)
+    value = NTXent(temperature)(narrow, y)
+    assert value.item() == pytest.approx(wanted.item(), rel=1e-6)
+    (there,), (here,) = torch.autograd.grad(wanted, exact), torch.autograd.grad(value, narrow)
+    torch.testing.assert_close(here.double(), there, rtol=0, atol=close * float(there.abs().max()))
+
+
+def test_tuplet_margin_of_duplicates_is_a_number():
+    """NaN elsewhere for 199 of 200 seeds: an arccos beyond 1. The positive's angle is 0, so its cosine term is cos b."""
+    for seed in range(50):
+        rows = normal(4, 8, seed=seed).float()
+        x = torch.cat([rows, rows]).requires_grad_()
+        value = TupletMargin()(x, torch.arange(4).repeat(2))
+        unit = torch.nn.functional.normalize(rows.double())
+        others = (
+            (64 * (unit @ unit.T - math.cos(math.radians(5.73)))).exp().masked_fill(torch.eye(4, dtype=torch.bool), 0)
+        )
+        wanted = torch.log1p(2 * others.sum(1)).mean()
+        assert value.item() == pytest.approx(wanted.item(), rel=1e-4, abs=1e-12)
+        assert torch.autograd.grad(value, x)[0].isfinite().all()
+
+
 def test_triplets_into_references_address_rows_of_the_references_and_any_number_of_them():
     z, triplets = normal(20, 4, seed=2), torch.tensor([[0, 19, 3], [11, 2, 17]])
     d = torch.cdist(X, z)
@@ -68,6 +126,30 @@ def test_one_positive_and_one_negative_pair_are_enough():
     assert Triplet(0.2)(query, label, columns, labels).item() == pytest.approx(5 - 0.5 + 0.2)
     assert TripletNetwork()(query, label, columns, labels).item() == pytest.approx(2 / (1 + math.exp(-4.5)) ** 2)
     assert NPair(distance="euclidean")(query, label, columns, labels).item() == pytest.approx(math.log1p(math.exp(4.5)))
+
+
+def test_one_positive_and_one_negative_pair_are_enough_for_losses_of_directions():
+    """Similarities 0.5 and 0: the pair twice changes nothing in a mean over pairs."""
+    query, label = torch.tensor([[2.0, 0.0, 0.0, 0.0]]), torch.tensor([0])
+    columns, labels = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 3.0, 0.0, 0.0]]), torch.tensor([0, 1])
+    for twice in (1, 2):
+        z, y = columns[:1].repeat(twice, 1), labels[:1].repeat(twice)
+        given = torch.cat([z, columns[1:]]), torch.cat([y, labels[1:]])
+        assert NTXent(0.5)(query, label, *given).item() == pytest.approx(math.log1p(math.exp(-1)))
+    wanted = math.log1p(1) / 2 + math.log1p(math.exp(-25)) / 50
+    assert MultiSimilarity()(query, label, columns, labels).item() == pytest.approx(wanted)
+    pair = math.log1p(math.exp(64 * (0 - math.cos(math.radians(60 - 5.73)))))
+    assert TupletMargin()(query, label, columns, labels).item() == pytest.approx(pair)
+    wanted = {
+        "circle": math.log1p(math.exp(-80 * 0.9 * (0.5 - 0.6) + 80 * 0.4 * (0 - 0.4))),
+        "supcon": math.log1p(math.exp(-5)),
+    }
+    for name, value in wanted.items():
+        assert make_loss(name)(query, label, columns, labels).item() == pytest.approx(value, rel=1e-5)
+    shares = torch.tensor([[0.0, 0.0]]), label, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), labels
+    assert make_loss("nca")(*shares).item() == pytest.approx(math.log1p(math.exp(1 - 4)))
+    border = make_loss("margin", beta=1.3, reduction="sum")  # chords 1 and sqrt(2): the positive is well within
+    assert border(query, label, columns, labels).item() == pytest.approx(0.2 + 1.3 - math.sqrt(2), rel=1e-5)
 
 
 def test_two_samples_of_a_class_and_one_of_another():

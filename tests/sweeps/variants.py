@@ -10,8 +10,21 @@ import numpy as np
 
 from nearkin.distances import DISTANCES, Distance
 from nearkin.losses import LOSSES, RowLoss, make_loss
-from nearkin.mining import Random, make_miner
-from oracles import angular, contrastive, ddml, lifted, margin, mining, n_pair, ranked_list, ranking, softmaxes, triplet, tuples
+from nearkin.mining import AngularMiner, DistanceWeighted, MultiSimilarityMiner, Random, make_miner
+from oracles import (
+    angular,
+    contrastive,
+    ddml,
+    lifted,
+    margin,
+    mining,
+    n_pair,
+    ranked_list,
+    ranking,
+    softmaxes,
+    triplet,
+    tuples,
+)
 from oracles.kin import Kin
 
 Oracle = Callable[..., Any]
@@ -32,9 +45,9 @@ class Variant:
     symmetric: bool = False  # needs a symmetric distance
     norms: bool = False  # needs the embeddings' own norms
     chooses: bool = False  # compares distances to choose: exact ties are needed to test ties
-    draws: int = 0  # random triplets an anchor
     ends: bool = False  # asks for the negatives of both ends of a pair
     classes: bool = False  # needs class indices as labels
+    directions: bool = False  # compares normalised embeddings to choose: a tie is up to rounding
 
     @property
     def title(self) -> str:
@@ -60,6 +73,8 @@ class Variant:
     def works_with(self, distance: str) -> bool:
         kind = DISTANCES[distance]
         able = not self.able or distance in self.able
+        if self.directions and not kind.keeps_space and distance != "cosine":
+            return False
         return able and (kind.symmetric or not self.symmetric) and (kind.keeps_space or not self.norms)
 
 
@@ -126,8 +141,8 @@ def _contrastives() -> list[Variant]:
 
 
 def _triplets() -> list[Variant]:
-    def variant(oracle: Oracle, chooses: bool = False, draws: int = 0, **options: Any) -> Variant:
-        return Variant("triplet", oracle, options, chooses=chooses, draws=draws)
+    def variant(oracle: Oracle, chooses: bool = False, **options: Any) -> Variant:
+        return Variant("triplet", oracle, options, chooses=chooses)
 
     linear, squared, soft = triplet.linear_hinge, triplet.squared_hinge, triplet.soft_margin
     skip = make_miner("semi-hard", fallback="skip")
@@ -149,8 +164,37 @@ def _triplets() -> list[Variant]:
         variant(_chosen(mining.batch_hard, linear(0.5)), True, mining="batch-hard", margin=0.5),
         variant(_chosen(mining.batch_hard, soft), True, mining="batch-hard", hinge="soft"),
         variant(_chosen(mining.batch_hard, squared(0.2), "sum"), True, mining="batch-hard", hinge="squared", reduction="sum"),
-        variant(_random(linear(0.2), 1), draws=1, mining="random"),
-        variant(_random(linear(0.5), 3, "mean_nonzero"), draws=3, mining=Random(triplets=3), margin=0.5, reduction="mean_nonzero"),
+        *_by_directions(),
+        variant(_random(linear(0.2), 1), mining="random"),
+        variant(_random(linear(0.5), 3, "mean_nonzero"), mining=Random(triplets=3), margin=0.5, reduction="mean_nonzero"),
+    ]  # fmt: skip
+
+
+def _by_directions() -> list[Variant]:
+    """Rules that look at normalised embeddings, whatever the distance of the loss."""
+
+    def variant(rule: Callable[[Any, Kin, Any, Any, Any], mining.Triplets], margin: float, reduction: str = "mean", **options: Any) -> Variant:
+        def oracle(d: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> Any:
+            apart = mining.unit_matrix(anchors, columns)
+            return triplet.over_triplets(d, rule(apart, kin, anchors, columns, noise), triplet.linear_hinge(margin), reduction, kin)
+
+        return Variant("triplet", oracle, {"margin": margin, "reduction": reduction, **options}, chooses=True, directions=True)
+
+    def drawn(apart: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> mining.Triplets:
+        return mining.drawn_by_density(apart, kin, noise, 5, cutoff=0.3)
+
+    weighted = DistanceWeighted(cutoff=0.3, effective_dimensions=5)
+    easy, easier = mining.nearest_positive, make_miner("easy-positive", negatives="semi-hard")
+    narrow = MultiSimilarityMiner(eps=0.01)
+    return [
+        variant(lambda d, kin, a, c, noise: mining.drawn_by_density(d, kin, noise, len(a[0])), 0.5, mining="distance-weighted"),
+        variant(drawn, 1.0, "sum", mining=weighted),
+        variant(lambda d, kin, *_: easy(d, kin, "hard"), 0.5, mining="easy-positive"),
+        variant(lambda d, kin, *_: easy(d, kin, "semi-hard"), 1.0, "mean_nonzero", mining=easier),
+        variant(lambda d, kin, a, c, _: mining.wide_angles(a, c, kin), 0.5, mining="angular"),
+        variant(lambda d, kin, a, c, _: mining.wide_angles(a, c, kin, 45.0), 1.0, "mean_nonzero", mining=AngularMiner(45.0)),
+        variant(lambda d, kin, *_: mining.surviving_triplets(d, kin), 0.5, mining="multi-similarity"),
+        variant(lambda d, kin, *_: mining.surviving_triplets(d, kin, 0.01), 1.0, "sum", mining=narrow),
     ]  # fmt: skip
 
 
@@ -231,15 +275,15 @@ def _pair(oracle: Callable[..., Any], **settings: Any) -> Oracle:
 
 def _pairs_by_similarity() -> list[Variant]:
     def variant(name: str, oracle: Oracle, **options: Any) -> Variant:
-        return Variant(name, oracle, options, classes="classes" in options and "per_class" not in options)
+        return Variant(name, oracle, options, classes="per_class" in options)
 
     border = float(np.float32(1.2))  # a learned number is a float32
     s = softmaxes
     return [
         variant("margin", _pair(margin.margin, beta=border)),
         variant("margin", _pair(margin.margin, m=0.5, beta=1.0, reduction="mean"), margin=0.5, beta=1.0, reduction="mean"),
-        variant("margin", _pair(margin.margin, beta=border, nu=0.3, reduction="sum"), classes=8, nu=0.3, reduction="sum"),
-        variant("margin", _pair(margin.margin, beta=1.125, nu=0.5), beta=1.125, nu=0.5, classes=8, per_class=False),
+        variant("margin", _pair(margin.margin, beta=border, nu=0.3, reduction="sum"), per_class=True, classes=8, nu=0.3, reduction="sum"),
+        variant("margin", _pair(margin.margin, beta=1.125, nu=0.5), beta=1.125, nu=0.5),
         variant("multi-similarity", _pair(s.multi_similarity)),
         variant("multi-similarity", _pair(s.multi_similarity, a=3.0, bt=20.0, b=0.75, reduction="sum"), positive_scale=3.0, negative_scale=20.0, base=0.75, reduction="sum"),
         variant("multi-similarity", _pair(s.multi_similarity, mining=True), mining="multi-similarity"),

@@ -21,8 +21,8 @@ class Margin(RowLoss):
     margin:    m, default 0.2: the least distance of a pair from the border. d lies within 0..2
     beta:      where the border starts, default 1.2; a parameter of the loss (`loss.parameters()` belong to the optimiser;
                in a recipe training.loss_learning_rate is its rate, which should be far above the network's)
-    classes:   how many borders: one a class, labels are 0..classes-1; None: one for all. A recipe fills it in
-    per_class: None (default): as `classes` says; False: one border for all though classes are given
+    per_class: False (default): one border for all; True: one a class, as in the paper, for labels 0..classes-1
+    classes:   how many borders there are with per_class; a recipe fills it in
     nu:        weight of the mean of beta, default 0; above 0 it draws the border towards 0
     distance:  "cosine", whose rows are the normalised embeddings; d = sqrt(2 cosine distance)
     reduction: "mean_nonzero" (default, as in the paper: pairs at rest do not count), "mean" or "sum"
@@ -41,8 +41,8 @@ class Margin(RowLoss):
         margin: float = 0.2,
         beta: float = 1.2,
         *,
+        per_class: bool = False,
         classes: int | None = None,
-        per_class: bool | None = None,
         nu: float = 0.0,
         distance: Distance | str = "cosine",
         reduction: str = "mean_nonzero",
@@ -51,7 +51,7 @@ class Margin(RowLoss):
         super().__init__(distance, reduction=reduction, block_size=block_size)
         self.margin, self.nu = non_negative("margin", margin), non_negative("nu", nu)
         self.classes = None if classes is None else integer("classes", classes, minimum=1)
-        self.per_class = self.classes is not None if per_class is None else flag("per_class", per_class)
+        self.per_class = flag("per_class", per_class)
         self.parts = 2 if self.nu else 1
         start = positive("beta", beta)
         shape = () if not self.per_class else None if self.classes is None else (self.classes,)
@@ -90,4 +90,5 @@ class Margin(RowLoss):
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
-        return f"margin={self.margin:g}, classes={self.classes}, per_class={self.per_class}, nu={self.nu:g}, {super().extra_repr()}"
+        settings = f"margin={self.margin:g}, per_class={self.per_class}, classes={self.classes}, nu={self.nu:g}"
+        return f"{settings}, {super().extra_repr()}"
