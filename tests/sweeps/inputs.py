@@ -130,9 +130,8 @@ class Batch:
     shared: int = 0  # how many columns belong to all rows
 
     def noise(self, variant: Variant) -> Tensor | None:
-        if not variant.draws:
-            return None
-        return torch.tensor(_drawn((self.rows, 2 * variant.draws), 9))
+        uniforms = variant.made.uniforms
+        return torch.tensor(_drawn((self.rows, uniforms), 9)) if uniforms else None
 
     def loss(self, loss: RowLoss, variant: Variant, **tensors: Tensor) -> Tensor:
         noise = self.noise(variant)

@@ -173,12 +173,21 @@ def _triplets() -> list[Variant]:
 def _by_directions() -> list[Variant]:
     """Rules that look at normalised embeddings, whatever the distance of the loss."""
 
-    def variant(rule: Callable[[Any, Kin, Any, Any, Any], mining.Triplets], margin: float, reduction: str = "mean", **options: Any) -> Variant:
+    def variant(
+        rule: Callable[[Any, Kin, Any, Any, Any], mining.Triplets],
+        margin: float,
+        reduction: str = "mean",
+        **options: Any,
+    ) -> Variant:
         def oracle(d: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> Any:
             apart = mining.unit_matrix(anchors, columns)
-            return triplet.over_triplets(d, rule(apart, kin, anchors, columns, noise), triplet.linear_hinge(margin), reduction, kin)
+            return triplet.over_triplets(
+                d, rule(apart, kin, anchors, columns, noise), triplet.linear_hinge(margin), reduction, kin
+            )
 
-        return Variant("triplet", oracle, {"margin": margin, "reduction": reduction, **options}, chooses=True, directions=True)
+        return Variant(
+            "triplet", oracle, {"margin": margin, "reduction": reduction, **options}, chooses=True, directions=True
+        )
 
     def drawn(apart: Any, kin: Kin, anchors: Any, columns: Any, noise: Any) -> mining.Triplets:
         return mining.drawn_by_density(apart, kin, noise, 5, cutoff=0.3)
@@ -187,7 +196,7 @@ def _by_directions() -> list[Variant]:
     easy, easier = mining.nearest_positive, make_miner("easy-positive", negatives="semi-hard")
     narrow = MultiSimilarityMiner(eps=0.01)
     return [
-        variant(lambda d, kin, a, c, noise: mining.drawn_by_density(d, kin, noise, len(a[0])), 0.5, mining="distance-weighted"),
+        variant(lambda d, kin, a, c, noise: mining.drawn_by_density(d, kin, noise, 3), 0.5, mining="distance-weighted"),
         variant(drawn, 1.0, "sum", mining=weighted),
         variant(lambda d, kin, *_: easy(d, kin, "hard"), 0.5, mining="easy-positive"),
         variant(lambda d, kin, *_: easy(d, kin, "semi-hard"), 1.0, "mean_nonzero", mining=easier),
@@ -313,9 +322,17 @@ def _rankings() -> list[Variant]:
         variant("smooth-ap", _pair(smooth, tau=0.25), temperature=0.25),
         variant("smooth-ap", _pair(smooth, tau=1.0, reduction="sum"), temperature=1.0, reduction="sum"),
         variant("recall@k", _pair(recall, t1=0.5, t2=0.25), **ranks),
-        variant("recall@k", _pair(recall, ks=(1, 2), t1=0.5, t2=0.25, divisor="positives"), at=(1, 2), divisor="positives", **ranks),
+        variant(
+            "recall@k",
+            _pair(recall, ks=(1, 2), t1=0.5, t2=0.25, divisor="positives"),
+            at=(1, 2),
+            divisor="positives",
+            **ranks,
+        ),
         variant("recall@k", _pair(recall, t1=0.5, t2=0.25, reduction="sum"), reduction="sum", **ranks),
     ]
 
 
-VARIANTS = _contrastives() + _triplets() + _pairs_of_classes() + _crowds_and_lists() + _pairs_by_similarity() + _rankings()
+VARIANTS = (
+    _contrastives() + _triplets() + _pairs_of_classes() + _crowds_and_lists() + _pairs_by_similarity() + _rankings()
+)

@@ -14,7 +14,7 @@ from nearkin.distances import compute_dtype, wide
 from nearkin.generation.measured import measured
 from nearkin.generation.rows import has_two_ends
 from nearkin.losses import Measure, RowLoss
-from nearkin.mining import Miner
+from nearkin.mining import MiningRule
 
 
 def metric_term(base: RowLoss, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Measure:
@@ -44,7 +44,7 @@ def metric_term(base: RowLoss, anchors: Tensor, positives: Tensor, negatives: Te
 
 def unmined(base: RowLoss) -> RowLoss:
     """The same loss, with the same parameters, over all triplets of a row."""
-    if not isinstance(getattr(base, "mining", None), Miner) and getattr(base, "mining", None) != "semi-hard-set":
+    if not isinstance(getattr(base, "mining", None), MiningRule) and getattr(base, "mining", None) != "semi-hard-set":
         return base
     shallow: Any = copy.copy(base)
     shallow.mining, shallow.uniforms = "all", 0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
+from nearkin.core.tensors import Block
 from nearkin.distances import compute_dtype, wide
 from nearkin.losses import RowLoss
 from nearkin.losses.lifted import Lifted
@@ -101,7 +102,9 @@ def _mined(base: RowLoss, miner: Miner, embeddings: Tensor, labels: Tensor, gene
     distances = base.distance.between(projected, projected, compute_dtype(embeddings))
     positives, negatives = kin_and_strangers(labels)
     noise = _uniforms((len(labels), miner.uniforms), labels.device, generator) if miner.uniforms else None
-    chosen = miner.choose(distances, positives, negatives, noise)
+    rows = projected.to(distances.dtype)
+    block = Block(distances, positives, negatives, None, labels, rows, rows, None, noise, None, None)
+    chosen = miner.choose_in(block)
     anchor, place = chosen.valid.nonzero(as_tuple=True)
     return _single(anchor, chosen.positive[anchor, place], chosen.negative[anchor, place])
 

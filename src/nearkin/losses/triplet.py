@@ -7,9 +7,9 @@ from torch import Tensor
 
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
-from nearkin.distances import Distance
+from nearkin.distances import Cosine, Distance
 from nearkin.losses.engine import RowLoss
-from nearkin.mining import MINERS, Miner, all_triplets, make_miner
+from nearkin.mining import MINERS, Miner, MiningRule, TripletFilter, all_triplets, kept_triplets, make_miner
 
 COUNTED = ("all", "semi-hard-set")
 
@@ -20,7 +20,9 @@ class Triplet(RowLoss):
     Equation:  f(z), z = d_ap - d_an, averaged over triplets (a, p, n);
                hinge "linear" [z + m]_+, "squared" ([z + m]_+)^2, "soft" log(1 + e^z) (no margin)
     mining:    "all" valid triplets, counted and never listed; "semi-hard-set" all with d_ap < d_an < d_ap + m;
-               "semi-hard" FaceNet's rule, one negative a positive pair; "batch-hard"; "random"; or a Miner
+               "semi-hard" FaceNet's rule, one negative a positive pair; "batch-hard"; "random". On normalised embeddings:
+               "distance-weighted", "easy-positive"; "angular" and "multi-similarity" filter all triplets, counted too.
+               Or a Miner or TripletFilter of your own
     margin:    in units of the distance. Default 0.2; on squared distances it is another margin than on distances
     distance:  default Euclidean. FaceNet (and document 000, 004): "squared-euclidean" on normalised embeddings, m = 0.2;
                document 002: Euclidean, m = 1
@@ -35,7 +37,7 @@ class Triplet(RowLoss):
         self,
         margin: float = 0.2,
         *,
-        mining: Miner | str = "all",
+        mining: MiningRule | str = "all",
         hinge: str = "linear",
         distance: Distance | str = "euclidean",
         reduction: str = "mean",
@@ -46,6 +48,13 @@ class Triplet(RowLoss):
         self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
         self.mining = _chosen(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
+        if getattr(self.mining, "directions", False) and not (
+            self.distance.keeps_space or isinstance(self.distance, Cosine)
+        ):
+            raise InputError(
+                f"{type(self.mining).__name__} chooses by normalised embeddings, which {type(self.distance).__name__} does "
+                "not keep; use distance 'cosine', 'euclidean', 'inner-product' or 'squared-euclidean'"
+            )
         if self.hinge == "soft" and self.reduction == "mean_nonzero":
             raise InputError("terms of hinge='soft' are never 0: use reduction='mean', not 'mean_nonzero'")
         if self.mining == "semi-hard-set" and self.hinge == "soft":
@@ -66,6 +75,9 @@ class Triplet(RowLoss):
     def rows(self, block: Block) -> Terms:
         if isinstance(self.mining, Miner):
             return self._mined(block, self.mining)
+        if isinstance(self.mining, TripletFilter):
+            total, count, active = kept_triplets(block, self.mining, self.term)
+            return Terms(total, count, None if self.hinge == "soft" else active)
         total, count, active = all_triplets(block.distances, block.positives, block.negatives, self.term, block.weights)
         if self.mining == "semi-hard-set":
             count = active
@@ -75,9 +87,7 @@ class Triplet(RowLoss):
         if not block.distances.shape[1]:  # no column to choose
             nothing = added(block.distances)
             return Terms(nothing, nothing, nothing)
-        positive, negative, valid = miner.choose(
-            block.distances.detach(), block.positives, block.negatives, block.noise
-        )
+        positive, negative, valid = miner.choose_in(block)
         z = block.distances.gather(1, positive) - block.distances.gather(1, negative)
         weights = valid if block.weights is None else block.weights.gather(1, positive) * valid
         kept = torch.where(valid, self.term(z)[0] * weights, 0)
@@ -89,8 +99,8 @@ class Triplet(RowLoss):
         return f"margin={self.margin:g}, mining={self.mining!r}, hinge={self.hinge!r}, {super().extra_repr()}"
 
 
-def _chosen(mining: Miner | str) -> Miner | str:
-    """A miner, or the name of a kind of triplets that are counted; an unknown name is answered with both."""
+def _chosen(mining: MiningRule | str) -> MiningRule | str:
+    """A rule of mining, or the name of a kind of triplets that are counted; an unknown name is answered with both."""
     if mining in COUNTED:
         return mining
     if isinstance(mining, str) and mining not in MINERS:

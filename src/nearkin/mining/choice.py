@@ -1,4 +1,4 @@
-"""What a miner answers, and the table of positives that miners and counting walk over."""
+"""What a mining rule is, what a miner answers, and the table of positives that miners and counting walk over."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+
+from nearkin.core.tensors import Block
+from nearkin.mining.directions import unit_distances
 
 
 class Chosen(NamedTuple):
@@ -19,18 +22,35 @@ class Chosen(NamedTuple):
     valid: Tensor
 
 
-class Miner:
-    """A rule that chooses triplets of a block. Selection is detached; the chosen distances carry the gradient."""
+class MiningRule:
+    """A rule which triplets count: a Miner, that chooses some, or a TripletFilter, that keeps some of all.
+
+    uniforms:   numbers an anchor that the rule draws
+    directions: whether it looks at normalised embeddings, whatever the distance of the loss is
+    """
 
     uniforms: ClassVar[int] = 0
-
-    def choose(self, distances: Tensor, positives: Tensor, negatives: Tensor, noise: Tensor | None) -> Chosen:
-        """Triplets out of distances (b, C) and masks (b, C); `noise` (b, uniforms) where the rule draws."""
-        raise NotImplementedError
+    directions: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({settings})"
+
+
+class Miner(MiningRule):
+    """A rule that chooses triplets of a block. Selection is detached; the chosen distances carry the gradient."""
+
+    def choose(self, distances: Tensor, positives: Tensor, negatives: Tensor, noise: Tensor | None) -> Chosen:
+        """Triplets out of distances (b, C) and masks (b, C); `noise` (b, uniforms) where the rule draws.
+
+        The distances are those of the loss; of a rule with `directions` those between normalised embeddings.
+        """
+        raise NotImplementedError
+
+    def choose_in(self, block: Block) -> Chosen:
+        """The same out of a block of the engine."""
+        distances = unit_distances(block) if self.directions else block.distances.detach()
+        return self.choose(distances, block.positives, block.negatives, block.noise)
 
 
 def positive_table(positives: Tensor) -> tuple[Tensor, Tensor]:
