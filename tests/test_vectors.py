@@ -61,7 +61,7 @@ from nearkin.losses import (
     TupleTriplet,
     ZeroMean,
 )
-from nearkin.mining import count_triplets, make_miner
+from nearkin.mining import DistanceWeighted, Miner, count_triplets, make_miner, positive_table, surviving_pairs
 from nearkin.pairs import Matrix
 from oracles import (
     angular,
@@ -96,6 +96,7 @@ FORMULAS = {
     *("CTC-1", "CTC-2", "JNT-1", "ECA-1", "SNR-3"),
     *("PNC-1", "PNC-2", "PAN-1", "NSM-1", "ARC-1", "CSF-1", "SUB-1", "STP-1"),
     *("FAP-1", "SAP-1", "RKS-1"),
+    *("MIN-DW", "MIN-EP", "MIN-AN", "MIN-MS"),
     *("MRG-1", "MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1"),
 }
 """Formulas that the library has."""
@@ -717,10 +718,11 @@ FORMS: dict[str, Callable[[dict[str, Any]], Vectors]] = {
     **{name: of_similarities for name in ("MSL-1", "CIR-1", "SUP-1", "NTX-1", "TPM-1", "NCA-1")},
     "MRG-1": of_borders,
 }
+MINED = [entry for entry in VECTORS if entry["id"].startswith("MIN-")]
 COUNTED = [entry for entry in VECTORS if entry["id"] == "TRI-COUNT" or not entry["inputs"]]
 INVERSES = [entry for entry in VECTORS if entry["id"] == "MAH-3"]
 MOVED = [entry for entry in RIGHT if entry["id"] == "CTC-2" and "alpha" in entry["params"]]
-WITH_VALUES = [entry for entry in RIGHT if entry not in COUNTED and entry not in INVERSES and entry not in MOVED]
+WITH_VALUES = [entry for entry in RIGHT if all(entry not in some for some in (COUNTED, INVERSES, MOVED, MINED))]
 
 
 def ids(some: list[dict[str, Any]]) -> list[str]:
@@ -742,7 +744,7 @@ def answer(entry: dict[str, Any], block_size: int | None) -> tuple[float, dict[s
 
 
 def test_no_formula_of_the_library_is_without_check_values():
-    assert {entry["id"] for entry in VECTORS} == FORMULAS == {*FORMS, "TRI-COUNT"}
+    assert {entry["id"] for entry in VECTORS} == FORMULAS == {*FORMS, "TRI-COUNT", *MINING}
     assert {formula for entry in LOSSES.values() for formula in entry.formulas} <= FORMULAS
     assert len(WITH_VALUES) >= 75
     assert len(WRONG) >= 10
@@ -857,6 +859,84 @@ def test_miners_choose_the_triplets_of_the_entry(entry):
     rows = torch.arange(len(x))[:, None].expand_as(kept.valid)
     found = torch.stack([rows, kept.positive, kept.negative], 2)[kept.valid]
     assert sorted(found.tolist()) == sorted(entry["extra"]["triplets"])
+
+
+# Mining among normalised embeddings: what is chosen, by the oracle and by the library
+
+
+def a_block(entry: dict[str, Any]) -> tuple[Block, list[list[float]], Kin]:
+    """The block of the entry's batch, |u - u| by the oracle, and kin."""
+    rows, labels = entry["inputs"]["embeddings"], labels_of(entry)
+    x, same = torch.tensor(rows, dtype=torch.float64), labels[:, None] == labels
+    positives = same & ~torch.eye(len(x), dtype=torch.bool)
+    noise = torch.rand(len(x), 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    block = Block(make_distance("cosine")(x), positives, ~same, None, labels, x, x, None, noise, None, None)
+    return block, mining.unit_matrix(rows, [rows] * len(rows)), labelled(entry)
+
+
+def chosen_in(entry: dict[str, Any], rule: Any) -> list[list[int]]:
+    """The triplets that a miner chooses or a filter keeps."""
+    block = a_block(entry)[0]
+    if isinstance(rule, Miner):
+        found = rule.choose_in(block)
+        rows = torch.arange(len(found.valid))[:, None].expand_as(found.valid)
+        return sorted(torch.stack([rows, found.positive, found.negative], 2)[found.valid].tolist())
+    index, valid = positive_table(block.positives)
+    kept = rule.keeps(block)(index) & block.negatives[:, None] & valid[:, :, None]
+    return sorted([a, int(index[a, k]), n] for a, k, n in kept.nonzero().tolist())
+
+
+def weights_of_negatives(entry: dict[str, Any]) -> tuple[Any, Any, Any]:
+    (block, d, relation), p = a_block(entry), entry["params"]
+    dimensions = block.anchors.shape[1]
+    rows = mining.density_weights(d, relation, dimensions, **p)
+    found = DistanceWeighted(**p).probabilities(torch.tensor(d, dtype=torch.float64), block.negatives, dimensions)
+    drawn = mining.drawn_by_density(d, relation, block.noise.tolist(), dimensions, **p)
+    assert chosen_in(entry, DistanceWeighted(**p)) == sorted(map(list, drawn))
+    return entry["value"], [[row.get(n, 0.0) for n in range(len(d))] for row in rows], found.tolist()
+
+
+def easy_positives(entry: dict[str, Any]) -> tuple[Any, Any, Any]:
+    _, d, relation = a_block(entry)
+    wanted, oracle, library = [], [], []
+    for kind in ("hard", "semi-hard"):
+        key = f"{kind.replace('-', '_')}_negative"
+        rows = [[one["anchor"], one["positive"], one[key]] for one in entry["value"]]
+        wanted += sorted(row for row in rows if row[2] is not None)
+        oracle += sorted(map(list, mining.nearest_positive(d, relation, kind)))
+        library += chosen_in(entry, make_miner("easy-positive", negatives=kind))
+    return wanted, oracle, library
+
+
+def wide_angles(entry: dict[str, Any]) -> tuple[Any, Any, Any]:
+    rows, degrees = entry["inputs"]["embeddings"], entry["params"]["angle_deg"]
+    oracle = mining.wide_angles(rows, [rows] * len(rows), labelled(entry), degrees)
+    return sorted(entry["value"]), sorted(map(list, oracle)), chosen_in(entry, make_miner("angular", angle_deg=degrees))
+
+
+def surviving(entry: dict[str, Any]) -> tuple[Any, Any, Any]:
+    (block, d, relation), eps = a_block(entry), entry["params"]["eps"]
+    wanted = [entry["value"]["positive_pairs"], entry["value"]["negative_pairs"]]
+    kept = surviving_pairs(block.distances, block.positives, block.negatives, eps)
+    found = [side.nonzero().tolist() for side in kept]
+    triplets = sorted([a, p, n] for a, p in wanted[0] for b, n in wanted[1] if a == b)
+    oracle = sorted(map(list, mining.surviving_triplets(d, relation, eps)))
+    rule = make_miner("multi-similarity", eps=eps)
+    return [*wanted, triplets], [*mining.surviving_pairs(d, relation, eps), oracle], [*found, chosen_in(entry, rule)]
+
+
+MINING = {"MIN-DW": weights_of_negatives, "MIN-EP": easy_positives, "MIN-AN": wide_angles, "MIN-MS": surviving}
+
+
+@pytest.mark.parametrize("entry", MINED, ids=ids(MINED))
+def test_mining_by_direction_chooses_what_the_entry_chooses(entry):
+    wanted, oracle, library = MINING[entry["id"]](entry)
+    assert len(wanted)
+    if entry["id"] == "MIN-DW":
+        np.testing.assert_allclose(oracle, wanted, RELATIVE, ABSOLUTE)
+        np.testing.assert_allclose(library, wanted, RELATIVE, ABSOLUTE)
+    else:
+        assert oracle == library == wanted
 
 
 @pytest.mark.parametrize("entry", MOVED, ids=ids(MOVED))

@@ -36,6 +36,7 @@ from nearkin.losses import (
     TupletMargin,
     ZeroMean,
 )
+from nearkin.mining import EasyPositive
 
 pml = pytest.importorskip("pytorch_metric_learning", reason="needs pytorch-metric-learning: nearkin[bench]")
 losses = pytest.importorskip("pytorch_metric_learning.losses")
@@ -111,6 +112,17 @@ CASES: dict[str, tuple[RowLoss, object, object]] = {
     "TPM-1": (TupletMargin(scale=16.0), losses.TupletMarginLoss(5.73, 16, reducer=MEAN), None),
     "NCA-1": (NCA(), losses.NCALoss(1, distance=SQUARED, reducer=MEAN), None),
     "FAP-1": (FastAP(), losses.FastAPLoss(10, reducer=MEAN), None),
+    "MIN-EP hard": (
+        Triplet(1.0, mining="easy-positive"),
+        theirs(1.0, EUCLIDEAN, MEAN),
+        miners.BatchEasyHardMiner("easy", "hard", distance=distances.LpDistance()),
+    ),
+    "MIN-EP semi-hard": (
+        Triplet(1.0, mining=EasyPositive("semi-hard")),
+        theirs(1.0, EUCLIDEAN, MEAN),
+        miners.BatchEasyHardMiner("easy", "semihard", distance=distances.LpDistance()),
+    ),
+    "MIN-MS": (Triplet(1.0, mining="multi-similarity"), theirs(1.0, EUCLIDEAN, MEAN), miners.MultiSimilarityMiner(0.1)),
     "NP-1": (NPair(), losses.NPairsLoss(distance=PRODUCT, reducer=MEAN), None),
     "NP-3": (NPair(pairs="all"), losses.NTXentLoss(temperature=1.0, distance=PRODUCT, reducer=MEAN), None),
 }  # fmt: skip

@@ -121,7 +121,8 @@ def test_the_table_of_positives_lists_each_row_in_order(seed, rows, columns, tie
 
 
 def test_miners_are_made_by_name_with_options():
-    assert set(MINERS) == {"batch-hard", "random", "semi-hard"}
+    directions = {"angular", "distance-weighted", "easy-positive", "multi-similarity"}
+    assert set(MINERS) == {"batch-hard", "random", "semi-hard", *directions}
     assert repr(make_miner("semi-hard", fallback="skip")) == "SemiHard(fallback='skip')"
     assert repr(make_miner("random", triplets=2)) == "Random(triplets=2)"
     miner = BatchHard()

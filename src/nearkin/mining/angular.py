@@ -20,7 +20,8 @@ class AngularMiner(TripletFilter):
                where a, p and n are one point there is no angle
     angle_deg: in degrees, within 0..90, default 20
     Cost:      a matrix product a positive of an anchor: O(P b R D)
-    Source:    the angle of Wang et al. 2017, used to choose as in pytorch-metric-learning
+    Source:    the angle of Wang et al. 2017. pytorch-metric-learning's miner moves c to the sphere, which makes the angle
+               another one
     """
 
     directions = True
