@@ -132,10 +132,10 @@ class Center(_Centers):
         return Terms(added(costs), added(torch.ones_like(costs).detach()))
 
     def after(self, rows: Tensor, labels: Tensor | None) -> None:
-        """The paper's rule."""
+        """The paper's rule. The centres become another tensor: a traced backward may read those of the call once more."""
         if self.update == "rule":
             centers, labels = self.checked(rows, labels)
-            centers.copy_(self.moved(rows, labels))
+            self.centers = self.moved(rows, labels).to(centers.dtype)
 
     def moved(self, rows: Tensor, labels: Tensor) -> Tensor:
         """The centres (classes, dimensions) after the rule has seen a batch."""
