@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nearkin.evaluation.bounds import WIDEST, Bounds, are_plain
+from nearkin.evaluation.candidates import Progress, candidates
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
+from nearkin.evaluation.settled import settle
 from nearkin.evaluation.space import Space
 
 BLOCK = 1 << 23
@@ -19,13 +22,21 @@ BLOCK = 1 << 23
 ROWS = (16, 1024)
 """Fewest and most queries of a block."""
 
+DEEPEST = 128
+"""Most neighbours of a query that are found by candidates."""
+
+SMALLEST = 1 << 20
+"""Fewest pairs for which that pays."""
+
 
 @dataclass(frozen=True)
 class Window:
-    """The nearest `count` references of a block of queries, and all their keys for whoever must look further.
+    """The nearest `count` references of a block of queries, and all keys that whoever must look further may need.
 
     `queries` (b,) says who asks; `order` (b, count) are their smallest keys, sorted; `keys` (b, R) are all keys of each,
-    in any order, in a buffer that the next block uses again. The lower `bits` of a key are the reference's index.
+    in any order, in a buffer that the next block uses again, or those of the nearest and of all that tie with one of them.
+    The lower `bits` of a key are the reference's index. `squared` (b, count), where they are known, are the squared
+    distances along `order`.
     """
 
     queries: Array
@@ -33,6 +44,7 @@ class Window:
     keys: Tensor
     bits: int
     excluded_level: int
+    squared: Tensor | None = None
 
     @property
     def columns(self) -> Array:
@@ -52,13 +64,61 @@ class Window:
 
 
 def windows(
+    space: Space, exclusions: Exclusions, counts: Array, block: int | None = None, on_progress: Progress | None = None
+) -> Iterator[Window]:
+    """Every query once, in blocks, with the nearest `counts` (Q,) of its references, or more of them.
+
+    Where few of many are wanted by a Euclidean order, float32 finds candidates for exact keys; whoever that leaves open,
+    and everybody elsewhere, is asked in full. Both give the same.
+
+    Memory:  O(block x R) in full; O(block x (D + T)) and O(Q T) by candidates, T the largest count
+    """
+    left = np.ones(len(counts), dtype=bool)
+    if can_be_screened(space, counts):
+        asked = np.where(counts <= DEEPEST, counts, 0)
+        for window in _screened(space, exclusions, asked, on_progress):
+            left[window.queries] = False
+            yield window
+    queries = np.flatnonzero(left)
+    queries = queries[np.argsort(counts[queries], kind="stable")]  # so that few blocks need a deep order
+    yield from _in_full(space, exclusions, queries, counts[queries], block)
+    if on_progress:
+        on_progress(1.0)
+
+
+def can_be_screened(space: Space, counts: Array) -> bool:
+    """Whether bounds in float32 hold and pay."""
+    return (
+        space.distance.order_is_euclidean
+        and len(counts) * len(space.references) >= SMALLEST
+        and int(counts.min()) <= DEEPEST
+        and space.queries.rows.shape[1] <= WIDEST
+        and are_plain(space.device)
+    )
+
+
+def _screened(space: Space, exclusions: Exclusions, counts: Array, on_progress: Progress | None) -> Iterator[Window]:
+    """Windows of the queries whose `counts` are above 0, without those that stay open; an end where these are most."""
+    bounds, asked, still_open = Bounds(space), 0, 0
+    for found in candidates(bounds, exclusions, counts, on_progress):
+        part = counts[found.queries]
+        settled = settle(bounds, found, torch.from_numpy(part).to(space.device))
+        done = (~settled.open).cpu().numpy()
+        asked, still_open = asked + int((part > 0).sum()), still_open + int((part > 0)[~done].sum())
+        if done.any():
+            order, squared = settled.order[~settled.open], settled.squared[~settled.open]
+            yield Window(found.queries[done], order.cpu().numpy(), order, space.bits, space.excluded_level, squared)
+        if 2 * still_open > asked:
+            return
+
+
+def _in_full(
     space: Space, exclusions: Exclusions, queries: Array, counts: Array, block: int | None = None
 ) -> Iterator[Window]:
-    """Walk over `queries` in blocks; each block gets the largest of its `counts` of neighbours.
-
-    Memory:  O(block x R), whatever the number of queries
-    """
-    references, device = len(space.references), space.queries.device
+    """Walk over `queries` in blocks with all keys of each; a block gets the largest of its `counts` of neighbours."""
+    if not len(queries):
+        return
+    references, device = len(space.references), space.device
     size = block or rows_of_a_block(references)
     buffer = torch.empty(min(size, len(queries)), references, dtype=torch.float64, device=device)
     for start in range(0, len(queries), size):

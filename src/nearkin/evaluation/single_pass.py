@@ -181,7 +181,7 @@ def _clustered(
     same = space.distance.keeps_space
     what = "the embeddings" if same else f"the embeddings as {space.distance!r} projects them"
     what += "" if space.distance.order_is_euclidean else " (k-means is Euclidean there, the distance is not)"
-    found = cluster(space.queries, queries.labels, restarts=restarts, seed=seed, what=what)
+    found = cluster(space.queries.all, queries.labels, restarts=restarts, seed=seed, what=what)
     notes.append(found.what)
     return found
 

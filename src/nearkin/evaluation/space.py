@@ -9,13 +9,14 @@ rounded to 44 binary digits of the query's largest one.
 
 from __future__ import annotations
 
-import numpy as np
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 from nearkin.core import InputError
-from nearkin.distances import Distance, wide
-from nearkin.evaluation.inputs import Array
+from nearkin.distances import Distance
+from nearkin.evaluation.points import Points
 
 EXCLUDED = 2**63 - 1
 """Behind every distance: the upper part of this number marks a reference that may not answer."""
@@ -32,7 +33,7 @@ INDEX_BITS = 16
 DIGITS = 44
 """Binary digits of a row's largest distance that are kept where `link` may subtract."""
 
-CHUNK = 1 << 21
+CHUNK = 1 << 18
 """Numbers held at a time while single distances are made from differences."""
 
 
@@ -44,20 +45,34 @@ class Space:
     """
 
     def __init__(self, distance: Distance, queries: Tensor, references: Tensor | None = None) -> None:
-        with torch.no_grad():
-            self.distance = distance
-            self.queries = _projected(distance, queries)
-            self.references = self.queries if references is None else _projected(distance, references)
-            self.query_norms = self.queries.square().sum(1)
-            self.reference_norms = self.references.square().sum(1)
-            shift = self.references.mean(0)
-            self._left, self._right = _factors(self.queries - shift, self.references - shift)
+        self.distance, self.symmetric = distance, references is None
+        self.queries = Points(distance, queries)
+        self.references = self.queries if references is None else Points(distance, references)
         self.bits = max(INDEX_BITS, (len(self.references) - 1).bit_length())
-        self._index = torch.arange(len(self.references), device=self.queries.device)
+        self.device = queries.device
+
+    @cached_property
+    def _index(self) -> Tensor:
+        return torch.arange(len(self.references), device=self.device)
+
+    @cached_property
+    def _right(self) -> Tensor:
+        """The references' side of a product that gives |q|^2 + |r|^2 - 2 q'r: rows r, |r|^2, 1, the mean removed."""
+        right = torch.ones(len(self.references), len(self.references.mean) + 2, dtype=torch.float64, device=self.device)
+        for place, part in self.references.parts():
+            right[place, :-2] = part - self.references.mean
+            right[place, -2] = right[place, :-2].square().sum(1)
+        return right
+
+    def _left(self, queries: Tensor) -> Tensor:
+        """The queries' side of that product: rows -2 q, 1, |q|^2."""
+        rows = self.queries.take(queries) - self.references.mean
+        norms = rows.square().sum(1, keepdim=True)
+        return torch.cat([-2 * rows, torch.ones_like(norms), norms], 1)
 
     def keys(self, queries: Tensor, row: Tensor, column: Tensor, out: Tensor | None = None) -> Tensor:
         """Packed order (b, R) of all references for `queries` (b,); the pairs (row, column) are excluded."""
-        left = self._left[queries]
+        left = self._left(queries)
         squared = torch.mm(left, self._right.T, out=out).relu_()
         squared[row, column] = torch.inf
         close = squared.amin(1) < NEAR * left[:, -1]
@@ -67,7 +82,7 @@ class Space:
             keys = self._relative(squared)
         else:
             squared[row, column] = 0  # any finite number: it may not answer
-            linked = self.distance.link(squared, self.query_norms[queries, None], self.reference_norms[None])
+            linked = self.distance.link(squared, self.queries.norms[queries, None], self.references.norms[None])
             keys = self._absolute(_finite(linked.to(torch.float64)))
         keys[row, column] = self.excluded_level << self.bits | column
         return keys
@@ -79,16 +94,23 @@ class Space:
 
     def _from_differences(self, queries: Tensor) -> Tensor:
         """Squared distances (b, R) by subtraction: ten times the work of a product, and no cancellation."""
-        direct = torch.cdist(self.queries[queries], self.references, compute_mode="donot_use_mm_for_euclid_dist")
+        direct = torch.cdist(
+            self.queries.take(queries), self.references.all, compute_mode="donot_use_mm_for_euclid_dist"
+        )
         return self._without_noise(direct.square_(), queries)
 
     def _without_noise(self, squared: Tensor, queries: Tensor) -> Tensor:
-        return squared.masked_fill_(squared < NOTHING * self.query_norms[queries, None], 0)
+        return squared.masked_fill_(squared < NOTHING * self.queries.norms[queries, None], 0)
 
     def _relative(self, squared: Tensor) -> Tensor:
         """The bits of a float64 of at least 0 count up with it: round away its last ones, and put the index there."""
         keys = squared.view(torch.int64)
         return keys.add_(1 << (self.bits - 1)).bitwise_and_(-1 << self.bits).bitwise_or_(self._index)
+
+    def levels(self, squared: Tensor) -> Tensor:
+        """What stands above the index in the keys of squared distances, where these give the order; below 0 counts as 0."""
+        bits = squared.clamp(min=0).view(torch.int64)
+        return (bits + (1 << (self.bits - 1))) >> self.bits
 
     def _absolute(self, distances: Tensor) -> Tensor:
         """Whole multiples of a unit that is a power of two a row, so that rounding errors around 0 vanish too."""
@@ -97,33 +119,22 @@ class Space:
         keys = (distances / unit[:, None]).round_().to(torch.int64)
         return keys.bitwise_left_shift_(self.bits).bitwise_or_(self._index)
 
-    def distances(self, queries: Array, columns: Array) -> Array:
-        """Distances (b, k) of `queries` (b,) to their references `columns` (b, k), from differences, in float64."""
-        device, size = self.queries.device, max(1, CHUNK // (columns.shape[1] * self.queries.shape[1]))
+    def squared(self, queries: Tensor, columns: Tensor) -> Tensor:
+        """Squared distances (b, k) of `queries` (b,) to their references `columns` (b, k), from differences."""
+        size = max(1, CHUNK // (columns.shape[1] * self.queries.rows.shape[1]))
         parts = []
         with torch.no_grad():
-            for query, column in zip(torch.from_numpy(queries).split(size), torch.from_numpy(columns).split(size)):
-                query, column = query.to(device), column.to(device)
-                squared = (self.queries[query, None] - self.references[column]).square_().sum(2)
-                squared = self._without_noise(squared, query)
-                linked = self.distance.link(squared, self.query_norms[query, None], self.reference_norms[column])
-                parts.append(_finite(linked.to(torch.float64)).cpu().numpy())
-        return np.concatenate(parts)
+            for query, column in zip(queries.split(size), columns.split(size)):
+                references = self.references.take(column.flatten()).unflatten(0, column.shape)
+                squared = references.sub_(self.queries.take(query)[:, None]).square_().sum(2)
+                parts.append(self._without_noise(squared, query))
+        return torch.cat(parts)
 
-
-def _factors(queries: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows whose plain product is |q|^2 + |r|^2 - 2 q'r. The last column of the queries' side is |q|^2."""
-    query_norms, reference_norms = (rows.square().sum(1, keepdim=True) for rows in (queries, references))
-    left = torch.cat([-2 * queries, torch.ones_like(query_norms), query_norms], 1)
-    return left, torch.cat([references, reference_norms, torch.ones_like(reference_norms)], 1)
-
-
-def _projected(distance: Distance, rows: Tensor) -> Tensor:
-    projected = distance.project(wide(rows)).to(torch.float64)
-    if not projected.square().sum(1).max() < torch.finfo(torch.float64).max / 8:
-        largest = float(rows.abs().max())
-        raise InputError(f"{distance!r} overflows on these embeddings (largest number {largest:g}); scale them")
-    return projected
+    def linked(self, queries: Tensor, columns: Tensor, squared: Tensor) -> Tensor:
+        """Distances (b, k) in float64, of squared ones. Errors: InputError for NaN or infinity."""
+        with torch.no_grad():
+            norms = self.queries.norms[queries, None], self.references.norms[columns]
+            return _finite(self.distance.link(squared, *norms).to(torch.float64))
 
 
 def _finite(distances: Tensor) -> Tensor:

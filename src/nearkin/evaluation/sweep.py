@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from nearkin.evaluation.candidates import Progress
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.neighbours import Window, windows
@@ -32,21 +34,26 @@ class Swept:
     nearest: Nearest
 
 
-def sweep(task: Task, *, at: tuple[int, ...], neighbours: int, block: int | None = None) -> Swept:
-    """Score every query. Queries of many relevant references go together, so that few blocks need a deep order."""
-    order = np.argsort(task.relevant, kind="stable")
+def sweep(
+    task: Task,
+    *,
+    at: tuple[int, ...],
+    neighbours: int,
+    block: int | None = None,
+    on_progress: Progress | None = None,
+) -> Swept:
+    """Score every query, and keep its nearest references if `neighbours` is above 0."""
     divisor = np.maximum(task.relevant, 1)  # a lone query scores 0 here; what that means is for the caller to say
     deepest = np.maximum(divisor + 1, max(neighbours, max(at) + 1))
-    total = len(order)
     tables: tuple[Columns, Columns, Columns] = ({}, {}, {})
-    found = _empty(total, neighbours)
-    for window in windows(task.space, task.exclusions, order, deepest[order], block):
+    found = _empty(len(divisor), neighbours)
+    for window in windows(task.space, task.exclusions, deepest, block, on_progress):
         parts = block_scores(
             window, task.query_codes[window.queries], task.reference_codes, divisor[window.queries], at
         )
         for table, part in zip(tables, parts):
             for name, values in part.items():
-                table.setdefault(name, np.empty(total))[window.queries] = values
+                table.setdefault(name, np.empty(len(divisor)))[window.queries] = values
         _record(found, task.space, window)
     return Swept(*tables, found)
 
@@ -58,9 +65,8 @@ def score_name(column: str) -> str:
 
 def nearest_references(space: Space, neighbours: int, block: int | None = None) -> Nearest:
     """The nearest references of every query, none of them excluded."""
-    queries = np.arange(len(space.queries))
-    found = _empty(len(queries), neighbours)
-    for window in windows(space, Exclusions(), queries, np.full(len(queries), neighbours), block):
+    found = _empty(len(space.queries), neighbours)
+    for window in windows(space, Exclusions(), np.full(len(space.queries), neighbours), block):
         _record(found, space, window)
     return found
 
@@ -71,7 +77,14 @@ def _empty(queries: int, neighbours: int) -> Nearest:
 
 def _record(found: Nearest, space: Space, window: Window) -> None:
     width = min(found.rows.shape[1], window.order.shape[1])
+    if not width:
+        return
     columns, present = window.columns[:, :width], window.present[:, :width]
-    distances = space.distances(window.queries, np.where(present, columns, 0))
+    place = (
+        torch.from_numpy(window.queries).to(space.device),
+        torch.from_numpy(np.where(present, columns, 0)).to(space.device),
+    )
+    squared = space.squared(*place) if window.squared is None else window.squared[:, :width]
+    distances = space.linked(*place, squared).cpu().numpy()
     found.rows[window.queries, :width] = np.where(present, columns, -1)
     found.distances[window.queries, :width] = np.where(present, distances, np.nan)

@@ -1,0 +1,110 @@
+"""Bounds of distances from products in float32, proved for any order of summation.
+
+For rows x_i, x_j with the mean removed let h = |x|^2 / 2, so that x_i'x_j - h_i - h_j = -d_ij^2 / 2. Made as one product
+of K = D + 2 terms in float32, of rows rounded to float32, it is off by at most
+
+    c (|x_i| |x_j| + h_i + h_j) <= 2 c (h_i + h_j),     c = 1.01 (K + 16) 2^-24
+
+whatever sums first, with or without fused steps (Higham 2002, section 3.1; the 16 is for the rounding of the rows, of the
+h and of what is added to a bound afterwards). So the same product with (1 - 2 c) h in place of h bounds -d^2 / 2 from
+above, and what lies 4 c (h_i + h_j) below bounds it from below.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from nearkin.evaluation.points import Points
+from nearkin.evaluation.space import Space
+
+UNIT = 2.0**-24
+"""Half the distance of 1 to the next float32."""
+
+FLOOR = 1e-30
+"""More than a product loses to underflow, where the longest row has a length of about 1."""
+
+WIDEST = 1 << 15
+"""Dimensions above which the bounds say too little."""
+
+
+class Bounds:
+    """Upper bounds of minus half the squared distances of a space's queries to its references.
+
+    `halves_of(side)` (N,) float64 is |p - mean|^2 / 2, in units of the set. Rows are shifted and scaled by a power of two
+    on the way to float32.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.shift = space.references.mean.to(torch.float32).to(torch.float64)
+        self.error = 1.01 * (len(self.shift) + 18) * UNIT
+        sides = [space.references] if space.symmetric else [space.references, space.queries]
+        halves = [self._halves(side) for side in sides]
+        largest = max(float(each.max()) for each in halves)
+        self.scale = 2.0 ** -round(torch.tensor(max(largest, 1e-290), dtype=torch.float64).log2().item() / 2)
+        self.references = Side(self, space.references, halves[0])
+        self.queries = self.references if space.symmetric else Side(self, space.queries, halves[1])
+
+    def _halves(self, side: Points) -> Tensor:
+        return torch.cat([(part - self.shift).square_().sum(1) for _, part in side.parts()]) / 2
+
+
+class Side:
+    """Queries or references in float32, ready for the product."""
+
+    def __init__(self, bounds: Bounds, points: Points, halves: Tensor) -> None:
+        self._points, self._shift, self._scale = points, bounds.shift, bounds.scale
+        self.halves = halves
+        scaled = halves * bounds.scale**2
+        self._offset = (FLOOR - (1 - 2 * bounds.error) * scaled).to(torch.float32)
+        self.slack = (4 * bounds.error * scaled + 4 * FLOOR).to(torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.halves)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Left factor (stop - start, D + 2): x, -h, 1."""
+        left = torch.ones(stop - start, len(self._shift) + 2, device=self._points.device)
+        left[:, :-2] = self._centred(start, stop)
+        left[:, -2] = self._offset[start:stop]
+        return left
+
+    def columns(self, start: int, stop: int) -> Tensor:
+        """Right factor (D + 2, stop - start): x, 1, -h."""
+        right = torch.ones(len(self._shift) + 2, stop - start, device=self._points.device)
+        right[:-2] = self._centred(start, stop).T
+        right[-1] = self._offset[start:stop]
+        return right
+
+    def _centred(self, start: int, stop: int) -> Tensor:
+        rows = self._points.rows
+        if self._points.distance.keeps_space and rows.dtype == torch.float32:
+            return (rows[start:stop] - self._shift32).mul_(self._scale)
+        return (self._points.take(slice(start, stop)) - self._shift).mul_(self._scale).to(torch.float32)
+
+    @cached_property
+    def _shift32(self) -> Tensor:
+        return self._shift.to(torch.float32)
+
+
+def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """`left` @ `right` in float32. On a CPU by numpy, whose BLAS is the faster one here and never rounds to bfloat16."""
+    if left.device.type == "cpu":
+        import numpy as np
+
+        np.matmul(left.numpy(), right.numpy(), out=out.numpy())
+        return out
+    return torch.mm(left, right, out=out)
+
+
+def are_plain(device: torch.device) -> bool:
+    """Whether float32 products on the device are of float32 numbers, and not of shorter ones by the user's setting."""
+    if device.type == "cpu":
+        return True
+    if device.type != "cuda":
+        return False
+    x = torch.full((256, 256), 1 + 2.0**-13, device=device)
+    return bool((x @ torch.eye(256, device=device) == x).all())

@@ -1,0 +1,198 @@
+"""Which references can be among the nearest of a query: all pairs once in float32, and few survivors.
+
+A reference can be one of a query's T nearest only if its bound from above reaches the T-th largest bound from below. That
+`cut` rises while tiles of references come by; what lies above it is kept. Where queries are references too, a tile is made
+once and asked from both sides. Groups of a tile answer by their maximum first, so that most of it is looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nearkin.evaluation.bounds import Bounds, product
+from nearkin.evaluation.exclusions import Exclusions
+from nearkin.evaluation.inputs import Array
+
+TILE = 1024
+"""References of a tile."""
+
+ROWS = 2048
+"""Queries of a product."""
+
+CHUNK = 4096
+"""Queries for which a tile of references is prepared."""
+
+LOWEST = -3e38
+"""Below every bound, above the -inf of who may not answer."""
+
+GROUP = 16
+"""Most members of a group; fewer where many are wanted."""
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """For queries (b,): references (b, W), where `there`, the nearest `depth` of each and all that tie with them among them.
+
+    `crowded` (b,) marks queries with more candidates than places, whose lists are worth nothing.
+    """
+
+    queries: Array
+    columns: Tensor
+    there: Tensor
+    crowded: Tensor
+
+
+def candidates(
+    bounds: Bounds, exclusions: Exclusions, depth: Array, on_progress: Progress | None = None
+) -> Iterator[Candidates]:
+    """Candidates of all queries, chunk by chunk; a query of `depth` 0 is not asked.
+
+    Memory:  O(chunk x (D + tile)), and O(queries x depth) where queries are references
+    """
+    queries, symmetric = len(bounds.queries), bounds.space.symmetric
+    wanted = torch.from_numpy(depth).to(bounds.space.device)
+    best = _Best(bounds, 0, wanted) if symmetric else None
+    walk = _Walk(bounds, exclusions, depth > 0)
+    for start in range(0, queries, CHUNK):
+        stop = min(start + CHUNK, queries)
+        chosen = best or _Best(bounds, start, wanted[start:stop])
+        walk.chunk(start, stop, chosen)
+        yield chosen.found(start, stop)
+        if on_progress:
+            on_progress(1 - ((queries - stop) / queries) ** (2 if symmetric else 1))
+
+
+class _Walk:
+    """Tiles of references for a chunk of queries."""
+
+    def __init__(self, bounds: Bounds, exclusions: Exclusions, asked: Array) -> None:
+        self._bounds, self._exclusions, self._asked = bounds, exclusions, asked
+        self._buffer = torch.empty(ROWS * TILE, device=bounds.space.device)
+
+    def chunk(self, start: int, stop: int, best: _Best) -> None:
+        """Offer all references to the queries start ... stop, and these to the references that come after them."""
+        symmetric, references = self._bounds.space.symmetric, len(self._bounds.references)
+        left = self._bounds.queries.rows(start, stop)
+        excluded = _Excluded(self._exclusions, start, stop, left.device)
+        for first in range(start if symmetric else 0, references, TILE):
+            last = min(first + TILE, references)
+            end = min(stop, last) if symmetric else stop
+            if not (self._asked[start:end].any() or (symmetric and self._asked[first:last].any())):
+                continue
+            right = self._bounds.references.columns(first, last)
+            for low in range(start, end, ROWS):
+                high = min(low + ROWS, end)
+                tile = self._buffer[: (high - low) * (last - first)].view(high - low, last - first)
+                product(left[low - start : high - start], right, tile)
+                excluded.hide(tile, low, first)
+                best.offer(tile, low, first, 0)
+                if symmetric and low < first:
+                    best.offer(tile[: first - low], first, low, 1)
+
+
+class _Excluded:
+    """Pairs of a chunk of queries that do not count, by reference."""
+
+    def __init__(self, exclusions: Exclusions, start: int, stop: int, device: torch.device) -> None:
+        row, column = exclusions.pairs(np.arange(start, stop))
+        order = np.argsort(column, kind="stable")
+        self._row, self._column, self._device = row[order] + start, column[order], device
+
+    def hide(self, tile: Tensor, low: int, first: int) -> None:
+        """Write -inf at the excluded pairs of a tile of queries from `low` on, references from `first` on."""
+        start, stop = np.searchsorted(self._column, (first, first + tile.shape[1]))
+        if start == stop:
+            return
+        row, column = self._row[start:stop] - low, self._column[start:stop] - first
+        inside = (row >= 0) & (row < len(tile))
+        if inside.any():
+            tile[tuple(torch.from_numpy(each[inside]).to(self._device) for each in (row, column))] = -torch.inf
+
+
+class _Best:
+    """The references with the largest upper bounds, of the queries from `first` on."""
+
+    def __init__(self, bounds: Bounds, first: int, depth: Tensor) -> None:
+        self._first, self._depth = first, depth.clamp(min=1)
+        self._query_slack = bounds.queries.slack[first : first + len(depth)]
+        self._reference_slack = bounds.references.slack
+        self._deepest = int(self._depth.max())
+        self._width = self._deepest + max(8, self._deepest // 2)
+        device = depth.device
+        self._upper = torch.full((len(depth), self._width), -torch.inf, device=device)
+        self._columns = torch.zeros(len(depth), self._width, dtype=torch.int32, device=device)
+        self._cut = torch.full((len(depth),), LOWEST, device=device).masked_fill_(depth == 0, torch.inf)
+        self._crowded = depth == 0
+
+    def found(self, start: int, stop: int) -> Candidates:
+        """What is left of the queries start ... stop."""
+        part = slice(start - self._first, stop - self._first)
+        there = self._upper[part] > LOWEST
+        return Candidates(np.arange(start, stop), self._columns[part].long(), there, self._crowded[part])
+
+    def offer(self, tile: Tensor, query: int, reference: int, axis: int) -> None:
+        """Look through a tile of upper bounds; its queries, from `query` on, lie along `axis`, references along the other."""
+        queries = slice(query - self._first, query - self._first + tile.shape[axis])
+        group, tops = self._groups(tile, axis)
+        cut = self._cut[queries, None]
+        hit = tops >= cut
+        if int(hit.count_nonzero()) > 8 * len(tops) and tops.shape[1] >= self._deepest:
+            self._raise_cut(tops, queries, reference, tile.shape[1 - axis])
+            hit = tops >= cut
+        row, place = hit.nonzero(as_tuple=True)
+        if not len(row):
+            return
+        inner = torch.arange(group, device=tile.device)
+        if axis == 0:
+            member = place[:, None] + inner * tops.shape[1]
+            upper = tile.flatten()[row[:, None] * tile.shape[1] + member]
+        else:
+            member = place[:, None] * group + inner
+            upper = tile.flatten()[member * tile.shape[1] + row[:, None]]
+        kept = upper >= cut[row]
+        self._keep(row[:, None].expand_as(member)[kept] + queries.start, member[kept] + reference, upper[kept])
+
+    def _groups(self, tile: Tensor, axis: int) -> tuple[int, Tensor]:
+        """Size of a group, and the maxima (queries, groups) of groups of references."""
+        rows, columns = tile.shape
+        group = GROUP >> axis
+        while group > 1 and (tile.shape[1 - axis] % group or tile.shape[1 - axis] // group < 4 * self._deepest):
+            group //= 2
+        if axis == 0:
+            return group, tile.view(rows, group, columns // group).amax(1) if group > 1 else tile
+        return group, (tile.view(rows // group, group, columns).amax(1) if group > 1 else tile).T.contiguous()
+
+    def _raise_cut(self, tops: Tensor, queries: slice, reference: int, number: int) -> None:
+        """`depth` groups whose best bound is no worse: as many references are no worse either."""
+        depth = self._depth[queries, None] - 1
+        worst = tops.topk(self._deepest, dim=1).values.gather(1, depth)[:, 0]
+        worst -= self._query_slack[queries] + self._reference_slack[reference : reference + number].max()
+        torch.maximum(self._cut[queries], worst, out=self._cut[queries])
+
+    def _keep(self, row: Tensor, column: Tensor, upper: Tensor) -> None:
+        """Merge offers, ordered by query, into the lists; raise the cuts; drop what falls below."""
+        query, number = torch.unique_consecutive(row, return_counts=True)
+        place = torch.arange(len(row), device=row.device) - (number.cumsum(0) - number).repeat_interleave(number)
+        line = torch.arange(len(query), device=row.device).repeat_interleave(number)
+        bound = upper.new_full((len(query), self._width + int(number.max())), -torch.inf)
+        names = self._columns.new_zeros(bound.shape)
+        bound[:, : self._width], names[:, : self._width] = self._upper[query], self._columns[query]
+        bound[line, self._width + place] = upper
+        names[line, self._width + place] = column.int()
+        lower = bound - (self._reference_slack[names] + self._query_slack[query, None])
+        depth = self._depth[query, None] - 1
+        cut = lower.topk(self._deepest, dim=1).values.gather(1, depth)[:, 0]
+        cut = torch.maximum(cut, self._cut[query])
+        bound.masked_fill_(bound < cut[:, None], -torch.inf)
+        crowded = (bound > LOWEST).sum(1) > self._width
+        self._upper[query], best = bound.topk(self._width, dim=1)
+        self._columns[query] = names.gather(1, best)
+        self._cut[query] = cut.masked_fill_(crowded, torch.inf)
+        self._crowded[query] |= crowded
