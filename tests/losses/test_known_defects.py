@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from losses.making import small_loss
 from nearkin.losses import (
     LOSSES,
+    Angular,
     Contrastive,
     MultiSimilarity,
     NPair,
@@ -204,6 +206,40 @@ def test_half_precision_runs_and_gives_a_float32_loss(loss):
         assert torch.autograd.grad(value, x)[0].isfinite().all()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert loss(X.bfloat16().float(), Y).dtype == torch.float32
+
+
+OTHERS = [name for name, entry in LOSSES.items() if entry.kind != "rows"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_half_precision_serves_losses_outside_the_engine_too(name):
+    x, y = X[:, :3].bfloat16(), Y % 3
+    exact = small_loss(name).double()(x.double(), y)
+    for dtype in (torch.bfloat16, torch.float16):
+        leaf = x.to(dtype).requires_grad_()
+        value = small_loss(name)(leaf, y)
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-5)
+        assert torch.autograd.grad(value, leaf)[0].isfinite().all()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert small_loss(name)(x.float(), y).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_neither_the_order_of_the_batch_nor_a_copy_of_the_labels_matters_outside_the_engine(name):
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(5))
+    x, y = X[:, :3], Y % 3
+    value = small_loss(name).double()(x, y)
+    assert torch.equal(small_loss(name).double()(x, y.clone()), value)
+    torch.testing.assert_close(small_loss(name).double()(x[order], y[order]), value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 1.0, 1.0), (2.0, 3.0, 5.0)])
+def test_angular_normalises_negatives_as_it_does_anchor_and_positive(lengths):
+    """All three along one line, 45 degrees: 4 * 2 - 2 * (1 + 1) * 1 = 4 inside the logarithm, however long they are."""
+    a, p, n = (length * torch.tensor([[1.0, 0.0]]) for length in lengths)
+    value = Angular()(a, torch.tensor([0]), torch.cat([p, n]), torch.tensor([0, 1]))
+    assert value.item() == pytest.approx(math.log1p(math.exp(4)))
 
 
 EVERY_DISTANCE = ("cosine", "euclidean", "inner-product", "snr", "squared-euclidean")
