@@ -17,6 +17,8 @@ from nearkin.losses import (
     Circle,
     Contrastive,
     CosFace,
+    EmbeddingNorm,
+    EqualNorms,
     FastAP,
     GeneralizedLifted,
     Lifted,
@@ -187,6 +189,23 @@ def test_their_arcface_has_no_gradient_on_its_proxy_and_ours_has_one():
     assert not slope(their_loss(x, y), x).isfinite().all(), "theirs is repaired: say so in the docstring of ArcFace"
     for of in (x, ours.proxies):
         assert slope(ours(x, y), of).isfinite().all()
+
+
+@pytest.mark.parametrize(("order", "power"), [(2, 1), (1, 1), (3, 2)])
+def test_the_norm_of_embeddings_is_theirs(order, power):
+    regularizers = pytest.importorskip("pytorch_metric_learning.regularizers")
+    x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    ours, wanted = EmbeddingNorm(order=order, power=power)(x), regularizers.LpRegularizer(p=order, power=power)(x)
+    torch.testing.assert_close(ours, wanted)
+    torch.testing.assert_close(slope(ours, x), slope(wanted, x))
+
+
+def test_equal_squared_norms_are_their_center_invariance():
+    regularizers = pytest.importorskip("pytorch_metric_learning.regularizers")
+    x = torch.randn(12, 5, generator=torch.Generator().manual_seed(7), dtype=torch.float64).requires_grad_()
+    ours, wanted = EqualNorms(squared=True)(x), regularizers.CenterInvariantRegularizer()(x)
+    torch.testing.assert_close(ours, wanted)
+    torch.testing.assert_close(slope(ours, x), slope(wanted, x))
 
 
 def test_a_memory_gives_the_value_of_their_cross_batch_memory():

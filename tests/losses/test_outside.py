@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import nearkin
 from nearkin.core import InputError, InputTypeError
 from nearkin.losses import LOSSES, BatchLoss, Center, ContrastiveCenter, EnergyConfusion, OutsideLoss, ZeroMean
 from nearkin.testing import run_processes
@@ -64,6 +65,19 @@ CASES = [
     Case("zero-mean", {}, lambda x, y, c: regularisers.zero_mean(x)),
     Case("zero-mean", {"relative": True}, lambda x, y, c: regularisers.zero_mean(x, True)),
     Case("zero-mean", {"reduction": "sum"}, lambda x, y, c: regularisers.zero_mean(x, reduction="sum")),
+    Case("embedding-norm", {}, lambda x, y, c: regularisers.embedding_norm(x)),
+    Case("embedding-norm", {"target": 1.25}, lambda x, y, c: regularisers.embedding_norm(x, 1.25)),
+    Case(
+        "embedding-norm",
+        {"target": 0.75, "order": 1.5, "power": 2.5, "reduction": "sum"},
+        lambda x, y, c: regularisers.embedding_norm(x, 0.75, 1.5, 2.5, "sum"),
+    ),
+    Case("equal-norms", {}, lambda x, y, c: regularisers.equal_norms(x)),
+    Case("equal-norms", {"squared": True}, lambda x, y, c: regularisers.equal_norms(x, True)),
+    Case("equal-norms", {"reduction": "sum"}, lambda x, y, c: regularisers.equal_norms(x, reduction="sum")),
+    Case("decorrelation", {}, lambda x, y, c: regularisers.decorrelation(x)),
+    Case("decorrelation", {"relative": False}, lambda x, y, c: regularisers.decorrelation(x, False)),
+    Case("decorrelation", {"reduction": "sum"}, lambda x, y, c: regularisers.decorrelation(x, reduction="sum")),
     Case("energy-confusion", {}, lambda x, y, c: regularisers.energy_confusion(x, y)),
     Case("energy-confusion", {"reduction": "sum"}, lambda x, y, c: regularisers.energy_confusion(x, y, "sum")),
 ]
@@ -114,7 +128,8 @@ DEGENERATE = {
 @pytest.mark.parametrize("case", CASES, ids=TITLES)
 def test_degenerate_batches_give_what_is_left_and_say_once_that_nothing_is(case, name):
     x, labels = DEGENERATE[name]
-    empty = not labels or (case.name == "energy-confusion" and len(set(labels)) < 2)
+    few = {"energy-confusion": len(set(labels)), "decorrelation": len(labels)}.get(case.name, 2)
+    empty = not labels or few < 2
 
     def oracle(x: Any, c: Any) -> Any:
         return case.oracle(x, labels, c)
@@ -265,6 +280,36 @@ def test_zero_mean_reads_no_labels_and_its_relative_form_no_size():
     assert float(ZeroMean(True)(7 * X)) == pytest.approx(float(ZeroMean(True)(X)))
     assert float(ZeroMean()(X - X.mean(1, keepdim=True))) == pytest.approx(0, abs=1e-12)
     assert math.isnan(ZeroMean().measure(X).positive)
+
+
+def test_embedding_norm_is_least_at_its_target():
+    loss, unit = nearkin.EmbeddingNorm(1.0), torch.nn.functional.normalize(X).requires_grad_()
+    assert float(loss(unit).detach()) == pytest.approx(0, abs=1e-24)
+    assert float(loss(2 * unit.detach())) == pytest.approx(1)
+    assert float(nearkin.EmbeddingNorm(order=1, power=1)(X)) == pytest.approx(float(X.abs().sum(1).mean()))
+    for setting in ({"order": 0.5}, {"power": 0}):
+        with pytest.raises(InputError, match="must be a number of at least 1"):
+            nearkin.EmbeddingNorm(**setting)
+
+
+def test_equal_norms_reads_no_directions_and_no_mean():
+    turned = X @ torch.linalg.qr(normal(DIMENSIONS, DIMENSIONS, seed=3))[0]
+    longer = X * (1 + 3 / X.norm(dim=1, keepdim=True))
+    for rows in (turned, longer):
+        assert float(nearkin.EqualNorms()(rows)) == pytest.approx(float(nearkin.EqualNorms()(X)))
+    assert float(nearkin.EqualNorms(squared=True)(X)) == pytest.approx(float(X.square().sum(1).var(correction=0) / 4))
+
+
+def test_decorrelation_is_the_mean_squared_correlation():
+    wanted = np.corrcoef(X.numpy().T)[~np.eye(DIMENSIONS, dtype=bool)]
+    assert float(nearkin.Decorrelation()(X)) == pytest.approx((wanted**2).mean())
+    assert float(nearkin.Decorrelation()(X * torch.tensor([1.0, -50.0, 0.01]) + 9)) == pytest.approx((wanted**2).mean())
+    wanted = np.cov(X.numpy().T)[~np.eye(DIMENSIONS, dtype=bool)]
+    assert float(nearkin.Decorrelation(relative=False)(X)) == pytest.approx((wanted**2).sum() / DIMENSIONS)
+    constant = torch.cat([X[:, :2], torch.full((9, 1), 0.1, dtype=torch.float64)], 1).requires_grad_()
+    value = nearkin.Decorrelation()(constant)
+    assert float(value.detach()) == pytest.approx(float(nearkin.Decorrelation()(X[:, :2])) / 3)
+    assert torch.autograd.grad(value, constant)[0].isfinite().all()
 
 
 def test_energy_confusion_is_about_directions():

@@ -35,3 +35,52 @@ def energy_confusion(x: Sequence[Vector], labels: Sequence[int], reduction: str 
         ]  # fmt: skip
         total += sum(apart) / len(apart)
     return total if reduction == "sum" or not pairs else total / len(pairs)
+
+
+def norm(row: Vector, order: float = 2.0) -> Number:
+    """(sum_m |h_m|^order)^(1/order), 0 with derivative 0 for a zero row."""
+    if order == 2:
+        return root(sum(square(a) for a in row))
+    total = sum(magnitude(a) ** order for a in row if real(a) != 0)
+    return total ** (1 / order) if total else 0.0
+
+
+def magnitude(a: Number) -> Number:
+    return a if real(a) > 0 else -a if real(a) < 0 else 0.0
+
+
+def embedding_norm(
+    x: Sequence[Vector], target: float = 0.0, order: float = 2.0, power: float = 2.0, reduction: str = "mean"
+) -> Number:
+    """(1/B) sum_i | |h_i| - target |^power."""
+    gaps = [magnitude(norm(row, order) - target) for row in x]
+    total = sum(gap**power for gap in gaps if real(gap) > 0)
+    return total if reduction == "sum" or not x else total / len(x)
+
+
+def equal_norms(x: Sequence[Vector], squared: bool = False, reduction: str = "mean") -> Number:
+    """Variance of the norms; of the squared norms, over 4."""
+    sizes = [sum(square(a) for a in row) / 2 if squared else norm(row) for row in x]
+    total = sum(square(size - sum(sizes) / len(x)) for size in sizes)
+    return total if reduction == "sum" or not x else total / len(x)
+
+
+def decorrelation(x: Sequence[Vector], relative: bool = True, reduction: str = "mean") -> Number:
+    """Squared correlations of pairs of components, averaged; or squared covariances, over D."""
+    if len(x) < 2:
+        return 0.0
+    columns = [list(column) for column in zip(*x, strict=True)]
+    moved = [[a - sum(column) / len(x) for a in column] for column in columns]
+    total: Number = 0.0
+    for k, first in enumerate(moved):
+        for other, second in enumerate(moved):
+            if k != other:
+                both = sum(a * b for a, b in zip(first, second, strict=True))
+                if relative:
+                    sizes = sum(square(a) for a in first) * sum(square(a) for a in second)
+                    total += square(both) / sizes if real(sizes) > 1e-25 else 0.0
+                else:
+                    total += square(both / (len(x) - 1))
+    if reduction == "sum":
+        return total
+    return total / (len(columns) * (len(columns) - 1) if relative else len(columns))

@@ -35,7 +35,7 @@ from nearkin.losses.proxy_anchor import ProxyAnchor
 from nearkin.losses.proxy_nca import ProxyNCA, ProxyNCAPlusPlus
 from nearkin.losses.ranked_list import RankedList
 from nearkin.losses.recall_at_k import RecallAtK
-from nearkin.losses.regularisers import EnergyConfusion, ZeroMean
+from nearkin.losses.regularisers import Decorrelation, EmbeddingNorm, EnergyConfusion, EqualNorms, ZeroMean
 from nearkin.losses.smooth_ap import SmoothAP
 from nearkin.losses.soft_triple import SoftTriple
 from nearkin.losses.sums import Sum
@@ -59,7 +59,10 @@ __all__ = [
     "Contrastive",
     "ContrastiveCenter",
     "CosFace",
+    "Decorrelation",
+    "EmbeddingNorm",
     "EnergyConfusion",
+    "EqualNorms",
     "FastAP",
     "Foreign",
     "GeneralizedLifted",
@@ -131,7 +134,10 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
         ),
         "cosface": LossEntry(CosFace, ("CSF-1",), "Wang et al. 2018", "proxies"),
         "ddml": LossEntry(DDML, ("DDM-1",), "document 003; Hu, Lu and Tan 2014"),
+        "decorrelation": LossEntry(Decorrelation, (), "Cogswell et al. 2016; Bardes et al. 2022", "batch"),
+        "embedding-norm": LossEntry(EmbeddingNorm, (), "Sohn 2016", "batch"),
         "energy-confusion": LossEntry(EnergyConfusion, ("ECA-1",), "Chen and Deng 2019", "batch"),
+        "equal-norms": LossEntry(EqualNorms, (), "Wu et al. 2017", "batch"),
         "fast-ap": LossEntry(FastAP, ("FAP-1",), "Cakir et al. 2019"),
         "generalized-lifted": LossEntry(GeneralizedLifted, ("LFT-2",), "Hermans et al. 2017"),
         "joint": LossEntry(Joint, ("JNT-1",), "document 000", "composition"),
