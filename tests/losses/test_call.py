@@ -288,7 +288,7 @@ def test_references_without_labels_beside_own_columns_are_only_looked_at():
         (lambda: Triplet(hinge="hard"), "hinge must be one of 'linear', 'squared', 'soft'"),
         (lambda: Triplet(hinge="soft", mining="semi-hard-set"), "semi-hard-set is bounded by the margin"),
         (lambda: Triplet(hinge="soft", reduction="mean_nonzero"), "mean_nonzero"),
-        (lambda: Triplet(mining="hardest"), "unknown miner 'hardest'.* known: all, batch-hard, random, semi-hard, semi-hard-set"),
+        (lambda: Triplet(mining="hardest"), "unknown miner 'hardest'.* known: all, .*batch-hard, .*semi-hard-set"),
         (lambda: Triplet(mining="semi-hard-sets"), "did you mean 'semi-hard-set'"),
         (lambda: Triplet(mining=3), "mining must be a name or a Miner, got int"),
         (lambda: Triplet(mining="semihard"), "did you mean 'semi-hard'"),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from nearkin.core import InputTypeError, pick
 from nearkin.distances.base import Distance, Euclidean, SquaredEuclidean, root
 from nearkin.distances.cosine import Cosine
+from nearkin.distances.in_place import BlockDistances
 from nearkin.distances.inner_product import InnerProduct
 from nearkin.distances.learned import LearnedDistance, is_shapeless, materialise
 from nearkin.distances.mahalanobis import Mahalanobis
@@ -19,6 +20,7 @@ from nearkin.distances.symmetric_snr import SymmetricSNR
 __all__ = [
     "DISTANCES",
     "SNR",
+    "BlockDistances",
     "Cosine",
     "Distance",
     "Euclidean",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError
+from nearkin.distances.forms import Form, Root, Scaled
 from nearkin.distances.squared import compute_dtype, squared_distances, wide
 
 
@@ -38,6 +39,8 @@ class Distance(nn.Module):
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
         cls.keeps_space = cls.project is Distance.project
+        if "link" in vars(cls) and "closed_form" not in vars(cls):
+            cls.closed_form = Distance.closed_form  # type: ignore[method-assign]
 
     def project(self, x: Tensor) -> Tensor:
         """Rows in the space where squared Euclidean distances are taken."""
@@ -54,6 +57,10 @@ class Distance(nn.Module):
         anchor_norm = anchors.square().sum(1, keepdim=True).to(dtype)
         reference_norm = references.square().sum(-1).to(dtype)
         return self.link(squared, anchor_norm, reference_norm if references.dim() == 3 else reference_norm[None])
+
+    def closed_form(self) -> Form | None:
+        """`link` by hand, for losses that make their gradient by hand; None: there is none, autograd does it."""
+        return None
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Distances of all pairs, (A, D), (R, D) -> (A, R); without `z` those within `x`, self exactly 0 where defined.
@@ -96,6 +103,9 @@ class Euclidean(Distance):
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return root(squared)
 
+    def closed_form(self) -> Form:
+        return Root()
+
 
 class SquaredEuclidean(Distance):
     """Squared Euclidean distance [EUC-2], d = sum_m (x_m - z_m)^2.
@@ -106,3 +116,6 @@ class SquaredEuclidean(Distance):
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return squared
+
+    def closed_form(self) -> Form:
+        return Scaled()

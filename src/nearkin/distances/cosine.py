@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.distances.base import Distance
+from nearkin.distances.forms import Form, OfDirections
 
 SHORTEST = 1e-12
 """Rows no longer than this have no direction."""
@@ -26,6 +27,9 @@ class Cosine(Distance):
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return (squared + _missing(anchor_norm) + _missing(reference_norm)) / 2
+
+    def closed_form(self) -> Form:
+        return OfDirections()
 
 
 def _missing(norm: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nearkin.distances.base import Distance
+from nearkin.distances.forms import Form, Product
 
 
 class InnerProduct(Distance):
@@ -19,3 +20,6 @@ class InnerProduct(Distance):
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return (squared - anchor_norm - reference_norm) / 2
+
+    def closed_form(self) -> Form:
+        return Product()

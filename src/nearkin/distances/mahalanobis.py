@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nearkin.core import InputError, InputTypeError, flag
 from nearkin.distances.base import root
 from nearkin.distances.covariance import inverse_root_of_covariance
+from nearkin.distances.forms import Form, Root, Scaled
 from nearkin.distances.learned import LearnedDistance
 
 
@@ -72,6 +73,9 @@ class Mahalanobis(LearnedDistance):
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return squared if self.squared else root(squared)
+
+    def closed_form(self) -> Form:
+        return Scaled() if self.squared else Root()
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, squared={self.squared}"

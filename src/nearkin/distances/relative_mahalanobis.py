@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nearkin.core import InputError, flag, integer, positive
 from nearkin.distances.base import root
+from nearkin.distances.forms import Form, Relative
 from nearkin.distances.learned import LearnedDistance
 
 
@@ -59,6 +60,9 @@ class RelativeMahalanobis(LearnedDistance):
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         ratio = squared / torch.where(anchor_norm > self.eps, anchor_norm, self.eps)
         return ratio if self.power == 2 else root(ratio)
+
+    def closed_form(self) -> Form | None:
+        return Relative(self.eps) if self.power == 2 else None
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, center={self.center}, power={self.power}, eps={self.eps:g}"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nearkin.core import positive
 from nearkin.distances.base import Distance
+from nearkin.distances.forms import Form, Relative
 
 
 class SNR(Distance):
@@ -37,6 +38,9 @@ class SNR(Distance):
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return squared / torch.where(anchor_norm > self.eps, anchor_norm, self.eps)
+
+    def closed_form(self) -> Form:
+        return Relative(self.eps)
 
     def extra_repr(self) -> str:
         return f"eps={self.eps:g}"

@@ -16,7 +16,7 @@ from torch import Tensor
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
 
-CHUNK = 1 << 22
+CHUNK = 1 << 18
 """Numbers held at a time while near pairs are computed again."""
 
 Pairs = tuple[Tensor, Tensor]
@@ -44,23 +44,49 @@ class SquaredKernel:
         self.shift = references.detach().mean(0) if len(references) else references.new_zeros(references.shape[1])
         self.centred = (references - self.shift).to(dtype)
         self.norms = self.centred.square().sum(1)
+        self.share = NEAR[dtype]
+        self.limits = self.norms * self.share
+        self.limit = self.limits.amax() if len(references) else self.limits.sum()
 
-    def forward(self, anchors: Tensor, out: Tensor | None = None) -> tuple[Tensor, Pairs]:
-        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs."""
-        centred = (anchors - self.shift).to(self.dtype)
+    def centre(self, anchors: Tensor) -> Tensor:
+        """Anchors less the references' mean, in `dtype`."""
+        return (anchors - self.shift).to(self.dtype)
+
+    def forward(self, anchors: Tensor, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
+        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs.
+
+        first: where the anchors are references themselves, the column of the first of them: those entries are 0 and no
+               near pairs
+        """
+        centred = self.centre(anchors)
         norms = centred.square().sum(1, keepdim=True)
         with torch.autocast(anchors.device.type, enabled=False):
-            squared = torch.mm(centred, self.centred.T, out=out).mul_(-2).add_(norms).add_(self.norms)
-        near = squared < (norms + self.norms).mul_(NEAR[self.dtype])
-        rows, columns = near.nonzero(as_tuple=True)
+            squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
+        if first is not None:
+            selves(squared, first).fill_(torch.inf)
+        rows, columns = near = self._near(squared, norms * self.share)
         for i, j in _chunks(rows, columns, anchors.shape[1]):
-            squared[i, j] = (anchors[i] - self.references[j]).square().sum(1).to(self.dtype)
-        return squared, (rows, columns)
+            squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
+        if first is not None:
+            selves(squared, first).fill_(0)
+        return squared, near
+
+    def _near(self, squared: Tensor, limits: Tensor) -> Pairs:
+        """Entries that a product has not made well enough; most rows are cleared by their smallest entry."""
+        if not squared.numel():
+            return squared.nonzero(as_tuple=True)  # type: ignore[return-value]
+        suspects = (squared.amin(1, keepdim=True) < limits + self.limit).flatten().nonzero()[:, 0]
+        if not len(suspects):
+            return suspects, suspects
+        if len(suspects) == len(squared):
+            return (squared < limits + self.limits).nonzero(as_tuple=True)  # type: ignore[return-value]
+        rows, columns = (squared[suspects] < limits[suspects] + self.limits).nonzero(as_tuple=True)
+        return suspects[rows], columns
 
     def backward(self, anchors: Tensor, near: Pairs, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
-        far = gradient.index_put(near, gradient.new_zeros(()))
-        centred = (anchors - self.shift).to(self.dtype)
+        far = gradient.index_put(near, gradient.new_zeros(())) if len(near[0]) else gradient
+        centred = self.centre(anchors)
         with torch.autocast(anchors.device.type, enabled=False):
             to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
             to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
@@ -69,6 +95,11 @@ class SquaredKernel:
             to_anchors = to_anchors.index_add(0, i, pull)
             to_references = to_references.index_add(0, j, -pull)
         return to_anchors, to_references
+
+
+def selves(matrix: Tensor, first: int) -> Tensor:
+    """A view of the entries (i, first + i) of a contiguous (A, R) matrix: each anchor's own column."""
+    return torch.diagonal(matrix, first)[: len(matrix)]
 
 
 def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:

@@ -32,6 +32,8 @@ class Call:
     noise: Tensor | None  # (n, T)
     dtype: torch.dtype
     alone: bool  # the batch is its own set of references
+    first: int | None  # where it is, the column of the first anchor
+    identified: bool  # ids were given
     group: Group | None
 
     def rows(self) -> tuple[Tensor, ...]:
@@ -115,12 +117,13 @@ def arrange(
         raise InputError("ids are compared with reference_ids, which are missing")
     device, count = embeddings.device, len(embeddings)
     rule = None if labels is None else as_rule(labels, count, device)
-    anchors = distance.project(wide(embeddings))
+    anchors = _projected(distance, embeddings)
     if own is not None:
         _check_own(own, embeddings)
-        own = Own(distance.project(wide(own.vectors)), own.positives, own.negatives)
+        own = Own(_projected(distance, own.vectors), own.positives, own.negatives)
     mine = _ids("ids", ids, count, device)
     everybody: Tensor | None
+    start: int | None = None
     alone = rule is not None and references is None
     if rule is not None and references is None:
         rule = _tuples(rule) if tuples else rule
@@ -131,14 +134,19 @@ def arrange(
         mine = everybody[start : start + count]
     else:
         others = embeddings[:0] if references is None else references
-        columns, _ = gathered(distance.project(wide(others)), group)
+        columns, _ = gathered(_projected(distance, others), group)
         values = None if rule is None else rule.values
         column_values = _joint(_reference_values(rule, reference_labels, references), group)
         everybody = _joint(_ids("reference_ids", reference_ids, len(others), device), group)
     return Call(
         distance, anchors, columns, own, rule, values, column_values, mine, everybody,
-        _noise(noise, generator, count, uniforms, device), compute_dtype(embeddings), alone, group,
+        _noise(noise, generator, count, uniforms, device), compute_dtype(embeddings), alone, start, ids is not None, group,
     )  # fmt: skip
+
+
+def _projected(distance: Distance, rows: Tensor) -> Tensor:
+    """Rows in the distance's space, in float64 where that keeps digits: the identity has none to lose."""
+    return rows.to(compute_dtype(rows)) if distance.keeps_space else distance.project(wide(rows))
 
 
 def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
@@ -163,6 +171,8 @@ def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
             f"{name} have {rows.shape[1]} dimensions on {rows.device}, the embeddings {like.shape[1]} on {like.device}; they must agree"
         )
     if not torch.compiler.is_compiling():
+        if bool(rows.detach().sum().isfinite()):  # a sum of huge numbers may overflow: then look closely
+            return
         bad = ~rows.detach().isfinite().all(1)
         if bool(bad.any()):
             first = int(bad.nonzero()[0])

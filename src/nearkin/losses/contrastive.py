@@ -8,6 +8,7 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative, positive
 from nearkin.core.tensors import Block, Own, Terms, added
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 
 
@@ -59,9 +60,30 @@ class Contrastive(RowLoss):
             pull, push = torch.relu(block.distances - self.positive_margin), torch.relu(self.margin - block.distances)
         weights = block.positives if block.weights is None else torch.where(block.positives, block.weights, 0)
         sides = _terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)
+        return self._averaged(sides)
+
+    def _averaged(self, sides: tuple[tuple[Tensor, Tensor, Tensor], ...]) -> Terms | tuple[Terms, Terms]:
+        """The sums of both sides, as `average` counts them."""
+        pull, push = sides
         if self.average == "sides":
-            return Terms(*sides[0]), Terms(*sides[1])
-        return Terms(*(a + b for a, b in zip(*sides)))
+            return Terms(*pull), Terms(*push)
+        return Terms(*(a + b for a, b in zip(pull, push)))
+
+    def closed(self, tile: Tile) -> Closed:
+        near = tile.positive_distances()
+        push = _gap(tile, self.margin)
+        linear = self.form == "linear"
+        pull = torch.where(tile.listed, torch.relu(near - self.positive_margin) if linear else near, 0)
+        totals = pull.sum(1), push.sum(1)
+        if not linear:
+            totals = pull.square().sum(1) / 2, torch.linalg.vecdot(push, push) / 2
+        above = torch.gt(push, 0, out=tile.scratch).sum(1)
+        slopes = (pull > 0).to(pull.dtype), tile.scratch if linear else push
+        sides = (
+            (added(totals[0]), added(tile.listed), added(slopes[0])),
+            (added(totals[1]), added(tile.negatives), added(above)),
+        )
+        return Closed(self._averaged(sides), slopes[0] if linear else pull, slopes[1].neg_())
 
     def combine(self, totals: Tensor, divisors: Tensor) -> Tensor:
         if self.reduction == "sum_unordered":
@@ -90,6 +112,13 @@ class Contrastive(RowLoss):
             f"margin={self.margin:g}, positive_margin={self.positive_margin:g}, form={self.form!r}, "
             f"average={self.average!r}, {super().extra_repr()}"
         )
+
+
+def _gap(tile: Tile, margin: float) -> Tensor:
+    """[m - d]_+ of the negatives in `tile.slope`, 0 at kin."""
+    gap = torch.neg(tile.distances, out=tile.slope).add_(margin).relu_()
+    gap.view(-1).index_fill_(0, tile.kin, 0)
+    return gap
 
 
 def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

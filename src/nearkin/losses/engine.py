@@ -6,6 +6,7 @@ origin, own columns, ready triplets, several processes, values of single anchors
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -18,6 +19,8 @@ from nearkin.core.tensors import Block, Own, Terms, added, masked_sum
 from nearkin.distances import Distance, make_distance, squared_distances
 from nearkin.losses.blocks import Views, blocked
 from nearkin.losses.call import Call, arrange
+from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed_sweep import closed_sums
 from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 
@@ -87,9 +90,23 @@ class RowLoss(nn.Module):
                 f"{' or '.join(map(repr, self.distances))}, not {type(self.distance).__name__}"
             )
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        changed = {name for name in vars(cls) if name[0] != "_" and callable(getattr(cls.__base__, name, None))}
+        if changed - {"extra_repr"} and "closed" not in vars(cls):
+            cls.closed = None
+
     def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
         """The loss's equation over a block of rows: the sum of its terms and their number."""
         raise NotImplementedError(f"{type(self).__name__} needs rows(block) -> Terms")
+
+    closed: Callable[[Tile], Closed] | None = None
+    """Optional: the same equation with its slopes made by hand, `closed(tile) -> Closed`, for speed where kin is decided by
+    class indices. None on an object whose settings have no such form. A subclass that overrides anything of a loss and no
+    `closed` is computed from its `rows`."""
+
+    closed_whole: bool = False
+    """The closed form needs all rows of a batch that is its own set of references at once."""
 
     prepare: Callable[[Block], Tensor] | None = None
     """Optional first sweep, a method `prepare(block) -> (b,)`; `rows` finds it as `block.row` and `block.column`."""
@@ -186,15 +203,28 @@ class RowLoss(nn.Module):
 
     def _sums(self, call: Call, measured: bool = False) -> Tensor:
         """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
-        entries = self._measured_entries if measured else self._entries
         size = self._size(call)
-        row, column = self._prepared(call, size)
-        eager = self.parts == 1 and row is None
-        sums = _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
+        sums = self._closed_sums(call, size, measured)
+        if sums is None:
+            sums = self._row_sums(call, size, measured)
         if call.group is None:
             return sums
         joint = call.group.sum(sums.detach())
         return joint + (sums - sums.detach())
+
+    def _row_sums(self, call: Call, size: int | None, measured: bool) -> Tensor:
+        entries = self._measured_entries if measured else self._entries
+        row, column = self._prepared(call, size)
+        eager = self.parts == 1 and row is None
+        return _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
+
+    def _closed_sums(self, call: Call, size: int | None, measured: bool) -> Tensor | None:
+        if self.closed is None or torch.compiler.is_compiling():
+            return None
+        if self.closed_whole and (size is not None or not call.alone or call.group is not None):
+            return None
+        again = functools.partial(self._row_sums, size=None, measured=measured)
+        return closed_sums(self.closed, call, size, parts=self.parts, measured=measured, again=again)
 
     def _prepared(self, call: Call, size: int | None) -> tuple[Tensor | None, Tensor | None]:
         if self.prepare is None:

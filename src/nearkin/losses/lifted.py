@@ -8,6 +8,8 @@ from torch import Tensor
 from nearkin.core import non_negative
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.terms import positive_weights, weighted_terms
 
@@ -54,6 +56,19 @@ class Lifted(RowLoss):
         weights = torch.where(crowd > nobody / 2, positive_weights(block), 0)
         return weighted_terms(torch.relu(crowd + block.distances).square() / 2, weights, active=True)
 
+    closed_whole = True
+
+    def closed(self, tile: Tile) -> Closed:
+        ends, factor = crowd(tile, -1.0, self.margin)
+        here, there = ends[:, None], ends[tile.index]
+        valid = tile.listed & (tile.negatives > 0)[:, None]
+        excess = torch.relu(torch.logaddexp(here, there) + tile.positive_distances())
+        excess = torch.where(valid, excess, 0)
+        share = torch.sigmoid(torch.where(valid, here - there, 0))  # of this end in the crowd of both
+        towards = (excess * share).sum(1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
+        push = tile.slope.mul_(-factor * towards[:, None])
+        return Closed(Terms(added(excess.square().sum(1)) / 2, added(valid), added(excess > 0)), excess, push)
+
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
         return f"margin={self.margin:g}, {super().extra_repr()}"
@@ -91,6 +106,17 @@ class GeneralizedLifted(RowLoss):
         valid = block.positives.any(1) & block.negatives.any(1)
         kept = torch.relu(torch.where(valid, far + near, 0))
         return Terms(added(kept), added(valid), added(kept.detach() > 0))
+
+    def closed(self, tile: Tile) -> Closed:
+        near, factor = crowd(tile, -1.0, self.margin)
+        valid = tile.listed.any(1) & (tile.negatives > 0)
+        pull = torch.where(tile.listed, tile.positive_distances(), -torch.inf)
+        far = masked_logsumexp(pull, tile.listed)
+        excess = torch.relu(torch.where(valid, far + near, 0))
+        active = (excess > 0)[:, None].to(excess.dtype)
+        push = tile.slope.mul_(-factor * active)
+        shares = torch.where(tile.listed, pull - torch.where(valid, far, 0)[:, None], -torch.inf).exp() * active
+        return Closed(Terms(added(excess), added(valid), added(active)), shares, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

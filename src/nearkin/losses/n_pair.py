@@ -8,6 +8,8 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
 
 
@@ -40,6 +42,8 @@ class NPair(RowLoss):
         self.pairs = choice("pairs", pairs, ("first-two", "all"))
         self.tuples = self.pairs == "first-two"
         self.parts = 2 if self.l2 else 1
+        if self.l2:
+            self.closed = None  # type: ignore[assignment, method-assign]
         if self.l2 and not self.distance.keeps_space:
             raise InputError(f"l2 needs the embeddings' own norms, which {type(self.distance).__name__} does not keep")
 
@@ -51,6 +55,14 @@ class NPair(RowLoss):
         kept = torch.where(valid, log1p_exp(torch.where(valid, z, 0)) * weights, 0)
         against = Terms(added(kept.sum(1)), added((valid * weights).sum(1)))
         return (against, self._norms(block, weights)) if self.l2 else against
+
+    def closed(self, tile: Tile) -> Closed:
+        together, factor = crowd(tile, -1.0)
+        valid = tile.listed & (tile.negatives > 0)[:, None]
+        z = torch.where(valid, tile.positive_distances() + together[:, None], -torch.inf)
+        pull = torch.sigmoid(z)
+        push = tile.slope.mul_(-factor * pull.sum(1, keepdim=True))
+        return Closed(Terms(added(log1p_exp(z).sum(1)), added(valid)), pull, push)
 
     def _norms(self, block: Block, weights: Tensor) -> Terms:
         """lambda/2 (|x_i|^2 + |x_j|^2) over positive pairs."""

@@ -1,0 +1,89 @@
+"""Closed forms of a distance's `link`: distances made in a buffer, and slopes turned back, without autograd."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Form:
+    """`link` by hand. The squared distances of a block become distances in place; slopes go back in place.
+
+    factor:  a number that every slope has to be multiplied with still, left to whoever makes the thin products
+    divides: whether `slope` divides by distances, which must not be 0 then
+    """
+
+    factor: float = 1.0
+    divides: bool = False
+
+    def fits(self, norms: Tensor) -> bool:
+        """Whether rows of these squared norms may take this form."""
+        return True
+
+    def link(self, squared: Tensor, norms: Tensor) -> None:
+        """Squared distances (b, R) -> distances, in place; norms (b, 1) are those of the anchors."""
+
+    def slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> None:
+        """Slopes of distances -> slopes of squared distances less `factor`, in place."""
+
+    def norm_slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> Tensor | None:
+        """The slope of the anchors' squared norms (b,), or None where they have no part in the distance."""
+        return None
+
+
+class Scaled(Form):
+    """d = factor |x - z|^2."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def link(self, squared: Tensor, norms: Tensor) -> None:
+        if self.factor != 1:
+            squared.mul_(self.factor)
+
+
+class OfDirections(Scaled):
+    """d = |x - z|^2 / 2 of unit rows; zero rows are no unit rows, and take the general way."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5)
+
+    def fits(self, norms: Tensor) -> bool:
+        return not bool((norms < 0.5).any())
+
+
+class Root(Form):
+    """d = |x - z|."""
+
+    factor = 0.5
+    divides = True
+
+    def link(self, squared: Tensor, norms: Tensor) -> None:
+        squared.sqrt_()
+
+    def slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> None:
+        slopes.div_(distances)
+
+
+class Relative(Form):
+    """d = |x - z|^2 / max(|x|^2, eps)."""
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def _unit(self, norms: Tensor) -> Tensor:
+        return torch.where(norms > self.eps, norms, self.eps)
+
+    def link(self, squared: Tensor, norms: Tensor) -> None:
+        squared.div_(self._unit(norms))
+
+    def slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> None:
+        slopes.div_(self._unit(norms))
+
+    def norm_slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> Tensor | None:
+        moved = torch.linalg.vecdot(slopes, distances)[:, None] / self._unit(norms)
+        return torch.where(norms > self.eps, -moved, 0)[:, 0]
+
+
+class Product(Form):
+    """d = -x'z, which needs no squared distance at all."""

@@ -1,0 +1,198 @@
+"""The engine's way for losses that make their gradient by hand: buffers used again, no autograd inside a block.
+
+A batch of one block keeps its slopes and pulls them back in backward. Several blocks make their gradient while they are
+in memory, and backward only scales it; where two means of a loss are weighted by counts that are known at the end only,
+the blocks are visited again in backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearkin.core.tensors import Terms
+from nearkin.distances import BlockDistances
+from nearkin.losses.call import Call
+from nearkin.losses.closed import Closed, Pairs, Tile
+from nearkin.losses.kin import Kin
+from nearkin.pairs import FirstTwo, SameLabel
+
+Again = Callable[[Call], Tensor]
+"""The same sums of a call by autograd, for who differentiates twice."""
+
+
+def closed_sums(
+    closed: Callable[[Tile], Closed], call: Call, size: int | None, *, parts: int, measured: bool, again: Again
+) -> Tensor | None:
+    """(3, parts) totals, counts and active counts as the engine has them, or None where the form does not apply.
+
+    It applies where kin is decided by class indices, without own columns, ids or grades, and the distance has a closed
+    form too.
+    """
+    form = call.distance.closed_form()
+    if form is None or call.own is not None or call.identified or call.rule is None:
+        return None
+    if type(call.rule) is FirstTwo:
+        call = _paired(call)
+    elif type(call.rule) is not SameLabel:
+        return None
+    references = None if call.alone and call.group is None else call.references
+    with torch.no_grad():
+        columns = call.anchors if references is None else call.references
+        blocks = BlockDistances(call.distance, form, call.anchors, columns, call.dtype, call.first)
+        if not form.fits(blocks.norms) or (references is not None and not form.fits(columns.square().sum(1))):
+            return None
+        kin = Kin(_given(call.values), _given(call.reference_values), call.first)
+    sweep = _Sweep(closed, blocks, kin, len(call.anchors), size, parts, measured, references is None)
+    sums: Tensor = _Sums.apply(
+        sweep, lambda a, r: again(replace(call, anchors=a, references=r)), call.anchors, references
+    )  # type: ignore[no-untyped-call]
+    return sums
+
+
+def _paired(call: Call) -> Call:
+    """N-pair tuples as a batch of their own: the first members of the classes against the second ones."""
+    mine, everybody = _given(call.values), _given(call.reference_values)
+    anchors, columns = ((values[:, 1] == place).nonzero()[:, 0] for place, values in enumerate((mine, everybody)))
+    return replace(
+        call, anchors=call.anchors[anchors], references=call.references[columns], values=mine[anchors, 0],
+        reference_values=everybody[columns, 0], rule=SameLabel(mine[anchors, 0]), ids=None, reference_ids=None,
+        first=None, alone=False,
+    )  # fmt: skip
+
+
+def _given(values: Tensor | None) -> Tensor:
+    if values is None:
+        raise ValueError("class indices decide kin here")
+    return values
+
+
+@dataclass
+class _Kept:
+    """A block whose slopes wait for backward."""
+
+    tile: Tile
+    closed: Closed
+
+
+class _Sweep:
+    def __init__(
+        self, closed: Callable[[Tile], Closed], blocks: BlockDistances, kin: Kin,
+        anchors: int, size: int | None, parts: int, measured: bool, shared: bool,
+    ) -> None:  # fmt: skip
+        self.closed, self.blocks, self.kin, self.parts = closed, blocks, kin, parts
+        self.anchors, self.size, self.measured, self.shared = anchors, size, measured, shared
+        self.whole = size is None
+
+    def tiles(self) -> Iterator[tuple[int, int, Tile]]:
+        """All blocks, in the same three buffers."""
+        size = self.anchors if self.whole else int(self.size or 1)
+        columns = len(self.blocks.columns)
+        buffers = self.blocks.columns.new_empty(3, min(size, self.anchors), columns)
+        for start in range(0, max(self.anchors, 1), max(size, 1)):
+            stop = min(start + size, self.anchors)
+            distances, slope, scratch = buffers[:, : stop - start]
+            self.blocks.fill(start, stop, distances)
+            index, listed, places, negatives = self.kin.block(start, stop)
+            yield start, stop, Tile(distances, index, listed, places, negatives, slope, scratch)
+
+    def run(self, outer: Tensor | None) -> tuple[Tensor, _Kept | None]:
+        """The sums; with `outer` (parts,) the gradients of outer * totals are made too."""
+        sums, kept = [], None
+        if outer is not None:
+            self.blocks.start_gradients(self.shared)
+        for start, stop, tile in self.tiles():
+            found = self.closed(tile)
+            several = (found.terms,) if isinstance(found.terms, Terms) else found.terms
+            sums.append(_stacked(several, tile, self.measured))
+            if outer is not None:
+                self.pull(start, stop, tile, found, outer)
+            elif self.whole:
+                kept = _Kept(tile, found)
+        return (sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)), kept
+
+    def pull(self, start: int, stop: int, tile: Tile, found: Closed, outer: Tensor) -> None:
+        """Add the gradient of a block. `tile.scratch` is used up, and its slopes where `outer` is 1."""
+        scale = outer.to(tile.distances.dtype)
+        positives = found.positives * scale[0]
+        if isinstance(found.negatives, Tensor):
+            slopes = torch.mul(found.negatives, scale[-1], out=tile.scratch)
+            slopes.scatter_add_(1, tile.index, positives)
+            self.blocks.pull(start, stop, tile.distances, slopes)
+            return
+        columns, slopes = tile.index, positives
+        if isinstance(found.negatives, Pairs):
+            columns = torch.cat([columns, found.negatives.columns], 1)
+            slopes = torch.cat([slopes, found.negatives.slopes * scale[-1]], 1)
+        self.blocks.pull_pairs(start, stop, columns, slopes, tile.distances.gather(1, columns))
+
+    def keep(self, kept: _Kept, outer: Tensor) -> None:
+        """The gradients of a batch of one block whose slopes have waited."""
+        self.blocks.start_gradients(self.shared)
+        self.pull(0, self.anchors, kept.tile, kept.closed, outer)
+
+
+def _stacked(several: tuple[Terms, ...], tile: Tile, measured: bool) -> Tensor:
+    nan = torch.full((), torch.nan, dtype=torch.float64, device=tile.distances.device)
+    rows = [
+        [term.total.double() for term in several],
+        [term.count.double() for term in several],
+        [nan if term.active is None else term.active.double() for term in several],
+    ]
+    if measured:
+        near = torch.where(tile.listed, tile.positive_distances(), 0).sum(dtype=torch.float64)
+        kin = tile.distances.flatten()[tile.kin.unique()].sum(dtype=torch.float64)
+        far = tile.distances.sum(dtype=torch.float64) - kin
+        rows[0] += [near, far]
+        rows[1] += [tile.listed.sum().double(), tile.negatives.sum().double()]
+        rows[2] += [torch.zeros_like(near)] * 2
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+class _Sums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, sweep: _Sweep, again: Callable[..., Tensor], anchors: Tensor, references: Tensor | None
+    ) -> Tensor:
+        ctx.sweep, ctx.again, ctx.gradients = sweep, again, None
+        ctx.save_for_backward(anchors, references)
+        wanted = any(ctx.needs_input_grad)
+        eager = wanted and not sweep.whole and sweep.parts == 1
+        sums, ctx.kept = sweep.run(anchors.new_ones(1) if eager else None)
+        if eager:
+            ctx.gradients = sweep.blocks.finish()
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        sweep, outer = ctx.sweep, gradients[0][0, : ctx.sweep.parts]
+        anchors, references = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return (None, None, *_twice(ctx.again, anchors, references, gradients[0], sweep.whole))
+        if ctx.gradients is not None:
+            found = tuple(gradient * outer[0].to(gradient.dtype) for gradient in _distinct(ctx.gradients, sweep.shared))
+        else:
+            sweep.keep(ctx.kept, outer) if sweep.whole else sweep.run(outer)
+            found = _distinct(sweep.blocks.finish(), sweep.shared)
+        to_anchors, to_references = found[0].to(anchors.dtype), found[-1]
+        return None, None, to_anchors, None if references is None else to_references.to(references.dtype)
+
+
+def _distinct(pair: tuple[Tensor, Tensor], shared: bool) -> tuple[Tensor, ...]:
+    return pair[:1] if shared else pair
+
+
+def _twice(
+    again: Callable[..., Tensor], anchors: Tensor, references: Tensor | None, outer: Tensor, whole: bool
+) -> tuple[Tensor | None, ...]:
+    """The gradient with a graph of its own, from the form that autograd made."""
+    if not whole:
+        raise RuntimeError("the blocked form of a loss has no double backward; use the dense form: block_size=None")
+    sums = again(anchors, anchors if references is None else references)
+    inputs = [rows for rows in (anchors, references) if rows is not None and rows.requires_grad]
+    found = iter(torch.autograd.grad(sums, inputs, outer, create_graph=True))
+    return tuple(next(found) if rows is not None and rows.requires_grad else None for rows in (anchors, references))

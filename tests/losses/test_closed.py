@@ -1,0 +1,160 @@
+"""Slopes made by hand equal those of autograd: `closed` against `rows`, in every mode that takes it."""
+
+import copy
+
+import pytest
+import torch
+
+from nearkin import Contrastive, NPair, Triplet
+from nearkin.distances import DISTANCES, Euclidean, make_distance
+from nearkin.losses import make_loss
+from nearkin.losses.engine import RowLoss
+from sweeps.variants import ROW_LOSSES, VARIANTS
+
+LABELS = {
+    "equal classes": [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
+    "unequal classes": [5, 5, 5, 5, 5, 5, 2, 2, 9, 7, 7, 7],
+    "one class": [1] * 12,
+    "no positives": list(range(12)),
+}
+
+
+def make(variant, **options):
+    return variant.make((variant.able or (DEFAULT.get(variant.name, "euclidean"),))[0], **options)
+
+
+DEFAULT = {"n-pair": "inner-product"}
+CLOSED = [variant for variant in VARIANTS if make(variant).closed is not None]
+
+
+def rows(count, seed=0, dimensions=6, dtype=torch.float64):
+    return torch.randn(count, dimensions, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def by_autograd(loss: RowLoss) -> RowLoss:
+    plain = copy.deepcopy(loss)
+    plain.closed = None
+    return plain
+
+
+def value_and_gradients(loss, embeddings, labels, references=None, reference_labels=None):
+    embeddings = embeddings.clone().requires_grad_()
+    references = None if references is None else references.clone().requires_grad_()
+    value = loss(embeddings, labels, references, reference_labels)
+    inputs = [embeddings, *([] if references is None else [references]), *loss.parameters()]
+    return value.detach(), torch.autograd.grad(value, inputs, allow_unused=True)
+
+
+def same(loss, *arguments, rtol=1e-9, atol=1e-11):
+    found, expected = value_and_gradients(loss, *arguments), value_and_gradients(by_autograd(loss), *arguments)
+    torch.testing.assert_close(found[0], expected[0], rtol=rtol, atol=atol)
+    for one, other in zip(found[1], expected[1]):
+        torch.testing.assert_close(
+            one, other, rtol=rtol, atol=atol * max(1, 1 if other is None else float(other.abs().max()))
+        )
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+@pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_a_batch_alone(variant, labels, size):
+    loss = make(variant, block_size=size)
+    same(loss, rows(12), torch.tensor(LABELS[labels]))
+
+
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+@pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_references(variant, labels, size):
+    loss = make(variant, block_size=size)
+    same(loss, rows(12), torch.tensor(LABELS[labels]), rows(7, seed=1), torch.tensor([0, 1, 5, 5, 2, 1, 30]))
+
+
+DISTANCE_CASES = [(name, {}) for name in sorted(DISTANCES)] + [
+    ("mahalanobis", {"squared": True}),
+    ("relative-mahalanobis", {"power": 1}),
+]
+
+
+@pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
+@pytest.mark.parametrize("distance", DISTANCE_CASES, ids=lambda case: "-".join(map(str, [case[0], *case[1]])))
+@pytest.mark.parametrize("name", ["contrastive", "n-pair", "triplet"])
+def test_every_distance(name, distance, size):
+    loss = make_loss(name, distance=make_distance(distance[0], **distance[1]), block_size=size)
+    same(loss, rows(12), torch.tensor(LABELS["unequal classes"]))
+
+
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_duplicates_have_finite_slopes(variant):
+    x = rows(12)
+    x[3] = x[0]
+    x[4] = x[1]
+    x[7] = x[8]
+    x[5] = 0
+    same(make(variant), x, torch.tensor(LABELS["unequal classes"]))
+
+
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_single_precision_is_as_good_as_that_of_rows(variant):
+    x, labels = rows(60, dimensions=16), torch.arange(60) // 4
+    loss = make(variant)
+    exact, gradient = value_and_gradients(by_autograd(loss), x, labels)
+    value, found = value_and_gradients(loss, x.float(), labels)
+    assert abs(float(value) - float(exact)) <= 2e-6 * max(abs(float(exact)), 1e-3)
+    assert (found[0].double() - gradient[0]).abs().max() <= 3e-6 * gradient[0].abs().max() + 1e-9
+
+
+@pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_measure_says_the_same(variant, size):
+    loss = make(variant, block_size=size)
+    x, labels = rows(12), torch.tensor(LABELS["unequal classes"])
+    found, expected = (each.measure(x, labels) for each in (loss, by_autograd(loss)))
+    assert float(found.value) == pytest.approx(float(expected.value), rel=1e-9)
+    assert found[2:] == pytest.approx(expected[2:], rel=1e-9, nan_ok=True)
+    assert found.active == (None if expected.active is None else pytest.approx(expected.active, rel=1e-9))
+
+
+@pytest.mark.parametrize("loss", [Triplet(), Contrastive(), NPair(pairs="all")], ids=lambda loss: type(loss).__name__)
+def test_backward_twice_and_a_double_backward_are_right(loss):
+    x, labels = rows(12).requires_grad_(), torch.tensor(LABELS["equal classes"])
+    value = loss(x, labels)
+    first = torch.autograd.grad(value, x, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(value, x, retain_graph=True)[0])
+    (graph,) = torch.autograd.grad(value, x, create_graph=True)
+    expected = by_autograd(loss)(x, labels)
+    (other,) = torch.autograd.grad(expected, x, create_graph=True)
+    torch.testing.assert_close(graph, other)
+    torch.testing.assert_close(*(torch.autograd.grad(each.square().sum(), x)[0] for each in (graph, other)))
+
+
+def test_closed_is_used_where_it_is_there(monkeypatch):
+    loss = Contrastive()
+    monkeypatch.setattr(Contrastive, "rows", None)
+    loss(rows(6), torch.tensor([0, 0, 1, 1, 2, 2]))
+    with pytest.raises(TypeError, match="not callable"):
+        loss(rows(6), torch.tensor([0, 0, 1, 1, 2, 2]), ids=torch.arange(6))
+
+
+def test_who_changes_a_loss_or_a_distance_gets_what_is_written():
+    class Doubled(Contrastive):
+        def rows(self, block):
+            return tuple(term._replace(total=2 * term.total) for term in super().rows(block))
+
+    class Halved(Euclidean):
+        def link(self, squared, anchor_norm, reference_norm):
+            return super().link(squared, anchor_norm, reference_norm) / 2
+
+    x, labels = rows(6), torch.tensor([0, 0, 1, 1, 2, 2])
+    assert Doubled.closed is None and Halved().closed_form() is None
+    assert float(Doubled(form="linear")(x, labels)) == pytest.approx(2 * float(Contrastive(form="linear")(x, labels)))
+    assert float(Contrastive(distance=Halved(), margin=0.5)(x, labels)) == pytest.approx(
+        float(Contrastive()(x, labels)) / 4
+    )
+
+
+def test_all_of_the_table_that_have_a_closed_form_are_tried():
+    assert {variant.name for variant in CLOSED} == {name for name in ROW_LOSSES if make_loss(name).closed is not None}
