@@ -10,7 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from nearkin.losses import Center, Contrastive, Foreign, Joint, MemoryBank, NPair, Sum, Triplet, ZeroMean
+from nearkin.losses import (
+    ArcFace,
+    Center,
+    Contrastive,
+    Foreign,
+    Joint,
+    MemoryBank,
+    NPair,
+    Proxies,
+    Sum,
+    Triplet,
+    ZeroMean,
+)
 from nearkin.training import Interrupted, train
 from training.setting import Remembering, Rounds, bits, images, labels, network, plan, separation
 from training.test_resume import stop_at
@@ -20,6 +32,7 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "centres by the rule": lambda: Joint(Center(6, 3, update="rule"), 6, 3, weight=0.1, normalize=False, dropout=0.3),
     "centres by gradient": lambda: Sum([Center(6, 3), (NPair(), 0.5), (ZeroMean(True), 0.1)]),
     "a sum of memories": lambda: Sum([MemoryBank(Contrastive(), size=20), (Remembering(mining="random"), 0.5)]),
+    "proxies": lambda: Sum([ArcFace(6, 3, scale=16.0), (Proxies(Triplet(mining="random"), 6, 3), 0.5)]),
     "another library's": lambda: Foreign(_pull),
 }
 
