@@ -11,6 +11,7 @@ from nearkin.mining.angular import AngularMiner
 from nearkin.mining.batch_hard import BatchHard
 from nearkin.mining.choice import Chosen, Miner, MiningRule, positive_table
 from nearkin.mining.counts import TripletCounts, count_triplets
+from nearkin.mining.directions import UnitRows, unit_distances, unit_rows
 from nearkin.mining.distance_weighted import DistanceWeighted
 from nearkin.mining.easy_positive import EasyPositive
 from nearkin.mining.multi_similarity import MultiSimilarityMiner, surviving_pairs
@@ -34,12 +35,15 @@ __all__ = [
     "TripletCounts",
     "TripletFilter",
     "TripletSums",
+    "UnitRows",
     "all_triplets",
     "count_triplets",
     "kept_triplets",
     "make_miner",
     "positive_table",
     "surviving_pairs",
+    "unit_distances",
+    "unit_rows",
 ]
 
 MINERS: Mapping[str, type[MiningRule]] = MappingProxyType(
