@@ -6,12 +6,16 @@ from functools import partial
 from typing import Any
 
 import exact
-from batches import unit_rows
-from contenders import distance_floors, mined, oml, ours, pml
-from harness import OML, PML, Case, Setup, Target
+from batches import Batch, unit_rows
+from contenders import distance_floors, mined, oml, our_loss, ours, pml
+from harness import OML, PML, Case, Contender, Setup, Target
 
 MARGIN = 0.2
 FLOOR = "distance matrix"
+
+
+def _ours(batch: Batch, **options: Any) -> Contender:
+    return ours(our_loss("triplet", **options), batch)
 
 
 def _pml_loss(library: Any, reducer: str) -> Any:
@@ -28,7 +32,7 @@ def _oml_loss() -> Any:
 
 def _all(small: bool, *, count: int, per_class: int, peers: tuple[str, ...], oracle: bool = True) -> Setup:
     batch = unit_rows(64 if small else count, per_class)
-    contenders = [ours("triplet", batch, margin=MARGIN)]
+    contenders = [_ours(batch, margin=MARGIN)]
     if PML in peers:
         contenders += pml(batch, lambda library: _pml_loss(library, "MeanReducer"), peak=True)
     if OML in peers:
@@ -52,7 +56,7 @@ def _band(small: bool, *, count: int, per_class: int) -> Setup:
         return mined(_pml_loss(library, "AvgNonZeroReducer"), miner)
 
     contenders = [
-        ours("triplet", batch, margin=MARGIN, mining="semi-hard-set", reduction="mean_nonzero"),
+        _ours(batch, margin=MARGIN, mining="semi-hard-set", reduction="mean_nonzero"),
         *pml(batch, theirs, peak=True),
         *distance_floors(batch),
     ]
@@ -61,7 +65,7 @@ def _band(small: bool, *, count: int, per_class: int) -> Setup:
 
 def _facenet(small: bool, *, count: int, per_class: int) -> Setup:
     batch = unit_rows(64 if small else count, per_class)
-    contenders = [ours("triplet", batch, margin=MARGIN, mining="semi-hard"), *distance_floors(batch)]
+    contenders = [_ours(batch, margin=MARGIN, mining="semi-hard"), *distance_floors(batch)]
     return Setup(contenders, partial(exact.by_anchors, batch, exact.semi_hard(MARGIN)))
 
 

@@ -11,6 +11,7 @@ from batches import Batch
 from harness import OML, OURS, PML, Answer, Contender, Unavailable
 from torch import Tensor
 
+from nearkin.core.vision import vision
 from nearkin.losses import LOSSES, make_loss
 
 Call = Callable[[Tensor, Tensor], Tensor]
@@ -31,14 +32,19 @@ def forward_backward(call: Call, batch: Batch) -> Callable[[], Answer]:
     return run
 
 
-def ours(name: str, batch: Batch, **options: Any) -> Contender:
-    """The loss of the library's table; one that is not there yet is unavailable."""
+def our_loss(name: str, **options: Any) -> Any:
+    """A loss of the library's table; one that is not there is unavailable."""
     if name not in LOSSES:
         raise Unavailable(f"nearkin has no loss {name!r}")
-    return Contender(OURS, forward_backward(make_loss(name, **options), batch), "ours", peak=True)
+    return make_loss(name, **options)
 
 
-def pml(batch: Batch, make: Callable[[Any], Call], *, peak: bool = False) -> list[Contender]:
+def ours(call: Call, batch: Batch) -> Contender:
+    """Ours, whose memory is always of interest."""
+    return Contender(OURS, forward_backward(call, batch), "ours", peak=True)
+
+
+def pml(batch: Batch, make: Callable[[Any], Call], *, peak: bool = False, unlike: bool = False) -> list[Contender]:
     """pytorch-metric-learning's loss, made by `make(pytorch_metric_learning)`; nothing where it is not installed."""
     try:
         import pytorch_metric_learning
@@ -47,16 +53,25 @@ def pml(batch: Batch, make: Callable[[Any], Call], *, peak: bool = False) -> lis
         return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [Contender(PML, forward_backward(make(pytorch_metric_learning), batch), peak=peak)]
+        run = forward_backward(make(pytorch_metric_learning), batch)
+    return [Contender(PML, run, peak=peak, unlike=unlike)]
 
 
 def oml(batch: Batch, make: Callable[[], Call], *, peak: bool = False) -> list[Contender]:
     """open-metric-learning's loss; nothing where it is not installed."""
-    try:
-        import oml  # noqa: F401
-    except ImportError:
+    if not has_oml():
         return []
     return [Contender(OML, forward_backward(make(), batch), peak=peak)]
+
+
+def has_oml() -> bool:
+    """Whether open-metric-learning can be imported. It imports torchvision, which `vision` may have to repair first."""
+    try:
+        vision("torchvision")
+        import oml  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def mined(loss: Any, miner: Any) -> Call:

@@ -41,12 +41,14 @@ class Contender:
 
     kind: "ours", "peer" (another library, or plain torch) or "floor" (the bare arithmetic below which nothing goes)
     peak: whether the memory of it is measured, in a process of its own
+    unlike: its definition is another one: it is timed, and its answer is not held against the oracle
     """
 
     name: str
     run: Callable[[], Answer]
     kind: str = "peer"
     peak: bool = False
+    unlike: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Case:
     tolerance: relative error of ours against the oracle above which the row is wrong and nothing is timed
     agree:     the same for peers: above it their definition is not ours, and they are not timed
     timed:     False where only the memory is of interest
+    weighed:   False where only the time is
     """
 
     name: str
@@ -99,6 +102,7 @@ class Case:
     tolerance: float = 1e-6
     agree: float = 1e-3
     timed: bool = True
+    weighed: bool = True
 
 
 @dataclass

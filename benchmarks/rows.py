@@ -25,7 +25,7 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
         if row["status"] == "ok":
             if case.timed:
                 _time(contenders, row, quick, cpu_only)
-            row["memory"] = {} if cpu_only else _memory(case, contenders, row, quick)
+            row["memory"] = {} if cpu_only or not case.weighed else _memory(case, contenders, row, quick)
             row["targets"] = [_judged(target, row) for target in case.targets if not quick]
     except Unavailable as error:
         row.update(status="missing", why=str(error))
@@ -41,7 +41,7 @@ def _checked(case: Case, setup: Setup, row: Row) -> list[Contender]:
         return list(setup.contenders)
     wanted, kept = setup.oracle(), []
     for contender in setup.contenders:
-        if contender.kind == "floor":
+        if contender.kind == "floor" or contender.unlike:
             kept.append(contender)
             continue
         errors = relative_error(contender.run(), wanted)
