@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from nearkin.core import non_negative, positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING, negative_shares, positive_shares
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -47,6 +51,21 @@ class Circle(RowLoss):
         valid = block.positives.any(1) & block.negatives.any(1)
         costs = torch.where(valid, log1p_exp(torch.where(valid, pull + push, 0)), 0)
         return Terms(added(costs), added(valid))
+
+    def closed(self, tile: Tile) -> Closed:
+        m, root = self.margin, math.sqrt(self.scale)
+        top = tile.distances.new_tensor((1 + m) * root)
+        weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit is w (w - 2 m root)
+        torch.sub(weights, 2 * m * root, out=tile.slope).mul_(weights)
+        near, factor = negative_shares(tile, self.scale * max(m * m, abs(1 - m * m)) <= FITTING)
+        far_from_one = tile.positive_distances()
+        to_one = self.scale * torch.relu(far_from_one + m)
+        far, shares = positive_shares(tile, to_one * (far_from_one - m))
+        valid = tile.listed.any(1) & (tile.negatives > 0)
+        z = torch.where(valid, near + far, -torch.inf)
+        slope = torch.sigmoid(z)[:, None]
+        push = tile.slope.mul_(weights).mul_(-root * slope * factor)
+        return Closed(Terms(added(log1p_exp(z)), added(valid)), slope * shares * to_one, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

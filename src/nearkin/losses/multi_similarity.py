@@ -8,7 +8,9 @@ from torch import Tensor
 from nearkin.core import choice, non_negative, positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING, negative_shares, positive_shares
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -48,6 +50,8 @@ class MultiSimilarity(RowLoss):
         self.negative_scale = positive("negative_scale", negative_scale)
         self.base, self.eps = non_negative("base", base), non_negative("eps", eps)
         self.mining = None if mining is None else choice("mining", mining, ("multi-similarity",))
+        if self.mining is not None:
+            self.closed = None  # type: ignore[assignment, method-assign]
 
     def rows(self, block: Block) -> Terms:
         above = 1 - self.base - block.distances
@@ -57,6 +61,16 @@ class MultiSimilarity(RowLoss):
         push = log1p_exp(masked_logsumexp(self.negative_scale * above, kept.negatives)) / self.negative_scale
         costs = pull + push
         return Terms(added(costs), added(some), None if self.mining is None else added(costs.detach() > 0))
+
+    def closed(self, tile: Tile) -> Closed:
+        a, c, border = self.positive_scale, self.negative_scale, 1 - self.base
+        torch.sub(tile.distances.new_tensor(c * border), tile.distances, alpha=c, out=tile.slope)
+        near, factor = negative_shares(tile, c * max(abs(border), abs(border - 2)) <= FITTING)
+        far, shares = positive_shares(tile, a * (tile.positive_distances() - border))
+        costs = log1p_exp(far) / a + log1p_exp(near) / c
+        some = tile.listed.any(1) | (tile.negatives > 0)
+        push = tile.slope.mul_(-factor * torch.sigmoid(near)[:, None])
+        return Closed(Terms(added(costs), added(some)), torch.sigmoid(far)[:, None] * shares, push)
 
     def _mined(self, block: Block) -> Block:
         """The block with the pairs that the mining keeps."""

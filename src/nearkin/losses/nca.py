@@ -6,8 +6,10 @@ import torch
 
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
-from nearkin.distances import Distance
+from nearkin.distances import Cosine, Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING, negative_shares, positive_shares
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -42,6 +44,15 @@ class NCA(RowLoss):
         both = valid & block.negatives.any(1)
         costs = torch.where(both, log1p_exp(torch.where(both, wrong - right, 0)), 0)
         return Terms(added(costs), added(valid))
+
+    def closed(self, tile: Tile) -> Closed:
+        torch.mul(tile.distances, -self.scale, out=tile.slope)
+        wrong, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * self.scale <= FITTING)
+        right, shares = positive_shares(tile, tile.positive_distances() * -self.scale)
+        valid = tile.listed.any(1)
+        odds = torch.where(valid, wrong - right, -torch.inf)
+        slope = self.scale * torch.sigmoid(odds)[:, None]
+        return Closed(Terms(added(log1p_exp(odds)), added(valid)), slope * shares, tile.slope.mul_(-slope * factor))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

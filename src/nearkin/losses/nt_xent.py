@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, log1p_exp, masked_logsumexp
-from nearkin.distances import Distance
+from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.distances import Cosine, Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING, negative_shares
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -43,6 +45,16 @@ class NTXent(RowLoss):
         weights = torch.where(some, positive_weights(block), 0)
         z = torch.where(weights > 0, scaled + torch.where(some, crowd, 0), 0)
         return weighted_terms(log1p_exp(z), weights, active=False)
+
+    def closed(self, tile: Tile) -> Closed:
+        rate = 1 / self.temperature
+        torch.mul(tile.distances, -rate, out=tile.slope)
+        crowd, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * rate <= FITTING)
+        valid = tile.listed & (tile.negatives > 0)[:, None]
+        z = torch.where(valid, tile.positive_distances() * rate + crowd[:, None], -torch.inf)
+        pull = torch.sigmoid(z) * rate
+        push = tile.slope.mul_(-factor * pull.sum(1, keepdim=True))
+        return Closed(Terms(added(log1p_exp(z)), added(valid)), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

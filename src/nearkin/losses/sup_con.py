@@ -6,8 +6,10 @@ import torch
 
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_sum
-from nearkin.distances import Distance
+from nearkin.distances import Cosine, Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING, negative_shares, shares_of
 from nearkin.losses.terms import positive_weights
 
 
@@ -42,6 +44,20 @@ class SupCon(RowLoss):
         mean = masked_sum(weights * logits, block.positives) / torch.where(valid, weights.sum(1), 1)
         costs = torch.where(valid, torch.where(valid, crowd, 0) - mean, 0)
         return Terms(added(costs), added(valid))
+
+    def closed(self, tile: Tile) -> Closed:
+        rate = 1 / self.temperature
+        torch.mul(tile.distances, -rate, out=tile.slope)
+        strangers, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * rate <= FITTING)
+        logits = tile.positive_distances() * -rate
+        count = tile.listed.sum(1, keepdim=True, dtype=logits.dtype)
+        crowd = torch.logaddexp(strangers, masked_logsumexp(logits, tile.listed))
+        valid = count > 0
+        mean = torch.where(tile.listed, logits, 0).sum(1) / count[:, 0].clamp(min=1)
+        costs = torch.where(valid[:, 0], crowd - mean, 0)
+        pull = torch.where(tile.listed, 1 / count.clamp(min=1) - shares_of(tile, logits, crowd), 0) * rate
+        part = torch.where(valid, (strangers - crowd).exp()[:, None], 0)
+        return Closed(Terms(added(costs), added(valid)), pull, tile.slope.mul_(-rate * factor * part))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -1,0 +1,132 @@
+"""Pair losses with slopes made by hand: with and without a peak under the exponentials they equal those of `rows`."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RowLoss, SupCon, TupletMargin
+from nearkin.losses.closed import Tile
+from nearkin.losses.shares import FITTING, negative_shares
+
+LABELS = {
+    "equal classes": [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
+    "unequal classes": [5, 5, 5, 5, 5, 5, 2, 2, 9, 7, 7, 7],
+    "one class": [1] * 12,
+    "no positives": list(range(12)),
+    "one sample": [1],
+    "nobody": [],
+}
+CASES = [
+    MultiSimilarity(),
+    MultiSimilarity(negative_scale=200.0),
+    MultiSimilarity(base=0.0, positive_scale=90.0),
+    Circle(),
+    Circle(scale=256.0, margin=0.25),
+    Circle(margin=2.0, scale=10.0),
+    SupCon(),
+    SupCon(0.01),
+    SupCon(distance="inner-product"),
+    NTXent(),
+    NTXent(0.01),
+    NTXent(distance="squared-euclidean"),
+    TupletMargin(),
+    TupletMargin(scale=16.0),
+    TupletMargin(90.0),
+    NCA(),
+    NCA(5.0, distance="cosine"),
+    NCA(100.0, distance="cosine"),
+]
+
+
+def ids(loss: RowLoss) -> str:
+    return repr(loss).replace("\n", " ")[:80]
+
+
+def normal(count: int, seed: int = 0) -> Tensor:
+    return torch.randn(count, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def by_autograd(loss: RowLoss) -> RowLoss:
+    plain = copy.deepcopy(loss)
+    plain.closed = None
+    return plain
+
+
+def value_and_slopes(loss: RowLoss, x: Tensor, y: Tensor, *others: Tensor) -> list[Tensor]:
+    leaves = [rows.clone().requires_grad_() for rows in (x, *others[:1])]
+    value = loss(leaves[0], y, *leaves[1:], *others[1:])
+    return [value.detach(), *torch.autograd.grad(value, leaves)]
+
+
+def agree(loss: RowLoss, *arguments: Tensor) -> list[Tensor]:
+    found, wanted = (value_and_slopes(each, *arguments) for each in (loss, by_autograd(loss)))
+    for one, other in zip(found, wanted, strict=True):
+        size = max(1.0, float(other.abs().max())) if other.numel() else 1.0
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11 * size)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+@pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("loss", CASES, ids=ids)
+def test_a_batch_and_references(loss, labels, size):
+    loss = copy.deepcopy(loss)
+    loss.block_size = size
+    y = torch.tensor(LABELS[labels], dtype=torch.int64)
+    found = agree(loss, normal(len(y)), y)
+    agree(loss, normal(len(y)), y, normal(7, seed=1), torch.tensor([0, 1, 5, 5, 2, 1, 30]))
+    agree(loss, normal(len(y)), y, normal(0), torch.tensor([], dtype=torch.int64))
+    if labels == "equal classes":
+        assert found[1].any()
+
+
+@pytest.mark.parametrize("loss", CASES, ids=ids)
+def test_duplicates_opposites_and_zero_rows(loss):
+    x, y = normal(12), torch.tensor(LABELS["unequal classes"])
+    x[3], x[4], x[7], x[10], x[11] = x[0], x[1], x[8], -x[9], x[9] * (1 + 1e-7)
+    agree(loss, x, y)
+    x[5] = 0
+    agree(loss, x, y)
+
+
+@pytest.mark.parametrize("loss", CASES, ids=ids)
+def test_single_precision(loss):
+    x, y = normal(60), torch.arange(60) // 4
+    exact, slope = value_and_slopes(by_autograd(loss), x, y)
+    value, found = value_and_slopes(loss, x.float(), y)
+    plain, by_rows = value_and_slopes(by_autograd(loss), x.float(), y)
+    error, size = (found.double() - slope).abs().max(), float(slope.abs().max())
+    assert abs(value - exact) <= 2e-6 * max(float(exact), 1e-3) + 2 * abs(plain - exact)
+    assert error <= 3e-6 * size + 2 * (by_rows.double() - slope).abs().max()
+
+
+@pytest.mark.parametrize("name", ["points", "two points"])
+@pytest.mark.parametrize("loss", CASES, ids=ids)
+def test_a_collapsed_batch_never_overflows(loss, name):
+    """All negatives at distance 0, in float32: the largest sums of exponentials that there are."""
+    rows = torch.ones(64, 6) if name == "points" else torch.tensor([[1.0], [-1.0]]).repeat(32, 6)
+    value, slope = value_and_slopes(loss, rows, torch.arange(64) // 4)
+    assert value.isfinite()
+    assert slope.isfinite().all()
+
+
+def test_which_have_slopes_made_by_hand():
+    assert all(loss.closed is not None for loss in CASES)
+    assert MultiSimilarity(mining="multi-similarity").closed is None
+    assert Margin().closed is None
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_shares_of_rows_without_a_negative_are_none(bounded):
+    logits = torch.tensor([[1.0, 2.0, 3.0], [FITTING, -FITTING, 0.0], [1.0, 1.0, 1.0]])
+    kin = torch.tensor([0, 1, 2, 5, 6])
+    nothing = torch.zeros(3, 0, dtype=torch.int64)
+    tile = Tile(logits, nothing, nothing.bool(), kin, torch.tensor([0, 2, 2]), logits.clone(), torch.empty(3, 3))
+    logarithm, factor = negative_shares(tile, bounded)
+    torch.testing.assert_close(logarithm, torch.tensor([-torch.inf, FITTING, 1 + torch.tensor(2.0).log().item()]))
+    torch.testing.assert_close(tile.slope * factor, torch.tensor([[0, 0, 0], [1, 0, 0], [0, 0.5, 0.5]]))
