@@ -48,3 +48,21 @@ def test_doctor_compares_the_builds_of_torch_and_torchvision(monkeypatch: pytest
     said = nearkin("doctor").stdout
     assert "0.28.0+cu130" in said
     assert "! torchvision 0.28.0+cu130 and torch 2.13.0+cpu are of different builds; install a matching pair" in said
+
+
+def test_caches_are_told_and_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = tmp_path / "nearkin" / "pixels" / "abc" / "pixels.1"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x" * 2_500_000)
+    caches = json.loads(nearkin("doctor", "--json").stdout)["caches"]
+    assert {name: facts["bytes"] for name, facts in caches.items()} == {"pixels": 2_500_000, "features": 0}
+    for command in ("doctor", "data"):
+        said = nearkin(command).stdout
+        assert f"2.5 MB in {tmp_path / 'nearkin' / 'pixels'}" in said
+        assert "nearkin data clear-caches" in said
+    assert "did you mean 'pixels'" in refused("data", "clear-caches", "pixls")
+    assert "features: nothing removed" in nearkin("data", "clear-caches", "features").stdout
+    assert kept.exists()
+    assert "pixels: 2.5 MB removed" in nearkin("data", "clear-caches").stdout
+    assert not kept.parent.exists()

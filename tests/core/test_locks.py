@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nearkin.comparison import claims
+from nearkin.core import turn as turns
 from nearkin.core.locks import locked, opened
-from nearkin.embedding import turn as turns
 
 HOLD = """
 import sys, time

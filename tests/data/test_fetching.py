@@ -232,3 +232,23 @@ def test_a_killed_download_leaves_no_half_file_and_goes_on(tmp_path, address, ma
     assert [range_ is not None for _, range_ in manners.requests] == [False, True, True]
     manners.pause = 0
     assert contents(fetch("small", tmp_path, base_url=address)) == FILES
+
+
+def test_of_several_who_fetch_at_once_one_downloads_and_the_others_wait(tmp_path, address, manners):
+    manners.pause = 0.002
+    done = []
+    threads = [threading.Thread(target=lambda: done.append(fetch("small", tmp_path, None, address))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [tmp_path / "small"] * 3
+    assert contents(tmp_path / "small") == FILES
+    assert sorted(path for path, _ in manners.requests) == [f"/sets/{name}" for name in FILES]
+
+
+def test_a_set_that_is_there_asks_for_no_lock(tmp_path, address):
+    fetch("small", tmp_path, None, address)
+    (tmp_path / ".small.lock").unlink()
+    fetch("small", tmp_path, None, address)
+    assert not (tmp_path / ".small.lock").exists()  # the folder may be read-only

@@ -18,7 +18,7 @@ from killing import run_script
 from nearkin.core import InputError
 from nearkin.data import ImageSet
 from nearkin.embedding import AUGMENTATIONS, cached_features, feature_cache, features_key
-from nearkin.embedding import turn as turn_module
+from nearkin.core import turn as turn_module
 from nearkin.networks import embed
 
 SCRIPT = Path(__file__).with_name("killed_workers.py")

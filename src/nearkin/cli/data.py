@@ -1,4 +1,4 @@
-"""`nearkin data`: the data sets known by name, where each is looked for, and how to get it."""
+"""`nearkin data`: the data sets known by name, where each is looked for, how to get it; and what the caches hold."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def data(ctx: click.Context, as_json: bool) -> None:
             click.echo(aligned([("looked for in", place) for place in facts["looked_for"]], indent="    "))
         if not facts["here"]:
             click.echo(f"    to get it: {facts['to_get_it']}")
+    kept = [(name, cache_words(facts)) for name, facts in caches().items()]
+    click.echo("\ncaches, which nearkin data clear-caches empties\n" + aligned(kept, indent="    "))
     click.echo("\nNEARKIN_DATA names the folder of data sets. Own images: a folder or zip with one folder a class, or a CSV.")
 
 
@@ -60,6 +62,54 @@ def fetch(name: str, as_json: bool) -> None:
     with _Bars() as bars:
         folder = fetch_files(name, progress=bars)
     print_json({"name": name, "folder": str(folder)}) if as_json else click.echo(f"{name} is complete in {folder}")
+
+
+@data.command("clear-caches")
+@click.argument("names", nargs=-1, metavar="[CACHE]...")
+@json_option
+def clear_caches(names: tuple[str, ...], as_json: bool) -> None:
+    """Empty the caches (pixels, features, or those named); what is needed again is made again.
+
+    Data sets that were fetched stay, and so does what is being made now.
+    """
+    from nearkin.core.caches import CACHES, cache_folder, clear_cache
+
+    chosen = names or tuple(CACHES)
+    for name in chosen:
+        cache_folder(name)  # a wrong name is said before anything is removed
+    removed = {name: clear_cache(name) for name in chosen}
+    if as_json:
+        print_json({name: {"folder": str(kept.folder), "bytes": kept.bytes} for name, kept in removed.items()})
+        return
+    for name, kept in removed.items():
+        click.echo(f"{name}: {_size(kept.bytes)} removed from {kept.folder}")
+
+
+def caches() -> dict[str, dict[str, Any]]:
+    """Every cache: what it is for, where it lies, how much it holds."""
+    from nearkin.core.caches import CACHES, kept_in
+
+    found = {name: kept_in(name) for name in CACHES}
+    return {
+        name: {"description": CACHES[name], "folder": str(kept.folder), "entries": kept.entries, "bytes": kept.bytes}
+        for name, kept in found.items()
+    }
+
+
+def cache_words(facts: dict[str, Any]) -> str:
+    """A cache in a line."""
+    return f"{_size(facts['bytes'])} in {facts['folder']} ({facts['description']})"
+
+
+def _size(count: int) -> str:
+    """Bytes in words.
+
+    >>> _size(0), _size(123_456), _size(3_210_000_000)
+    ('nothing', '0.1 MB', '3.2 GB')
+    """
+    if not count:
+        return "nothing"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 class _Bars:

@@ -1,4 +1,4 @@
-"""`nearkin doctor`: versions, builds, and where data are looked for."""
+"""`nearkin doctor`: versions, builds, where data are looked for, and what the caches hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from nearkin.cli.answers import aligned, json_option, print_json
+from nearkin.cli.data import cache_words, caches
 
 _PACKAGES = ("nearkin", "numpy", "scipy", "pillow", "pydantic", "click", "rich", "pyyaml", "platformdirs")
 _EXTRAS = {
@@ -26,7 +27,7 @@ _EXTRAS = {
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what is installed, how torch was built, and where data are looked for."""
+    """Say what is installed, how torch was built, where data are looked for, and what the caches hold."""
     facts = examine()
     if as_json:
         print_json(facts)
@@ -43,6 +44,8 @@ def doctor(as_json: bool) -> None:
     if facts["builds"]:
         click.echo("\nbuilds\n" + aligned(list(facts["builds"].items()), indent="  "))
     click.echo("\ndata\n" + aligned(list(facts["data"].items()), indent="  "))
+    kept = [(name, cache_words(facts)) for name, facts in facts["caches"].items()]
+    click.echo("\ncaches   (nearkin data clear-caches empties them)\n" + aligned(kept, indent="  "))
     for fault in facts["faults"]:
         click.echo(f"\n! {fault}")
 
@@ -64,6 +67,7 @@ def examine() -> dict[str, Any]:
             "NEARKIN_DATA": os.environ.get("NEARKIN_DATA", "(not set)"),
             "looked for in": f"{data_root()}{'' if data_root().is_dir() else ' (does not exist yet)'}",
         },
+        "caches": caches(),
         "faults": faults,
     }
 

@@ -8,12 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from nearkin.comparison.design import canonical
 from nearkin.comparison.inputs import Features
 from nearkin.comparison.yaml_text import parse_yaml
 from nearkin.core import InputError, content_hash
+from nearkin.core.caches import cache_folder
 from nearkin.data import ImageSet, data_root
 from nearkin.embedding import cached_features
 from nearkin.networks import Backbone
@@ -60,7 +59,7 @@ def open_features(
 
 def features_folder() -> Path:
     """Where features are kept: the platform's cache folder."""
-    return platformdirs.user_cache_path("nearkin") / "features"
+    return cache_folder("features")
 
 
 def image_seconds(section: Mapping[str, Any], images: ImageSet, count: int = 8) -> float:

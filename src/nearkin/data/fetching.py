@@ -14,6 +14,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from nearkin.core import InputError, pick
+from nearkin.core.turn import turn
 from nearkin.data.catalogue import CATALOGUE, data_root
 from nearkin.data.entry import RemoteFile
 
@@ -38,7 +39,8 @@ def fetch(
     base_url : another address that holds the files (a mirror). Default: the addresses of the catalogue.
 
     A file is written to `<file>.part`, continued from there after an interruption (also by the next call), compared
-    with its published checksum and only then given its name. Files that are there and right are not fetched again.
+    with its published checksum and only then given its name. Files that are there and right are not fetched again. Of several
+    processes one downloads a set and the others wait for it.
     Raises InputError where the data set has no public address, or another file stands in its place; DownloadError where
     the connection fails again and again, or the content is wrong.
     """
@@ -59,12 +61,24 @@ def _silent(name: str, done: int, total: int | None) -> None:
 
 
 def _fetch_file(target: Path, address: str, remote: RemoteFile, progress: Progress) -> None:
-    if target.exists():
-        if _checksum(target, remote) != remote.checksum:
-            raise InputError(f"{target} is there, but is not the published file; remove it to fetch it again")
-        progress(remote.name, target.stat().st_size, target.stat().st_size)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.parent
+    if not _is_there(target, remote, progress):
+        with turn(folder.with_name(f".{folder.name}.lock")):
+            if not _is_there(target, remote, progress):
+                folder.mkdir(parents=True, exist_ok=True)
+                _fetch_missing(target, address, remote, progress)
+
+
+def _is_there(target: Path, remote: RemoteFile, progress: Progress) -> bool:
+    if not target.exists():
+        return False
+    if _checksum(target, remote) != remote.checksum:
+        raise InputError(f"{target} is there, but is not the published file; remove it to fetch it again")
+    progress(remote.name, target.stat().st_size, target.stat().st_size)
+    return True
+
+
+def _fetch_missing(target: Path, address: str, remote: RemoteFile, progress: Progress) -> None:
     part = target.with_name(f"{target.name}.part")
     resumed = part.exists()
     _download(part, address, remote, progress)

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from nearkin.core import InputError, write_json
+from nearkin.core.caches import DAY, cache_folder
 from nearkin.data.opening import image_hash
 from nearkin.data.stacking import Stack
 
@@ -30,7 +30,6 @@ SCHEMA = 1
 FACTS = "facts.json"
 SAMPLED = 64
 """Images, evenly spaced, whose content is compared when a stored set is opened."""
-DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Decoded:
 
 def pixel_cache() -> Path:
     """The folder of stored pixels; it may be deleted at any time."""
-    return platformdirs.user_cache_path("nearkin") / "pixels"
+    return cache_folder("pixels")
 
 
 def stored(key: str, size: int, decode: Callable[[Stack], Decoded], room: int) -> Decoded:
