@@ -183,3 +183,24 @@ def test_a_collapsed_set_is_given_up_after_its_first_chunk(monkeypatch):
         monkeypatch.setattr(candidates, name, 32)
     judged(True, np.ones((200, 3)), np.arange(200) % 40)
     assert len(seen) == 1
+
+
+def test_scores_without_records_are_the_same_scores():
+    x, y = blobs(8)
+    for screened in (False, True):
+        whole, scores = judged(screened, x, y, knn=()), judged(screened, x, y, knn=(), records=False)
+        assert scores.scores == whole.scores
+        assert set(whole.queries) - set(scores.queries) == {"neighbours", "distances"}
+    assert "knn@3" in judged(True, x, y, records=False).scores
+
+
+def test_progress_rises_to_one(monkeypatch):
+    for name in ("TILE", "ROWS", "CHUNK"):
+        monkeypatch.setattr(candidates, name, 32)
+    x, y = blobs(9)
+    for options in ({}, {"references": x, "reference_labels": y}, {"distance": "snr"}):
+        shares = []
+        judged(True, x, y, on_progress=shares.append, block=40, **options)
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+        assert len(shares) >= 4

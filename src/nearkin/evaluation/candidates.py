@@ -7,7 +7,7 @@ once and asked from both sides. Groups of a tile answer by their maximum first, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +33,6 @@ LOWEST = -3e38
 GROUP = 16
 """Most members of a group; fewer where many are wanted."""
 
-Progress = Callable[[float], None]
-
 
 @dataclass(frozen=True)
 class Candidates:
@@ -49,9 +47,7 @@ class Candidates:
     crowded: Tensor
 
 
-def candidates(
-    bounds: Bounds, exclusions: Exclusions, depth: Array, on_progress: Progress | None = None
-) -> Iterator[Candidates]:
+def candidates(bounds: Bounds, exclusions: Exclusions, depth: Array) -> Iterator[Candidates]:
     """Candidates of all queries, chunk by chunk; a query of `depth` 0 is not asked.
 
     Memory:  O(chunk x (D + tile)), and O(queries x depth) where queries are references
@@ -65,8 +61,6 @@ def candidates(
         chosen = best or _Best(bounds, start, wanted[start:stop])
         walk.chunk(start, stop, chosen)
         yield chosen.found(start, stop)
-        if on_progress:
-            on_progress(1 - ((queries - stop) / queries) ** (2 if symmetric else 1))
 
 
 class _Walk:
@@ -152,12 +146,14 @@ class _Best:
         inner = torch.arange(group, device=tile.device)
         if axis == 0:
             member = place[:, None] + inner * tops.shape[1]
-            upper = tile.flatten()[row[:, None] * tile.shape[1] + member]
+            flat = row[:, None] * tile.shape[1] + member
         else:
             member = place[:, None] * group + inner
-            upper = tile.flatten()[member * tile.shape[1] + row[:, None]]
-        kept = upper >= cut[row]
-        self._keep(row[:, None].expand_as(member)[kept] + queries.start, member[kept] + reference, upper[kept])
+            flat = member * tile.shape[1] + row[:, None]
+        upper = tile.flatten().index_select(0, flat.flatten())
+        kept = (upper.view_as(flat) >= cut.index_select(0, row)).flatten().nonzero()[:, 0]
+        row, member = row.index_select(0, kept // group), member.flatten().index_select(0, kept)
+        self._keep(row + queries.start, member + reference, upper.index_select(0, kept))
 
     def _groups(self, tile: Tensor, axis: int) -> tuple[int, Tensor]:
         """Size of a group, and the maxima (queries, groups) of groups of references."""
@@ -171,8 +167,7 @@ class _Best:
 
     def _raise_cut(self, tops: Tensor, queries: slice, reference: int, number: int) -> None:
         """`depth` groups whose best bound is no worse: as many references are no worse either."""
-        depth = self._depth[queries, None] - 1
-        worst = tops.topk(self._deepest, dim=1).values.gather(1, depth)[:, 0]
+        worst = _largest(tops, self._deepest)[0].gather(1, self._depth[queries, None] - 1)[:, 0]
         worst -= self._query_slack[queries] + self._reference_slack[reference : reference + number].max()
         torch.maximum(self._cut[queries], worst, out=self._cut[queries])
 
@@ -183,16 +178,26 @@ class _Best:
         line = torch.arange(len(query), device=row.device).repeat_interleave(number)
         bound = upper.new_full((len(query), self._width + int(number.max())), -torch.inf)
         names = self._columns.new_zeros(bound.shape)
-        bound[:, : self._width], names[:, : self._width] = self._upper[query], self._columns[query]
+        bound[:, : self._width] = self._upper.index_select(0, query)
+        names[:, : self._width] = self._columns.index_select(0, query)
         bound[line, self._width + place] = upper
         names[line, self._width + place] = column.int()
-        lower = bound - (self._reference_slack[names] + self._query_slack[query, None])
-        depth = self._depth[query, None] - 1
-        cut = lower.topk(self._deepest, dim=1).values.gather(1, depth)[:, 0]
-        cut = torch.maximum(cut, self._cut[query])
-        bound.masked_fill_(bound < cut[:, None], -torch.inf)
-        crowded = (bound > LOWEST).sum(1) > self._width
-        self._upper[query], best = bound.topk(self._width, dim=1)
-        self._columns[query] = names.gather(1, best)
+        bound, best = _largest(bound, self._width + 1)
+        names = names.gather(1, best)
+        slack = self._reference_slack.index_select(0, names[:, : self._deepest].flatten()).view(-1, self._deepest)
+        worst = (bound[:, : self._deepest] - slack).cummin(1).values.gather(1, self._depth[query, None] - 1)[:, 0]
+        cut = torch.maximum(worst - self._query_slack[query], self._cut[query])
+        crowded = bound[:, -1] >= cut
+        self._upper[query] = bound[:, :-1].masked_fill(bound[:, :-1] < cut[:, None], -torch.inf)
+        self._columns[query] = names[:, :-1]
         self._cut[query] = cut.masked_fill_(crowded, torch.inf)
         self._crowded[query] |= crowded
+
+
+def _largest(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """The largest of each row, in order, and their places. For short rows numpy's vectorised sort is the faster one."""
+    if values.device.type != "cpu":
+        best = values.topk(number, dim=1)
+        return best.values, best.indices
+    place = torch.from_numpy(np.argsort(-values.numpy(), axis=1)[:, :number])
+    return values.gather(1, place), place

@@ -23,7 +23,8 @@ def finite_rows(name: str, rows: object) -> Tensor:
     if isinstance(rows, np.ndarray):
         if rows.dtype.kind != "f":
             raise InputTypeError(f"{name} must be floating numbers of shape (rows, dimensions), got {rows.dtype}")
-        rows = torch.from_numpy(np.array(rows, dtype=np.float64 if rows.dtype.itemsize >= 8 else np.float32, order="C"))
+        rows = np.ascontiguousarray(rows, dtype=np.float64 if rows.dtype.itemsize >= 8 else np.float32)
+        rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())  # torch warns of what it may not write
     if not isinstance(rows, Tensor):
         raise InputTypeError(
             f"{name} must be a tensor or an array of shape (rows, dimensions), got {type(rows).__name__}"
@@ -36,7 +37,7 @@ def finite_rows(name: str, rows: object) -> Tensor:
         raise InputError(f"{name} is empty, of shape {tuple(rows.shape)}; give at least one row of one dimension")
     rows = rows.detach()
     rows = rows if rows.dtype == torch.float64 else rows.to(torch.float32)
-    bad = (~rows.isfinite()).any(1).nonzero()
+    bad = (~torch.stack(torch.aminmax(rows, dim=1)).isfinite()).any(0).nonzero()
     if len(bad):
         raise InputError(f"{name} holds NaN or infinity in {len(bad)} of {len(rows)} rows, first in row {int(bad[0])}")
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nearkin.evaluation.bounds import WIDEST, Bounds, are_plain
-from nearkin.evaluation.candidates import Progress, candidates
+from nearkin.evaluation.candidates import candidates
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.settled import settle
@@ -63,6 +63,9 @@ class Window:
         return there
 
 
+Progress = Callable[[float], None]
+
+
 def windows(
     space: Space, exclusions: Exclusions, counts: Array, block: int | None = None, on_progress: Progress | None = None
 ) -> Iterator[Window]:
@@ -74,16 +77,20 @@ def windows(
     Memory:  O(block x R) in full; O(block x (D + T)) and O(Q T) by candidates, T the largest count
     """
     left = np.ones(len(counts), dtype=bool)
+    for window in _answers(space, exclusions, counts, left, block):
+        left[window.queries] = False
+        yield window
+        if on_progress:
+            on_progress(1 - float(left.sum()) / len(counts))
+
+
+def _answers(space: Space, exclusions: Exclusions, counts: Array, left: Array, block: int | None) -> Iterator[Window]:
+    """Windows by candidates, then in full of the queries that are `left`."""
     if can_be_screened(space, counts):
-        asked = np.where(counts <= DEEPEST, counts, 0)
-        for window in _screened(space, exclusions, asked, on_progress):
-            left[window.queries] = False
-            yield window
+        yield from _screened(space, exclusions, np.where(counts <= DEEPEST, counts, 0))
     queries = np.flatnonzero(left)
     queries = queries[np.argsort(counts[queries], kind="stable")]  # so that few blocks need a deep order
     yield from _in_full(space, exclusions, queries, counts[queries], block)
-    if on_progress:
-        on_progress(1.0)
 
 
 def can_be_screened(space: Space, counts: Array) -> bool:
@@ -97,10 +104,10 @@ def can_be_screened(space: Space, counts: Array) -> bool:
     )
 
 
-def _screened(space: Space, exclusions: Exclusions, counts: Array, on_progress: Progress | None) -> Iterator[Window]:
+def _screened(space: Space, exclusions: Exclusions, counts: Array) -> Iterator[Window]:
     """Windows of the queries whose `counts` are above 0, without those that stay open; an end where these are most."""
     bounds, asked, still_open = Bounds(space), 0, 0
-    for found in candidates(bounds, exclusions, counts, on_progress):
+    for found in candidates(bounds, exclusions, counts):
         part = counts[found.queries]
         settled = settle(bounds, found, torch.from_numpy(part).to(space.device))
         done = (~settled.open).cpu().numpy()

@@ -40,7 +40,9 @@ class Points:
 
     def take(self, index: Tensor | slice) -> Tensor:
         """The projected rows at `index`."""
-        return self.all[index] if self._kept else self._project(self.rows[index])
+        rows = self.all if self._kept else self.rows
+        chosen = rows[index] if isinstance(index, slice) else rows.index_select(0, index)
+        return chosen if self._kept else self._project(chosen)
 
     def parts(self) -> Iterator[tuple[slice, Tensor]]:
         """All projected rows, a few at a time, with their places."""

@@ -40,7 +40,8 @@ class Evaluation:
     `queries`   name -> one entry for each query, in the order given. `hit@K`, `r-precision`, `ap@r` (float64, NaN where
                 a lone query does not count), `knn@k` and its forms (1.0 right, 0.0 wrong), `predicted@k` (the label that
                 the uniform vote of k gives), `relevant` (R, the number of relevant references), and the nearest
-                references: `neighbours` (Q, 10) their rows, -1 behind the last, `distances` (Q, 10), NaN there.
+                references, unless `records=False`: `neighbours` (Q, 10) their rows, -1 behind the last, `distances`
+                (Q, 10), NaN there.
     `ties`      what equal distances leave open.
     `clustering` None where not asked for.
     `lone`      number of queries without a relevant reference.

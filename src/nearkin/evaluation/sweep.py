@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nearkin.evaluation.candidates import Progress
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.neighbours import Window, windows
+from nearkin.evaluation.neighbours import Progress, Window, windows
 from nearkin.evaluation.retrieval import Columns, block_scores
 from nearkin.evaluation.space import Space
 from nearkin.evaluation.task import Task
