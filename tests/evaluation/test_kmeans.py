@@ -8,7 +8,10 @@ import torch
 
 from nearkin.core import InputError, derived_seed
 from nearkin.evaluation import cluster, evaluate, kmeans
-from nearkin.evaluation.k_means import _draw, _fill_empty, _plus_plus
+from nearkin.evaluation.assignment import nearest_centres
+from nearkin.evaluation.centred import Centred
+from nearkin.evaluation.k_means import _fill_empty
+from nearkin.evaluation.starts import draw, greedy_starts
 from oracles import clustering as oracle
 
 
@@ -23,9 +26,8 @@ def blobs(seed: int, centres: int = 5, rows: int = 120, spread: float = 0.3) -> 
 def test_starts_and_rounds_equal_the_scalar_loops(seed, clusters):
     x, _ = blobs(seed, rows=60, spread=2.0)
     expected = oracle.starts(x.tolist(), clusters, np.random.default_rng(derived_seed(seed, "k-means", 0)))
-    chosen = _plus_plus(
-        torch.from_numpy(x - x.mean(0)), clusters, np.random.default_rng(derived_seed(seed, "k-means", 0))
-    )
+    rng = np.random.default_rng(derived_seed(seed, "k-means", 0))
+    chosen = greedy_starts(Centred(torch.from_numpy(x)), clusters, rng)
     assert chosen.tolist() == expected
     assignments, centres = oracle.lloyd(x.tolist(), x[expected].tolist())
     (found,) = kmeans(x, clusters, restarts=1, seed=seed)
@@ -72,10 +74,10 @@ def test_inertia_is_no_worse_than_scikit_learns():
 
 
 def test_candidates_are_drawn_in_proportion_to_their_weights():
-    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
-    drawn = np.bincount(_draw(weights, 40_000, np.random.default_rng(0)), minlength=5) / 40_000
+    weights = np.array([0.0, 1.0, 0.0, 3.0, 0.0])
+    drawn = np.bincount(draw(weights, 40_000, np.random.default_rng(0)), minlength=5) / 40_000
     assert drawn == pytest.approx([0, 0.25, 0, 0.75, 0], abs=0.01)
-    drawn = np.bincount(_draw(torch.zeros(4, dtype=torch.float64), 40_000, np.random.default_rng(0))) / 40_000
+    drawn = np.bincount(draw(np.zeros(4), 40_000, np.random.default_rng(0))) / 40_000
     assert drawn == pytest.approx([0.25] * 4, abs=0.01)
 
 
@@ -84,8 +86,8 @@ def test_the_ends_of_the_unit_interval_draw_points_that_have_a_weight():
         def random(self, number: int) -> np.ndarray:
             return np.array([0.0, 1.0])
 
-    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
-    assert _draw(weights, 2, Ends()).tolist() == [1, 3]
+    weights = np.array([0.0, 1.0, 0.0, 3.0, 0.0])
+    assert draw(weights, 2, Ends()).tolist() == [1, 3]
 
 
 def test_greedy_starts_leave_less_than_uniform_ones():
@@ -96,7 +98,7 @@ def test_greedy_starts_leave_less_than_uniform_ones():
         return float(torch.cdist(points, points[chosen]).amin(1).square().sum())
 
     rng = np.random.default_rng(0)
-    greedy = np.mean([left(_plus_plus(points, 10, rng)) for _ in range(20)])
+    greedy = np.mean([left(greedy_starts(Centred(points), 10, rng)) for _ in range(20)])
     uniform = np.mean([left(rng.choice(300, 10, replace=False)) for _ in range(20)])
     assert greedy < uniform / 10
 
@@ -113,7 +115,7 @@ def test_clusters_that_are_empty_are_filled_in_the_first_round_already(monkeypat
     import nearkin.evaluation.k_means as module
 
     x, _ = blobs(1)
-    monkeypatch.setattr(module, "_plus_plus", lambda points, count, rng: np.zeros(count, dtype=np.int64))
+    monkeypatch.setattr(module, "greedy_starts", lambda points, count, rng: np.zeros(count, dtype=np.int64))
     (found,) = kmeans(x, 5, restarts=1, rounds=1)
     assert set(found.assignments.tolist()) == set(range(5))
 
@@ -175,3 +177,48 @@ def test_impossible_requests_are_refused():
         kmeans(x, 2, restarts=0)
     with pytest.raises(InputError, match="points holds NaN or infinity in 1 of 3 rows, first in row 1"):
         kmeans(np.array([[0.0], [np.nan], [1.0]]), 2)
+
+
+def test_accepted_draws_follow_the_weights_of_their_own_step():
+    """The second and third of three starts have the chances of the plain method, draws by the present weights."""
+    x = np.array([[0.0], [1.0], [3.0], [7.0]])
+    points, rng = Centred(torch.from_numpy(x)), np.random.default_rng(0)
+    drawn, plain = np.zeros((4, 4)), np.zeros((4, 4))
+
+    def best(chosen: list[int], candidates: list[int]) -> int:
+        left = [sum(min((a - x[c, 0]) ** 2 for c in [*chosen, each]) for a in x[:, 0]) for each in candidates]
+        return candidates[left.index(min(left))]
+
+    for _ in range(6000):
+        _, *own = greedy_starts(points, 3, rng).tolist()
+        drawn[tuple(own)] += 1
+        chosen = [int(rng.integers(4))]
+        while len(chosen) < 3:
+            weights = ((x - x[chosen, 0]) ** 2).min(1)
+            chosen.append(best(chosen, rng.choice(4, 3, p=weights / weights.sum()).tolist()))
+        plain[tuple(chosen[1:])] += 1
+    assert drawn / 6000 == pytest.approx(plain / 6000, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["random", "lattice", "tight blobs", "far", "equal centres", "scales"])
+def test_centres_are_compared_as_exactly_as_differences_are(kind):
+    rng = np.random.default_rng(1)
+    x, _ = blobs(2, rows=400, spread=1e-4 if kind == "tight blobs" else 1.0)
+    x = x.round() if kind == "lattice" else x + 1e6 * (kind == "far")
+    x = x * np.exp(9 * rng.normal(size=(400, 1))) if kind == "scales" else x
+    points = Centred(torch.from_numpy(x))
+    centres = points.rows[torch.from_numpy(rng.integers(0, 400, size=(3, 20)))]
+    centres[:, 3] = centres[:, 11] if kind == "equal centres" else centres[:, 3]
+    truth = (points.rows[None, :, None] - centres[:, None]).square().sum(3)
+    found = nearest_centres(points, centres)
+    chosen = truth.gather(2, found[..., None])[..., 0]
+    assert ((chosen - truth.amin(2)) <= 1e-13 * truth.amax()).all()
+    if kind in ("random", "lattice", "equal centres"):
+        torch.testing.assert_close(found, truth.argmin(2))
+
+
+def test_points_on_a_centre_are_not_drawn_while_others_are_left():
+    x = np.repeat(np.random.default_rng(0).normal(size=(8, 3)) * 1e-3 + 5, 6, axis=0).astype(np.float32)
+    for seed in range(10):
+        chosen = greedy_starts(Centred(torch.from_numpy(x).double()), 8, np.random.default_rng(seed))
+        assert len(set((chosen // 6).tolist())) == 8

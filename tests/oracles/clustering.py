@@ -69,23 +69,37 @@ def squared(x: Sequence[float], z: Sequence[float]) -> float:
     return sum((a - b) ** 2 for a, b in zip(x, z, strict=True))
 
 
-def starts(points: Points, clusters: int, rng: np.random.Generator) -> list[int]:
-    """Greedy k-means++: the first uniformly; then, of 2 + log k draws by squared distance, the one that leaves least."""
+def starts(points: Points, clusters: int, rng: np.random.Generator, pool: int = 64) -> list[int]:
+    """Greedy k-means++: the first uniformly; then, of 2 + log k draws by squared distance, the one that leaves least.
+
+    Draws come from a pool of proposals by the weights of an earlier step, each accepted with chance now / then.
+    """
     chosen = [int(rng.integers(len(points)))]
     trials = 2 + int(math.log(clusters))
+    proposals: list[tuple[int, float, float]] = []
     while len(chosen) < clusters:
         weight = [min(squared(x, points[c]) for c in chosen) for x in points]
-        draws = []
-        for uniform in rng.random(trials):
-            running, goal = 0.0, uniform * sum(weight)
-            for index, w in enumerate(weight):
-                running += w
-                if running > goal:
-                    draws.append(index)
-                    break
+        draws: list[int] = []
+        while len(draws) < trials:
+            if not proposals:
+                indices = [_place(weight, uniform) for uniform in rng.random(max(trials, pool))]
+                uniforms = rng.random(max(trials, pool))
+                proposals = [(i, weight[i], u) for i, u in zip(indices, uniforms.tolist(), strict=True)]
+            index, then, uniform = proposals.pop(0)
+            if uniform * then < weight[index]:
+                draws.append(index)
         left = [sum(min(w, squared(x, points[d])) for w, x in zip(weight, points, strict=True)) for d in draws]
         chosen.append(draws[left.index(min(left))])
     return chosen
+
+
+def _place(weight: Sequence[float], uniform: float) -> int:
+    running, goal = 0.0, uniform * sum(weight)
+    for index, w in enumerate(weight):
+        running += w
+        if running > goal:
+            return index
+    return len(weight) - 1
 
 
 def lloyd(points: Points, centres: Points) -> tuple[list[int], list[list[float]]]:

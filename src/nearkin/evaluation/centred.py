@@ -1,0 +1,45 @@
+"""Points of k-means: centred rows in float64, and the same rows in float32, ready for products with error bounds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nearkin.evaluation.bounds import UNIT, are_plain, product
+
+ALIKE = 0.01
+"""Share of a point's squared norm below which a squared distance to it is made from the difference."""
+
+
+class Centred:
+    """`rows` (N, D) float64 with the mean removed; `factor` (N, D + 2) float32 has rows x, 1, -|x|^2 / 2, scaled.
+
+    A product of float32 of rows x, 1 and c, -|c|^2 / 2 is off by at most `error` (|x| + |c|)^2 (see `bounds`), where `exact` says that the device multiplies float32.
+    """
+
+    def __init__(self, points: Tensor) -> None:
+        self.shift = points.mean(0)
+        self.rows = points - self.shift
+        self.halves = self.rows.square().sum(1) / 2
+        self.scale = 2.0 ** -round(float(self.halves.max().clamp(min=1e-290).log2()) / 2)
+        self.error = 1.01 * (points.shape[1] + 18) * UNIT
+        self.halves *= self.scale**2
+        self.exact = are_plain(points.device)
+        self.factor = torch.ones(len(points), points.shape[1] + 2, device=points.device)
+        self.factor[:, :-2] = self.rows * self.scale
+        self.factor[:, -1] = -self.halves
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, chosen: Tensor, out: Tensor) -> Tensor:
+        """Minus half the squared distances (P, N) of all points to those at `chosen`, scaled; exactly 0 for equal points."""
+        left = self.factor[chosen]
+        left[:, -2:] = left[:, -2:].flip(1)
+        product(left, self.factor.T, out)
+        near = out > -ALIKE * self.halves[chosen, None].float() - 1e-30
+        row, column = near.nonzero(as_tuple=True)
+        for line, point in zip(row.split(1 << 12), column.split(1 << 12)):
+            away = self.rows[point].sub_(self.rows[chosen[line]]).mul_(self.scale).square_().sum(1)
+            out[line, point] = away.div_(-2).to(torch.float32)
+        return out
