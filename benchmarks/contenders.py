@@ -48,7 +48,7 @@ def pml(batch: Batch, make: Callable[[Any], Call], *, peak: bool = False, unlike
     """pytorch-metric-learning's loss, made by `make(pytorch_metric_learning)`; nothing where it is not installed."""
     try:
         import pytorch_metric_learning
-        from pytorch_metric_learning import distances, losses, miners, reducers  # noqa: F401
+        from pytorch_metric_learning import distances, losses, miners, reducers, regularizers  # noqa: F401
     except ImportError:
         return []
     with warnings.catch_warnings():

@@ -28,12 +28,14 @@ DIMENSIONS = 128
 @dataclass(frozen=True)
 class Counterpart:
     """options: of our constructor, given the number of classes. truth: value and gradient in float64. differs: why the
-    peer's answer is another one, where it is: then only its time is compared. steady: each call answers alike."""
+    peer's answer is another one, where it is: then only its time is compared. check: who says in float64 what is right where there is no truth, "peer" or "itself".
+    steady: each call answers alike."""
 
     options: Callable[[int], Mapping[str, Any]] = field(default=lambda classes: {})
     theirs: Theirs | None = None
     truth: Truth | None = None
     differs: str = ""
+    check: str = "peer"
     per_class: int = 4
     steady: bool = True
 
@@ -175,6 +177,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
         lambda library, *_: library.losses.RankedListLoss(
             margin=0.4, Tn=10, imbalance=0.5, alpha=1.2, reducer=_mean(library)
         ),
+        check="itself",  # theirs adds 1e-5 to its divisors
     ),
     "smooth-ap": Counterpart(
         theirs=lambda library, *_: library.losses.SmoothAPLoss(0.01),
