@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RowLoss, SupCon, TupletMargin
 from nearkin.losses.closed import Tile
-from nearkin.losses.shares import FITTING, negative_shares
+from nearkin.losses.shares import FITTING, LEAST, negative_sums
 
 LABELS = {
     "equal classes": [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
@@ -22,8 +23,7 @@ LABELS = {
 }
 CASES = [
     MultiSimilarity(),
-    MultiSimilarity(negative_scale=200.0),
-    MultiSimilarity(base=0.0, positive_scale=90.0),
+    MultiSimilarity(negative_scale=130.0, positive_scale=45.0),
     Circle(),
     Circle(scale=256.0, margin=0.25),
     Circle(margin=2.0, scale=10.0),
@@ -117,7 +117,8 @@ def test_a_collapsed_batch_never_overflows(loss, name):
 
 def test_which_have_slopes_made_by_hand():
     assert all(loss.closed is not None for loss in CASES)
-    assert MultiSimilarity(mining="multi-similarity").closed is None
+    for options in ({"mining": "multi-similarity"}, {"negative_scale": 141.0}, {"positive_scale": 50.0}):
+        assert MultiSimilarity(**options).closed is None
     assert Margin().closed is None
 
 
@@ -127,6 +128,7 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
     kin = torch.tensor([0, 1, 2, 5, 6])
     nothing = torch.zeros(3, 0, dtype=torch.int64)
     tile = Tile(logits, nothing, nothing.bool(), kin, torch.tensor([0, 2, 2]), logits.clone(), torch.empty(3, 3))
-    logarithm, factor = negative_shares(tile, bounded)
-    torch.testing.assert_close(logarithm, torch.tensor([-torch.inf, FITTING, 1 + torch.tensor(2.0).log().item()]))
-    torch.testing.assert_close(tile.slope * factor, torch.tensor([[0, 0, 0], [1, 0, 0], [0, 0.5, 0.5]]))
+    total, peak = negative_sums(tile, bounded)
+    wanted = torch.tensor([[-torch.inf], [FITTING], [1 + math.log(2)]])
+    torch.testing.assert_close(total.log() + peak, wanted)
+    torch.testing.assert_close(tile.slope / total.clamp(min=LEAST), torch.tensor([[0, 0, 0], [1, 0, 0], [0, 0.5, 0.5]]))

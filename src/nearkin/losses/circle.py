@@ -11,7 +11,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares, positive_shares
+from nearkin.losses.shares import FITTING, LEAST, listed_only, negative_sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -54,18 +54,20 @@ class Circle(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         m, root = self.margin, math.sqrt(self.scale)
-        top = tile.distances.new_tensor((1 + m) * root)
+        top = tile.distances.new_full((), (1 + m) * root)
         weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit is w (w - 2 m root)
         torch.sub(weights, 2 * m * root, out=tile.slope).mul_(weights)
-        near, factor = negative_shares(tile, self.scale * max(m * m, abs(1 - m * m)) <= FITTING)
-        far_from_one = tile.positive_distances()
-        to_one = self.scale * torch.relu(far_from_one + m)
-        far, shares = positive_shares(tile, to_one * (far_from_one - m))
-        valid = tile.listed.any(1) & (tile.negatives > 0)
-        z = torch.where(valid, near + far, -torch.inf)
-        slope = torch.sigmoid(z)[:, None]
-        push = tile.slope.mul_(weights).mul_(-root * slope * factor)
-        return Closed(Terms(added(log1p_exp(z)), added(valid)), slope * shares * to_one, push)
+        total, peak = negative_sums(tile, self.scale * max(m * m, abs(1 - m * m)) <= FITTING)
+        near = tile.positive_distances()
+        steep = (near + m).mul_(self.scale)  # d >= 0, so that d + m is the weight
+        logits = listed_only(tile, (near - m).mul_(steep))
+        far, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)
+        z = torch.where(valid, total.log() + peak + far, -torch.inf)
+        slope = torch.sigmoid(z)
+        push = tile.slope.mul_(weights).mul_((-root * slope).div_(total.clamp_(min=LEAST)))
+        pull = listed_only(tile, logits - far).exp_().mul_(steep).mul_(slope)
+        count = added(valid[:, 0] & (tile.negatives > 0))
+        return Closed(Terms(added(log1p_exp(z)), count), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

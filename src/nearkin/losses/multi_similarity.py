@@ -10,7 +10,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares, positive_shares
+from nearkin.losses.shares import FITTING, negative_sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -50,7 +50,8 @@ class MultiSimilarity(RowLoss):
         self.negative_scale = positive("negative_scale", negative_scale)
         self.base, self.eps = non_negative("base", base), non_negative("eps", eps)
         self.mining = None if mining is None else choice("mining", mining, ("multi-similarity",))
-        if self.mining is not None:
+        highest = max(self.negative_scale * (1 - self.base), self.positive_scale * (1 + self.base))
+        if self.mining is not None or highest > FITTING:
             self.closed = None  # type: ignore[assignment, method-assign]
 
     def rows(self, block: Block) -> Terms:
@@ -64,13 +65,14 @@ class MultiSimilarity(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         a, c, border = self.positive_scale, self.negative_scale, 1 - self.base
-        torch.sub(tile.distances.new_tensor(c * border), tile.distances, alpha=c, out=tile.slope)
-        near, factor = negative_shares(tile, c * max(abs(border), abs(border - 2)) <= FITTING)
-        far, shares = positive_shares(tile, a * (tile.positive_distances() - border))
-        costs = log1p_exp(far) / a + log1p_exp(near) / c
+        torch.sub(tile.distances.new_full((), c * border), tile.distances, alpha=c, out=tile.slope)
+        total, _ = negative_sums(tile, bounded=True)
+        powers = (tile.positive_distances() - border).mul_(a).exp_().mul_(tile.listed)
+        pull = powers.sum(1, keepdim=True)
+        costs = added(pull.log1p()) / a + added(total.log1p()) / c
         some = tile.listed.any(1) | (tile.negatives > 0)
-        push = tile.slope.mul_(-factor * torch.sigmoid(near)[:, None])
-        return Closed(Terms(added(costs), added(some)), torch.sigmoid(far)[:, None] * shares, push)
+        push = tile.slope.mul_(total.add_(1).reciprocal_().neg_())
+        return Closed(Terms(costs, added(some)), powers.div_(pull.add_(1)), push)
 
     def _mined(self, block: Block) -> Block:
         """The block with the pairs that the mining keeps."""

@@ -6,10 +6,10 @@ import torch
 
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
-from nearkin.distances import Cosine, Distance
+from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares, positive_shares
+from nearkin.losses.shares import LEAST, falling, listed_only, negative_sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -46,13 +46,14 @@ class NCA(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
-        torch.mul(tile.distances, -self.scale, out=tile.slope)
-        wrong, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * self.scale <= FITTING)
-        right, shares = positive_shares(tile, tile.positive_distances() * -self.scale)
-        valid = tile.listed.any(1)
-        odds = torch.where(valid, wrong - right, -torch.inf)
-        slope = self.scale * torch.sigmoid(odds)[:, None]
-        return Closed(Terms(added(log1p_exp(odds)), added(valid)), slope * shares, tile.slope.mul_(-slope * factor))
+        total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
+        logits = listed_only(tile, (1 - tile.positive_distances()).mul_(self.scale))
+        right, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)
+        odds = torch.where(valid, total.log() + peak - right, -torch.inf)
+        slope = torch.sigmoid(odds).mul_(self.scale)
+        shares = listed_only(tile, logits - right).exp_()
+        push = tile.slope.mul_(slope.neg() / total.clamp_(min=LEAST))
+        return Closed(Terms(added(log1p_exp(odds)), added(valid)), shares.mul_(slope), push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -6,10 +6,10 @@ import torch
 
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
-from nearkin.distances import Cosine, Distance
+from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares
+from nearkin.losses.shares import LEAST, falling, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -48,13 +48,12 @@ class NTXent(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         rate = 1 / self.temperature
-        torch.mul(tile.distances, -rate, out=tile.slope)
-        crowd, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * rate <= FITTING)
-        valid = tile.listed & (tile.negatives > 0)[:, None]
-        z = torch.where(valid, tile.positive_distances() * rate + crowd[:, None], -torch.inf)
-        pull = torch.sigmoid(z) * rate
-        push = tile.slope.mul_(-factor * pull.sum(1, keepdim=True))
-        return Closed(Terms(added(log1p_exp(z)), added(valid)), pull, push)
+        total, peak = negative_sums(tile, falling(tile, rate, self.distance))
+        z = tile.positive_distances().sub_(1).mul_(rate) + (total.log() + peak)
+        slopes = torch.sigmoid(z).mul_(rate) * tile.listed
+        costs = log1p_exp(z) * tile.listed
+        push = tile.slope.mul_(slopes.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
+        return Closed(Terms(added(costs), tile.pairs()), slopes, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -1,42 +1,47 @@
-"""Sums of exponentials over a tile's sides, and each entry's share of them, which is the slope of the logarithm."""
+"""Sums of exponentials over a tile's sides, without a logarithm of nothing: what closed forms of softmaxes are made of."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import masked_logsumexp
+from nearkin.distances import Cosine, Distance
 from nearkin.losses.closed import Tile
 
 FITTING = 70.0
 """Logits within -FITTING..FITTING need no peak: exponentials fit float32, and so does the sum of a million of them."""
 
+LEAST = 1e-37
+"""What a sum of exponentials is divided by at least: the sum of none is 0, and so are its shares."""
 
-def negative_shares(tile: Tile, bounded: bool) -> tuple[Tensor, Tensor]:
-    """log sum_n e^logit over the negatives of each row (b,), -inf without one, and a factor (b, 1).
 
-    `tile.slope` holds the logits; afterwards it holds the exponentials, 0 at kin, which times the factor are each
-    negative's share of the sum. bounded: all logits of the tile, kin's too, are within -FITTING..FITTING
+def falling(tile: Tile, rate: float, distance: Distance) -> bool:
+    """Put the logits rate (1 - d) of all columns into `tile.slope`; tell whether they are within -FITTING..FITTING."""
+    torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
+    return isinstance(distance, Cosine) and rate <= FITTING
+
+
+def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+    """sum_n e^(logit - peak) over the negatives of each row (b, 1), 0 without one, and the peak, (b, 1) or 0.
+
+    `tile.slope` holds the logits; afterwards the exponentials, 0 at kin. The logarithm of the sum of e^logit is
+    log(sum) + peak. bounded: no logit, kin's included, overflows: the peak is 0. others: (b, P) logits above which the peak
+    is as well
     """
-    logits = tile.slope
-    if not bounded and logits.shape[1]:
-        logits.view(-1).index_fill_(0, tile.kin, -torch.inf)
-        peak = logits.amax(1, keepdim=True)
-        logits.sub_(peak.clamp_(min=torch.finfo(peak.dtype).min)).exp_()
-    else:
-        peak = logits.new_zeros(len(logits), 1)
-        logits.exp_().view(-1).index_fill_(0, tile.kin, 0)
-    total = logits.sum(1, keepdim=True)
-    logarithm = torch.where(total > 0, total.log() + peak, -torch.inf)
-    return logarithm[:, 0], torch.where(total > 0, 1 / total, 0)
+    powers = tile.slope
+    if bounded or not powers.shape[1]:
+        powers.exp_().view(-1).index_fill_(0, tile.kin, 0)
+        return powers.sum(1, keepdim=True), 0.0
+    powers.view(-1).index_fill_(0, tile.kin, -math.inf)
+    peak = powers.amax(1, keepdim=True)
+    if others is not None and others.shape[1]:
+        peak = peak.maximum(others.amax(1, keepdim=True))
+    peak.clamp_(min=torch.finfo(peak.dtype).min)
+    return powers.sub_(peak).exp_().sum(1, keepdim=True), peak
 
 
-def positive_shares(tile: Tile, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """log sum_p e^logit over the listed (b, P) of each row (b,), -inf without one, and each one's share (b, P)."""
-    logarithm = masked_logsumexp(logits, tile.listed)
-    return logarithm, shares_of(tile, logits, logarithm)
-
-
-def shares_of(tile: Tile, logits: Tensor, logarithm: Tensor) -> Tensor:
-    """e^(logit - logarithm) of the listed positives (b, P), 0 elsewhere."""
-    return torch.where(tile.listed, logits - logarithm[:, None], -torch.inf).exp_()
+def listed_only(tile: Tile, logits: Tensor) -> Tensor:
+    """The logits of listed positives (b, P), -inf elsewhere."""
+    return torch.where(tile.listed, logits, -math.inf)

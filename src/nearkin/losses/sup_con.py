@@ -6,10 +6,10 @@ import torch
 
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_sum
-from nearkin.distances import Cosine, Distance
+from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares, shares_of
+from nearkin.losses.shares import LEAST, falling, listed_only, negative_sums
 from nearkin.losses.terms import positive_weights
 
 
@@ -46,18 +46,19 @@ class SupCon(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
-        rate = 1 / self.temperature
-        torch.mul(tile.distances, -rate, out=tile.slope)
-        strangers, factor = negative_shares(tile, isinstance(self.distance, Cosine) and 2 * rate <= FITTING)
-        logits = tile.positive_distances() * -rate
-        count = tile.listed.sum(1, keepdim=True, dtype=logits.dtype)
-        crowd = torch.logaddexp(strangers, masked_logsumexp(logits, tile.listed))
-        valid = count > 0
-        mean = torch.where(tile.listed, logits, 0).sum(1) / count[:, 0].clamp(min=1)
-        costs = torch.where(valid[:, 0], crowd - mean, 0)
-        pull = torch.where(tile.listed, 1 / count.clamp(min=1) - shares_of(tile, logits, crowd), 0) * rate
-        part = torch.where(valid, (strangers - crowd).exp()[:, None], 0)
-        return Closed(Terms(added(costs), added(valid)), pull, tile.slope.mul_(-rate * factor * part))
+        rate, near = 1 / self.temperature, tile.positive_distances()
+        logits = listed_only(tile, (1 - near).mul_(rate))
+        bounded = falling(tile, rate, self.distance)
+        strangers, peak = negative_sums(tile, bounded, None if bounded else logits)
+        powers = (logits - peak).exp_()
+        count = tile.listed.sum(1, keepdim=True, dtype=near.dtype)
+        valid = count.clamp(max=1)
+        total = (strangers + powers.sum(1, keepdim=True)).clamp_(min=LEAST)
+        mean = near.sub_(1).mul_(tile.listed).sum(1, keepdim=True) / count.clamp(min=1)
+        costs = mean.mul_(rate) + total.log().add_(peak).mul_(valid)
+        inverse = valid / total
+        pull = (tile.listed / count.clamp(min=1)).addcmul_(powers, inverse, value=-1).mul_(rate)
+        return Closed(Terms(added(costs), added(valid)), pull, tile.slope.mul_(inverse.mul_(-rate)))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

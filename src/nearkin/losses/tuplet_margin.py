@@ -12,7 +12,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance, root
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, negative_shares
+from nearkin.losses.shares import LEAST, falling, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -52,27 +52,24 @@ class TupletMargin(RowLoss):
         return weighted_terms(log1p_exp(z), weights, active=False)
 
     def closed(self, tile: Tile) -> Closed:
-        torch.mul(tile.distances, -self.scale, out=tile.slope)
-        crowd, factor = negative_shares(tile, 2 * self.scale <= FITTING)
-        valid = tile.listed & (tile.negatives > 0)[:, None]
-        near = torch.where(valid, tile.positive_distances(), 1)
-        z = torch.where(valid, self.scale * self.slackened(near) + crowd[:, None], -torch.inf)
-        share = torch.sigmoid(z) * self.scale
-        push = tile.slope.mul_(-factor * share.sum(1, keepdim=True))
-        return Closed(Terms(added(log1p_exp(z)), added(valid)), share * self.steepness(near), push)
+        total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
+        near, b = tile.positive_distances(), math.radians(self.margin_deg)
+        sine, cosine = (near * (2 - near)).clamp_(min=0).sqrt_(), 1 - near
+        z = (cosine * -math.cos(b)).sub_(sine, alpha=math.sin(b)).mul_(self.scale) + (total.log() + peak)
+        shares = torch.sigmoid(z).mul_(self.scale) * tile.listed
+        costs = log1p_exp(z) * tile.listed
+        push = tile.slope.mul_(shares.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
+        turning = torch.where(
+            sine > 0, cosine / sine, 0
+        )  # the slope of the root, 0 for identical and for opposite pairs
+        pull = shares.mul_((turning * -math.sin(b)).add_(math.cos(b)))
+        return Closed(Terms(added(costs), tile.pairs()), pull, push)
 
     def slackened(self, distances: Tensor) -> Tensor:
         """1 - cos(th - b) of cosine distances."""
         b = math.radians(self.margin_deg)
         sine = root(distances * (2 - distances))
         return (1 - math.cos(b)) + distances * math.cos(b) - sine * math.sin(b)
-
-    def steepness(self, distances: Tensor) -> Tensor:
-        """The slope of `slackened`; that of the root is 0 for identical and for opposite pairs."""
-        b = math.radians(self.margin_deg)
-        sine = root(distances * (2 - distances))
-        turned = torch.where(sine > 0, (1 - distances) / torch.where(sine > 0, sine, 1), 0)
-        return math.cos(b) - turned * math.sin(b)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
