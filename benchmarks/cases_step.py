@@ -46,7 +46,10 @@ def network_step(small: bool) -> Contender:
     if not small:
         network.add_conv(5, 5, 2, 2, 32).add_conv(5, 5, 2, 2, 64).add_fc(1024).add_fc(256)
     optimizer = make_optimizer(optimizer_groups(network, torch.nn.Identity(), PLAN), PLAN)
-    images, slope = torch.rand(BATCH, 1, 28, 28, generator=stream(0)), torch.rand(BATCH, DIMENSIONS, generator=stream(1))
+    images, slope = (
+        torch.rand(BATCH, 1, 28, 28, generator=stream(0)),
+        torch.rand(BATCH, DIMENSIONS, generator=stream(1)),
+    )
 
     def run() -> Answer:
         optimizer.zero_grad(set_to_none=True)
@@ -96,11 +99,18 @@ def _input(small: bool, *, augmentation: Augmentation) -> Setup:
 
 
 def _case(name: str, make: Any, share: float) -> Case:
-    return Case(f"step/{name} B={BATCH}", make, [Target("cost", share / (1 - share), "training step's network part")], weighed=False)
+    return Case(
+        f"step/{name} B={BATCH}",
+        make,
+        [Target("cost", share / (1 - share), "training step's network part")],
+        weighed=False,
+    )
 
 
 CASES = [
     _case("input", partial(_input, augmentation=Augmentation()), INPUT_SHARE),
-    _case("input, augmented", partial(_input, augmentation=Augmentation(flip=True, crop=4, brightness=0.1)), INPUT_SHARE),
+    _case(
+        "input, augmented", partial(_input, augmentation=Augmentation(flip=True, crop=4, brightness=0.1)), INPUT_SHARE
+    ),
     *(_case(name, partial(_loss, name=name), LOSS_SHARE) for name in LOSSES),
 ]
