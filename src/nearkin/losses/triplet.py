@@ -8,10 +8,25 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
 from nearkin.distances import Cosine, Distance
+from nearkin.losses.closed import Closed, Pairs, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.mining import MINERS, Miner, MiningRule, TripletFilter, all_triplets, kept_triplets, make_miner
+from nearkin.mining import (
+    MINERS,
+    BatchHard,
+    Miner,
+    MiningRule,
+    SemiHard,
+    TripletFilter,
+    all_triplets,
+    kept_triplets,
+    make_miner,
+)
+from nearkin.mining.counted import counted_hinge
+from nearkin.mining.smooth import counted_smooth, soft_hinge
 
 COUNTED = ("all", "semi-hard-set")
+PICKING = (SemiHard, BatchHard)
+"""Miners that choose out of tables of positives, without masks."""
 
 
 class Triplet(RowLoss):
@@ -55,6 +70,8 @@ class Triplet(RowLoss):
                 f"{type(self.mining).__name__} chooses by normalised embeddings, which {type(self.distance).__name__} does "
                 "not keep; use distance 'cosine', 'euclidean', 'inner-product' or 'squared-euclidean'"
             )
+        if isinstance(self.mining, MiningRule) and type(self.mining) not in PICKING:
+            self.closed = None  # type: ignore[assignment, method-assign]
         if self.hinge == "soft" and self.reduction == "mean_nonzero":
             raise InputError("terms of hinge='soft' are never 0: use reduction='mean', not 'mean_nonzero'")
         if self.mining == "semi-hard-set" and self.hinge == "soft":
@@ -82,6 +99,25 @@ class Triplet(RowLoss):
         if self.mining == "semi-hard-set":
             count = active
         return Terms(total, count, None if self.hinge == "soft" else active)
+
+    def closed(self, tile: Tile) -> Closed:
+        distances, index, listed, kin, negatives, slope, scratch = tile
+        if isinstance(self.mining, (SemiHard, BatchHard)):
+            slot, negative, valid = self.mining.pick(distances, index, listed, kin, negatives, scratch)
+            z = tile.positive_distances().gather(1, slot) - distances.gather(1, negative)
+            value, push = (torch.where(valid, part, 0) for part in self.term(z))
+            active = None if self.hinge == "soft" else added(value > 0)
+            pulled = torch.zeros_like(index, dtype=z.dtype).scatter_add_(1, slot, push)
+            return Closed(Terms(added(value), added(valid), active), pulled, Pairs(negative, -push))
+        count = added(listed.sum(1) * negatives)
+        if self.hinge == "soft":
+            total, _, positives = counted_smooth(distances, index, listed, kin, soft_hinge, slope, scratch)
+            return Closed(Terms(total, count), positives, slope)
+        band = self.mining == "semi-hard-set"
+        total, active, positives = counted_hinge(
+            distances, index, listed, kin, self.margin, slope, scratch, squared=self.hinge == "squared", band=band
+        )
+        return Closed(Terms(total, active if band else count, active), positives, slope)
 
     def _mined(self, block: Block, miner: Miner) -> Terms:
         if not block.distances.shape[1]:  # no column to choose

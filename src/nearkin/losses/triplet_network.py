@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms
+from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import all_triplets
+from nearkin.mining.smooth import counted_smooth, squared_share
 
 
 class TripletNetwork(RowLoss):
@@ -44,6 +46,12 @@ class TripletNetwork(RowLoss):
     def rows(self, block: Block) -> Terms:
         total, count, _ = all_triplets(block.distances, block.positives, block.negatives, self.term, block.weights)
         return Terms(total, count)
+
+    def closed(self, tile: Tile) -> Closed:
+        distances, index, listed, kin, negatives, slope, scratch = tile
+        total, _, positives = counted_smooth(distances, index, listed, kin, squared_share, slope, scratch)
+        count = added(listed.sum(1) * negatives)
+        return Closed(Terms(self.scale * total, count), self.scale * positives, slope.mul_(self.scale))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

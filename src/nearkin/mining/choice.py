@@ -22,6 +22,17 @@ class Chosen(NamedTuple):
     valid: Tensor
 
 
+class Picked(NamedTuple):
+    """T triplets an anchor out of a table of its positives; where `valid` is False there is none.
+
+    slot: (b, T) int64 columns of the table;  negative: (b, T) int64 columns of the block;  valid: (b, T) bool
+    """
+
+    slot: Tensor
+    negative: Tensor
+    valid: Tensor
+
+
 class MiningRule:
     """A rule which triplets count: a Miner, that chooses some, or a TripletFilter, that keeps some of all.
 

@@ -10,8 +10,6 @@ Few positives: a pass over the row for each. More: one look-up a negative (`Plac
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,13 +17,12 @@ from torch import Tensor
 
 from nearkin.core.tensors import added
 from nearkin.mining.places import Places, tally
+from nearkin.mining.rows import Rows, strangers
 from nearkin.mining.workspace import Workspace
 
 PASSES = {False: 20, True: 18}
 """Positives of a row up to which passes win; by whether the hinge is squared. Measured: docs of `counted_hinge`."""
 
-CHUNK = 1 << 17
-"""Numbers that are worked on at a time, so that they stay in a core's cache."""
 
 class Counted(NamedTuple):
     """Sums over the triplets of a block.
@@ -56,11 +53,11 @@ def counted_hinge(
     by passes, 4 ns by look-up (linear).
     """
     near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
-    rows = _Rows(strangers(distances, kin, scratch), slope, listed)
+    rows = Rows(strangers(distances, kin, scratch), slope, listed)
     near = near if rows.order is None else near[rows.order]
     positives = torch.zeros_like(near)
     total = active = added(distances[:0])
-    few = int(near.shape[1]) if squared and near.is_cuda else PASSES[squared]
+    few = PASSES[squared] if near.device.type == "cpu" or (near.is_cuda and not squared) else near.shape[1]
     for start, stop in rows.alike(few):
         width = max(rows.widths[start:stop])
         form = _by_passes if width <= few else _by_places
@@ -72,48 +69,7 @@ def counted_hinge(
     return Counted(total, active, positives)
 
 
-def strangers(distances: Tensor, kin: Tensor, out: Tensor, fill: float = torch.inf) -> Tensor:
-    """The distances in the buffer `out`, with `fill` at kin."""
-    out.copy_(distances).view(-1).index_fill_(0, kin, fill)
-    return out
-
-
-class _Rows:
-    """The rows of a block a chunk at a time; where classes are unlike, in order of their number of positives."""
-
-    def __init__(self, far: Tensor, slope: Tensor, listed: Tensor) -> None:
-        self.far, self.slope, self.order = far, slope, None
-        slots = torch.arange(1, listed.shape[1] + 1, device=listed.device)
-        reach = (listed * slots).amax(1) if listed.numel() else listed.sum(1)
-        self.widths = reach.tolist()
-        self.size = max(len(far), 1) if far.is_cuda else max(1, CHUNK // max(far.shape[1], 1))
-        self.space = Workspace(min(self.size, len(far)) * far.shape[1], far.device)
-        if self.size < len(far) and max(self.widths) > 8 + 2 * sum(self.widths) / len(far):
-            self.order = reach.argsort()
-            self.widths.sort()
-
-    def alike(self, few: int) -> list[tuple[int, int]]:
-        """Spans of rows with up to `few` positives and with more."""
-        if not self.widths or self.order is None:
-            return [(0, len(self.widths))] * bool(self.widths)
-        cut = bisect_right(self.widths, few)
-        return [(start, stop) for start, stop in ((0, cut), (cut, len(self.widths))) if start < stop]
-
-    def chunks(self, start: int, stop: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Rows counted from `start`, their distances, and where their slopes go."""
-        for first in range(start, stop, self.size):
-            last = min(first + self.size, stop)
-            rows = slice(first - start, last - start)
-            if self.order is None:
-                yield rows, self.far[first:last], self.slope[first:last]
-                continue
-            shape, chosen = (last - first, self.far.shape[1]), self.order[first:last]
-            slope = self.space.take("slope", shape, self.far.dtype)
-            yield rows, torch.index_select(self.far, 0, chosen, out=self.space.take("far", shape, self.far.dtype)), slope
-            self.slope.index_copy_(0, chosen, slope)
-
-
-def _by_passes(rows: _Rows, start: int, near: Tensor, margin: float, squared: bool, band: bool) -> Counted:
+def _by_passes(rows: Rows, start: int, near: Tensor, margin: float, squared: bool, band: bool) -> Counted:
     """One pass over a row for each of its positives."""
     thresholds = near + margin
     top, below = _heights(thresholds)
@@ -145,7 +101,7 @@ def _by_passes(rows: _Rows, start: int, near: Tensor, margin: float, squared: bo
     return Counted(total, added(counts), (2 * moved if squared else counts).T)
 
 
-def _by_places(rows: _Rows, start: int, near: Tensor, margin: float, squared: bool, band: bool) -> Counted:
+def _by_places(rows: Rows, start: int, near: Tensor, margin: float, squared: bool, band: bool) -> Counted:
     """One look-up for each number, whatever the number of positives."""
     near, order = _rising(near)
     thresholds = near + margin

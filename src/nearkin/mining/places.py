@@ -50,7 +50,7 @@ class Places:
         self.low = torch.where(low < torch.inf, low, 0)
         self.scale = ((self.cells - 1) / (rising[:, -1:] - self.low).clamp_(min=1e-20)).clamp_(max=1e20)
         edges = self._cell(rising, slice(None), torch.empty_like(rising))
-        self.edges = torch.nn.functional.pad(edges, (1, 0), value=-1)  # each row opens with an edge below all thresholds
+        self.edges = torch.nn.functional.pad(edges, (1, 0), value=-1)  # a row opens with an edge below all thresholds
         self.rising = torch.nn.functional.pad(rising, (1, 0), value=-torch.inf)
         self.shared = torch.nn.functional.pad(real, (1, 0))
 

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from nearkin.core import choice
 from nearkin.core.tensors import masked_argmax
-from nearkin.mining.choice import Chosen, Miner, positive_table
+from nearkin.mining.choice import Chosen, Miner, Picked, positive_table
+from nearkin.mining.nearest import highest, nearest_beyond
+from nearkin.mining.rows import strangers
 
 
 class SemiHard(Miner):
@@ -23,12 +25,22 @@ class SemiHard(Miner):
 
     def choose(self, distances: Tensor, positives: Tensor, negatives: Tensor, noise: Tensor | None) -> Chosen:
         index, valid = positive_table(positives)
-        ordered, order = distances.masked_fill(~negatives, torch.inf).sort(dim=1, stable=True)
-        place = torch.searchsorted(ordered, distances.gather(1, index).contiguous(), right=True)
-        counts = negatives.sum(1, keepdim=True)
-        farther = place < counts
-        negative = order.gather(1, place.clamp(max=max(distances.shape[1] - 1, 0)))
+        far, near = distances.masked_fill(~negatives, torch.inf), distances.gather(1, index)
+        negative, farther = nearest_beyond(far, near)
         if self.fallback == "skip":
             return Chosen(index, negative, valid & farther)
-        farthest, _ = masked_argmax(distances, negatives)
-        return Chosen(index, torch.where(farther, negative, farthest[:, None]), valid & (counts > 0))
+        farthest, some = masked_argmax(distances, negatives)
+        return Chosen(index, torch.where(farther, negative, farthest[:, None]), valid & some[:, None])
+
+    def pick(
+        self, distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, negatives: Tensor, scratch: Tensor
+    ) -> Picked:
+        """The same choice out of columns of positives and places of kin, in a buffer of the distances' shape."""
+        slots = torch.arange(index.shape[1], device=index.device).expand(index.shape)
+        negative, farther = nearest_beyond(strangers(distances, kin, scratch), distances.gather(1, index))
+        valid = listed & farther
+        left = listed & ~farther & (negatives > 0)[:, None]
+        if self.fallback == "skip" or not bool(left.any()):
+            return Picked(slots, negative, valid)
+        farthest = highest(strangers(distances, kin, scratch, -torch.inf))
+        return Picked(slots, torch.where(farther, negative, farthest[:, None]), valid | left)
