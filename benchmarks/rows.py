@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import memory
@@ -17,7 +18,13 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
 
     status: "ok"; "wrong" (ours is not within the tolerance: nothing is timed); "missing"; "error", with `why`
     """
-    row: Row = {"name": case.name, "status": "ok", "why": "", "notes": []}
+    row: Row = {
+        "name": case.name,
+        "status": "ok",
+        "why": "",
+        "notes": [],
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     try:
         setup = case.make(quick)
         row["notes"] += setup.notes

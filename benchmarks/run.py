@@ -9,8 +9,10 @@ import sys
 import warnings
 from pathlib import Path
 
+import guard
 import memory
 from harness import Case
+from results import publish, save
 from rows import Row, make_row
 from table import as_text
 
@@ -43,16 +45,44 @@ def run(cases: list[Case], *, quick: bool, cpu_only: bool) -> list[Row]:
     return rows
 
 
-def main(words: list[str] | None = None) -> int:
+def guarded(rows: list[Row], cases: list[Case], baseline: Path, *, quick: bool, slack: float) -> bool:
+    """Whether no ratio is worse than the stored one; what looks worse is measured twice more, and the best counts."""
+    stored, found = guard.stored_costs(baseline), guard.costs(rows)
+    for _ in range(2):
+        again = [case for case in cases if case.name in guard.worse(stored, found, slack)]
+        if again:
+            print(f"measured again: {', '.join(case.name for case in again)}", flush=True)
+        found = guard.better_of(found, guard.costs([make_row(case, quick=quick, cpu_only=True) for case in again]))
+    said = guard.worse(stored, found, slack)
+    for name, words in sorted(said.items()):
+        print(f"WORSE {name}: {'; '.join(words)}")
+    lost = [row["name"] for row in rows if row["name"] in stored and row["name"] not in found]
+    if lost:
+        print(f"WORSE, no ratio any more: {', '.join(lost)}")
+    print(f"guard: {len(stored.keys() & found.keys())} cases compared, {len(said) + len(lost)} worse")
+    return not said and not lost
+
+
+def options_of(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", metavar="PATTERN", default="", help="cases whose name it (a regular expression) is found in"
+        "--only", metavar="PATTERN", default="", help="cases whose name it (a regular expression) is in"
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, three rounds: does everything run?")
     parser.add_argument("--cpu", action="store_true", help="CPU time of one thread only: no wall time, no memory")
     parser.add_argument("--list", action="store_true", help="the names of the cases")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the result there")
+    parser.add_argument("--publish", action="store_true", help="write the result into docs/")
+    parser.add_argument("--guard", action="store_true", help="fail where a ratio got worse; implies --cpu")
+    parser.add_argument("--keep", action="store_true", help="store the ratios for the guard")
+    parser.add_argument("--baseline", metavar="FILE", type=Path, default=guard.BASELINE, help="the guard's ratios")
+    parser.add_argument("--slack", type=float, default=guard.SLACK, help="share by which a ratio may be worse")
     parser.add_argument("--peak-of", nargs=2, metavar=("CASE", "CONTENDER"), help=argparse.SUPPRESS)
-    options = parser.parse_args(words)
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    options = options_of(words)
     warnings.simplefilter("ignore")
     if options.peak_of:
         name, contender = options.peak_of
@@ -63,9 +93,18 @@ def main(words: list[str] | None = None) -> int:
     if options.list:
         print("\n".join(case.name for case in cases))
         return 0
-    rows = run(cases, quick=options.quick, cpu_only=options.cpu)
+    rows = run(cases, quick=options.quick, cpu_only=options.cpu or options.guard)
     print("\n" + as_text(rows))
-    return 1 if any(row["status"] in ("wrong", "error") for row in rows) else 0
+    if options.json:
+        save(rows, options.json)
+    if options.publish:
+        publish(rows, [case.name for case in all_cases()])
+    good = not any(row["status"] in ("wrong", "error") for row in rows)
+    if options.guard:
+        good &= guarded(rows, cases, options.baseline, quick=options.quick, slack=options.slack)
+    if options.keep:
+        guard.keep(guard.costs(rows), options.baseline)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
