@@ -24,6 +24,8 @@ LABELS = {
 CASES = [
     MultiSimilarity(),
     MultiSimilarity(negative_scale=130.0, positive_scale=45.0),
+    MultiSimilarity(mining="multi-similarity"),
+    MultiSimilarity(mining="multi-similarity", eps=0.01),
     Circle(),
     Circle(scale=256.0, margin=0.25),
     Circle(margin=2.0, scale=10.0),
@@ -117,7 +119,7 @@ def test_a_collapsed_batch_never_overflows(loss, name):
 
 def test_which_have_slopes_made_by_hand():
     assert all(loss.closed is not None for loss in CASES)
-    for options in ({"mining": "multi-similarity"}, {"negative_scale": 141.0}, {"positive_scale": 50.0}):
+    for options in ({"negative_scale": 141.0}, {"positive_scale": 50.0}):
         assert MultiSimilarity(**options).closed is None
     assert Margin().closed is None
 
@@ -132,3 +134,12 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
     wanted = torch.tensor([[-torch.inf], [FITTING], [1 + math.log(2)]])
     torch.testing.assert_close(total.log() + peak, wanted)
     torch.testing.assert_close(tile.slope / total.clamp(min=LEAST), torch.tensor([[0, 0, 0], [1, 0, 0], [0, 0.5, 0.5]]))
+
+
+@pytest.mark.parametrize("size", [None, 5])
+def test_the_share_of_anchors_that_keep_something_is_measured(size):
+    loss = MultiSimilarity(mining="multi-similarity", eps=0.01, block_size=size)
+    x, y = normal(12), torch.tensor(LABELS["unequal classes"])
+    found, wanted = loss.measure(x, y), by_autograd(loss).measure(x, y)
+    assert found.active == wanted.active
+    assert 0 < wanted.active < 1

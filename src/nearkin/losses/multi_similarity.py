@@ -51,7 +51,7 @@ class MultiSimilarity(RowLoss):
         self.base, self.eps = non_negative("base", base), non_negative("eps", eps)
         self.mining = None if mining is None else choice("mining", mining, ("multi-similarity",))
         highest = max(self.negative_scale * (1 - self.base), self.positive_scale * (1 + self.base))
-        if self.mining is not None or highest > FITTING:
+        if highest > FITTING:
             self.closed = None  # type: ignore[assignment, method-assign]
 
     def rows(self, block: Block) -> Terms:
@@ -67,20 +67,34 @@ class MultiSimilarity(RowLoss):
         a, c, border = self.positive_scale, self.negative_scale, 1 - self.base
         torch.sub(tile.distances.new_full((), c * border), tile.distances, alpha=c, out=tile.slope)
         total, _ = negative_sums(tile, bounded=True)
-        powers = (tile.positive_distances() - border).mul_(a).exp_().mul_(tile.listed)
+        near = tile.positive_distances()
+        powers = (near - border).mul_(a).exp_().mul_(tile.listed)
+        if self.mining is not None:
+            total = self._keep(tile, near, powers)
         pull = powers.sum(1, keepdim=True)
         costs = added(pull.log1p()) / a + added(total.log1p()) / c
         some = tile.listed.any(1) | (tile.negatives > 0)
+        active = None if self.mining is None else added(pull + total > 0)
         push = tile.slope.mul_(total.add_(1).reciprocal_().neg_())
-        return Closed(Terms(costs, added(some)), powers.div_(pull.add_(1)), push)
+        return Closed(Terms(costs, added(some), active), powers.div_(pull.add_(1)), push)
+
+    def _keep(self, tile: Tile, near: Tensor, powers: Tensor) -> Tensor:
+        """Make powers 0 of positives (b, P) and negatives (`tile.slope`) that the mining drops; the negatives' sums."""
+        others = tile.scratch.copy_(tile.distances)
+        others.view(-1).index_fill_(0, tile.kin, torch.inf)
+        nearest, farthest = _least(others), -_least(torch.where(tile.listed, -near, torch.inf))
+        powers.mul_(near + self.eps > nearest)
+        tile.slope.mul_(torch.lt(tile.distances, farthest + self.eps, out=tile.scratch))
+        return tile.slope.sum(1, keepdim=True)
 
     def _mined(self, block: Block) -> Block:
         """The block with the pairs that the mining keeps."""
         d = block.distances.detach()
-        nearest, farthest = _smallest(d, block.negatives), -_smallest(-d, block.positives)
+        nearest = _least(d.masked_fill(~block.negatives, torch.inf))
+        farthest = -_least((-d).masked_fill(~block.positives, torch.inf))
         return block._replace(
-            positives=block.positives & (d + self.eps > nearest[:, None]),
-            negatives=block.negatives & (d - self.eps < farthest[:, None]),
+            positives=block.positives & (d + self.eps > nearest),
+            negatives=block.negatives & (d < farthest + self.eps),
         )
 
     def extra_repr(self) -> str:
@@ -91,7 +105,6 @@ class MultiSimilarity(RowLoss):
         )
 
 
-def _smallest(values: Tensor, mask: Tensor) -> Tensor:
-    """The least value of each row over the mask, (b,); infinity without one."""
-    filled = values.masked_fill(~mask, torch.inf)
-    return filled.amin(1) if values.shape[1] else filled.new_full((len(values),), torch.inf)
+def _least(values: Tensor) -> Tensor:
+    """The least value of each row, (b, 1); infinity of none."""
+    return values.amin(1, keepdim=True) if values.shape[1] else values.new_full((len(values), 1), torch.inf)
