@@ -10,8 +10,12 @@ from torch import Tensor
 from nearkin.core import integer
 from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.positives import table_of_positives
+
+CHUNK = 1 << 17
+"""Numbers up to which all bins are made at once; above, one bin after the other in one buffer."""
 
 
 class FastAP(RowLoss):
@@ -56,6 +60,25 @@ class FastAP(RowLoss):
         costs = (cells * share).sum(1) / torch.where(some, total, 1)
         return Terms(added(costs), added(some))
 
+    def closed(self, tile: Tile) -> Closed:
+        scale, outside = self.bins / 2, -self.bins - 1.0
+        back = torch.mul(tile.distances, -scale, out=tile.scratch)
+        back.view(-1).index_fill_(0, tile.kin, outside)
+        near = tile.positive_distances().mul_(scale)
+        number = tile.listed.sum(1)
+        below = _cumulated(back, self.bins, tile.negatives, tile.slope)
+        kin = _cumulated(torch.where(tile.listed, -near, outside), self.bins, number)
+        everybody = below + kin
+        everybody.clamp_(min=torch.finfo(near.dtype).tiny)
+        share, each = below / everybody, torch.where(number > 0, 1 / number.clamp(min=1).to(near.dtype), 0)[:, None]
+        nothing = torch.zeros_like(share[:, :1])
+        cells = torch.diff(kin, dim=1, prepend=nothing)
+        to_below = cells * (kin / everybody) / everybody * each
+        to_kin = -torch.diff(share, dim=1, append=nothing) * each - cells * share / everybody * each
+        pull = torch.where(tile.listed, _slopes(near, to_kin, self.bins), 0).mul_(scale)
+        push = _slopes(back.neg_(), to_below, self.bins, tile.slope).mul_(scale)
+        return Closed(Terms(added(cells * share * each), added(number > 0)), pull, push)
+
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
         return f"bins={self.bins}, {super().extra_repr()}"
@@ -79,12 +102,8 @@ class _SoftCounts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, places: Tensor, mask: Tensor, bins: int, weights: Tensor | None) -> Tensor:
         back = torch.where(mask, -places, -bins - 1)
-        buffer = torch.empty_like(back)
-        counts = places.new_empty(len(places), bins + 1)
-        for z in range(bins):
-            torch.add(back, z + 1, out=buffer).clamp_(0, 1)
-            counts[:, z] = (buffer if weights is None else buffer * weights).sum(1)
-        counts[:, bins] = mask.sum(1) if weights is None else torch.where(mask, weights, 0).sum(1)
+        number = mask.sum(1) if weights is None else torch.where(mask, weights, 0).sum(1)
+        counts = _cumulated(back, bins, number, weights=weights)
         ctx.save_for_backward(places, mask, weights)
         ctx.bins = bins
         return counts
@@ -96,11 +115,38 @@ class _SoftCounts(torch.autograd.Function):
             counts = _plain(places, mask, ctx.bins, weights)
             (slope,) = torch.autograd.grad(counts, places, gradients[0], create_graph=True)
             return (slope, None, None, None)
-        cells = places.floor()
-        off = mask & (cells != places) & (places < ctx.bins)
-        slope = gradients[0].gather(1, cells.clamp_(0, ctx.bins).long()).mul_(-1)
+        slope = _slopes(places, gradients[0], ctx.bins)
         slope = slope if weights is None else slope * weights
-        return (torch.where(off, slope, 0), None, None, None)
+        return (torch.where(mask, slope, 0), None, None, None)
+
+
+def _cumulated(
+    back: Tensor, bins: int, number: Tensor, buffer: Tensor | None = None, weights: Tensor | None = None
+) -> Tensor:
+    """Soft counts (b, bins + 1) from -y (b, C); `number` is what there is in all. Below -bins is outside."""
+    counts = back.new_empty(len(back), bins + 1)
+    counts[:, bins] = number
+    if back.numel() * bins <= CHUNK:
+        ramps = (back[:, None] + torch.arange(1, bins + 1, device=back.device)[:, None]).clamp_(0, 1)
+        counts[:, :bins] = (ramps if weights is None else ramps * weights[:, None]).sum(2)
+        return counts
+    buffer = torch.empty_like(back) if buffer is None else buffer
+    for z in range(bins):
+        torch.add(back, z + 1, out=buffer).clamp_(0, 1)
+        counts[:, z] = (buffer if weights is None else buffer * weights).sum(1)
+    return counts
+
+
+def _slopes(places: Tensor, gradients: Tensor, bins: int, out: Tensor | None = None) -> Tensor:
+    """Slopes of soft counts by their gradients (b, bins + 1), to each place: minus that of its cell; 0 at a bin's centre.
+
+    `out`: a buffer for the result; `places` are used up then.
+    """
+    inside = gradients.neg()
+    inside[:, bins] = 0
+    cells = torch.floor(places, out=out)
+    between = torch.ne(places, cells, out=None if out is None else places)
+    return torch.gather(inside, 1, cells.clamp_(0, bins).long(), out=out).mul_(between)
 
 
 def _plain(places: Tensor, mask: Tensor, bins: int, weights: Tensor | None) -> Tensor:

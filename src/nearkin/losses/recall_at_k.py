@@ -10,9 +10,10 @@ from torch import Tensor
 from nearkin.core import InputError, InputTypeError, choice, integer, positive
 from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.positives import table_of_positives
-from nearkin.losses.soft_ranks import soft_ranks
+from nearkin.losses.soft_ranks import count_before, far_of, slopes_among, slopes_before, soft_ranks
 
 
 class RecallAtK(RowLoss):
@@ -71,6 +72,30 @@ class RecallAtK(RowLoss):
         if self.divisor == "positives":
             return 1 - found / counts
         return 1 - (k - torch.relu(k - found)) / counts.clamp(max=k)
+
+    def closed(self, tile: Tile) -> Closed:
+        near, far = tile.positive_distances(), far_of(tile)
+        kin = near.masked_fill(~tile.listed, torch.inf)
+        ranks = count_before(near, kin, self.rank_temperature, own=True)
+        ranks += count_before(near, far, self.rank_temperature)
+        counts = tile.listed.sum(1, keepdim=True).to(near.dtype)
+        some, counts = counts > 0, counts.clamp(min=1)
+        costs, slope = torch.zeros_like(counts), torch.zeros_like(near)
+        for k in self.at:
+            inside = torch.where(tile.listed, torch.sigmoid((k - 1 - ranks) / self.recall_temperature), 0)
+            found = inside.sum(1, keepdim=True)
+            if self.divisor == "positives":
+                divisor, missing = counts, counts - found
+            else:
+                divisor, missing = counts.clamp(max=k), counts.clamp(max=k) - k + torch.relu(k - found)
+            moves = some if self.divisor == "positives" else some & (found < k)
+            costs += missing / divisor
+            slope += torch.where(moves, 1 / divisor, 0) * inside * (1 - inside)
+        slope /= self.recall_temperature * len(self.at)
+        pull = slopes_among(near, kin, slope, self.rank_temperature)
+        pull += slopes_before(near, far, lambda some, _: slope[:, some], self.rank_temperature, tile.slope.zero_())[1]
+        total = added(torch.where(some, costs, 0)) / len(self.at)
+        return Closed(Terms(total, added(some)), torch.where(tile.listed, pull, 0), tile.slope)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

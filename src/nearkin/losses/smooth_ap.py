@@ -8,9 +8,10 @@ from torch import Tensor
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.positives import table_of_positives
-from nearkin.losses.soft_ranks import soft_ranks
+from nearkin.losses.soft_ranks import count_before, far_of, slopes_among, slopes_before, soft_ranks
 
 
 class SmoothAP(RowLoss):
@@ -48,6 +49,22 @@ class SmoothAP(RowLoss):
         some = total > 0
         costs = (lost * weights).sum(1) / torch.where(some, total, 1)
         return Terms(added(costs), added(some))
+
+    def closed(self, tile: Tile) -> Closed:
+        near, far = tile.positive_distances(), far_of(tile)
+        kin = near.masked_fill(~tile.listed, torch.inf)
+        before = count_before(near, kin, self.temperature, own=True).add_(1)
+        number = tile.listed.sum(1, keepdim=True)
+        share = torch.where(tile.listed, 1 / number.clamp(min=1).to(near.dtype), 0)
+
+        def weigh(some: slice, counts: Tensor) -> Tensor:
+            return share[:, some] * before[:, some] / (before[:, some] + counts).square_()
+
+        against, pull = slopes_before(near, far, weigh, self.temperature, tile.slope.zero_())
+        everybody = before + against
+        pull += slopes_among(near, kin, -share * against / everybody.square(), self.temperature)
+        total = added(share * against / everybody)
+        return Closed(Terms(total, added(number > 0)), torch.where(tile.listed, pull, 0), tile.slope)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -6,14 +6,19 @@ sigmoids again, one chunk of positives after the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nearkin.losses.closed import Tile
+
 CHUNK = 1 << 18
 """Sigmoids held at a time, or one positive of every row where that is more."""
+
+Weigh = Callable[[slice, Tensor], Tensor]
+"""A chunk of positives and the counts of theirs (b, c) -> what each count weighs in the total, (b, c)."""
 
 
 def soft_ranks(
@@ -36,10 +41,8 @@ class _SoftRanks(torch.autograd.Function):
         ctx: Any, distances: Tensor, index: Tensor, valid: Tensor, negatives: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
         near = distances.gather(1, index)
-        among, against = torch.zeros_like(near), torch.zeros_like(near)
-        for crowd, counts, own in _crowds(distances, near, valid, negatives, among, against):
-            for some, above in _sigmoids(near, crowd, temperature, own):
-                counts[:, some] = above.sum(2)
+        among = count_before(near, near.masked_fill(~valid, torch.inf), temperature, own=True)
+        against = count_before(near, distances.masked_fill(~negatives, torch.inf), temperature)
         ctx.save_for_backward(distances, index, valid, negatives)
         ctx.temperature = temperature
         return among, against
@@ -51,29 +54,50 @@ class _SoftRanks(torch.autograd.Function):
             ranks = _plain(distances, index, valid, negatives, ctx.temperature)
             (slope,) = torch.autograd.grad(ranks, distances, list(gradients), create_graph=True)
             return (slope, None, None, None, None)
-        near = distances.gather(1, index)
-        to_near, to_far = torch.zeros_like(near), torch.zeros_like(distances)
-        to_kin = torch.zeros_like(near)
-        outer = [torch.where(valid, gradient, 0) / ctx.temperature for gradient in gradients]
-        slopes: Tensor | None = None
-        for crowd, (weight, pulled), own in _crowds(
-            distances, near, valid, negatives, (outer[0], to_kin), (outer[1], to_far)
-        ):
-            for some, above in _sigmoids(near, crowd, ctx.temperature, own):
-                slopes = torch.addcmul(above, above, above, value=-1).mul_(weight[:, some, None])
-                to_near[:, some] += slopes.sum(2)
-                pulled -= slopes[:, 0] if slopes.shape[1] == 1 else slopes.sum(1)
-        return (to_far.scatter_add_(1, index, torch.where(valid, to_near + to_kin, 0)), None, None, None, None)
+        near, to_far = distances.gather(1, index), torch.zeros_like(distances)
+        kin, far = near.masked_fill(~valid, torch.inf), distances.masked_fill(~negatives, torch.inf)
+        weights = [torch.where(valid, gradient, 0) for gradient in gradients]
+        to_near = slopes_among(near, kin, weights[0], ctx.temperature)
+        to_near += slopes_before(near, far, lambda some, _: weights[1][:, some], ctx.temperature, to_far)[1]
+        return (to_far.scatter_add_(1, index, torch.where(valid, to_near, 0)), None, None, None, None)
 
 
-def _crowds(
-    distances: Tensor, near: Tensor, valid: Tensor, negatives: Tensor, kin: Any, strangers: Any
-) -> list[tuple[Tensor, Any, bool]]:
-    """The two sets of columns that may lie before a positive, +inf where nobody is; True: the positive itself is there."""
-    return [
-        (near.masked_fill(~valid, torch.inf), kin, True),
-        (distances.masked_fill(~negatives, torch.inf), strangers, False),
-    ]
+def count_before(near: Tensor, crowd: Tensor, temperature: float, own: bool = False) -> Tensor:
+    """How many of the crowd (b, C) lie before each positive (b, P), softly; +inf is nobody. own: the crowd is `near` itself."""
+    counts = torch.zeros_like(near)
+    for some, above in _sigmoids(near, crowd, temperature, own):
+        counts[:, some] = above.sum(2)
+    return counts
+
+
+def slopes_before(
+    near: Tensor, crowd: Tensor, weigh: Weigh, temperature: float, pulled: Tensor, own: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The counts, and the slopes of their sum by weights to each positive (b, P); those to the crowd are added to `pulled`."""
+    counts, slopes = torch.zeros_like(near), torch.zeros_like(near)
+    for some, above in _sigmoids(near, crowd, temperature, own):
+        counts[:, some] = above.sum(2)
+        weights = weigh(some, counts[:, some]) / temperature
+        above.addcmul_(above, above, value=-1)
+        slopes[:, some] = weights * above.sum(2)
+        if above.shape[1] == 1:
+            pulled.addcmul_(above[:, 0], weights, value=-1)
+        else:
+            pulled.sub_(torch.bmm(weights[:, None], above)[:, 0])
+    return counts, slopes
+
+
+def slopes_among(near: Tensor, kin: Tensor, weights: Tensor, temperature: float) -> Tensor:
+    """Slopes to each positive (b, P) of the counts of positives before positives, both ends."""
+    pulled = torch.zeros_like(near)
+    return slopes_before(near, kin, lambda some, _: weights[:, some], temperature, pulled, own=True)[1] + pulled
+
+
+def far_of(tile: Tile) -> Tensor:
+    """Distances of the negatives of a tile, +inf elsewhere, in its scratch."""
+    far = tile.scratch.copy_(tile.distances)
+    far.view(-1).index_fill_(0, tile.kin, torch.inf)
+    return far
 
 
 def _sigmoids(near: Tensor, crowd: Tensor, temperature: float, own: bool) -> Iterator[tuple[slice, Tensor]]:
