@@ -53,6 +53,7 @@ class Circle(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: g sigma(z), times its weight and its share of its side; minus that at a negative."""
         m, root = self.margin, math.sqrt(self.scale)
         top = tile.distances.new_full((), (1 + m) * root)
         weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit is w (w - 2 m root)

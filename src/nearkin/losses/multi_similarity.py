@@ -64,6 +64,7 @@ class MultiSimilarity(RowLoss):
         return Terms(added(costs), added(some), None if self.mining is None else added(costs.detach() > 0))
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: at a positive its share of 1 + the sum of its side, at a negative minus that."""
         a, c, border = self.positive_scale, self.negative_scale, 1 - self.base
         torch.sub(tile.distances.new_full((), c * border), tile.distances, alpha=c, out=tile.slope)
         total, _ = negative_sums(tile, bounded=True)

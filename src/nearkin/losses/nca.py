@@ -46,6 +46,7 @@ class NCA(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N at a negative."""
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
         logits = listed_only(tile, (1 - tile.positive_distances()).mul_(self.scale))
         right, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)

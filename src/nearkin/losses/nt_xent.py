@@ -47,6 +47,7 @@ class NTXent(RowLoss):
         return weighted_terms(log1p_exp(z), weights, active=False)
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: sigma(z_p) / t at a positive, minus its share of all sigma(z_p) / t at a negative."""
         rate = 1 / self.temperature
         total, peak = negative_sums(tile, falling(tile, rate, self.distance))
         z = tile.positive_distances().sub_(1).mul_(rate) + (total.log() + peak)

@@ -46,6 +46,7 @@ class SupCon(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: (1/|P| - share of the crowd) / t at a positive, minus its share / t at a negative."""
         rate, near = 1 / self.temperature, tile.positive_distances()
         logits = listed_only(tile, (1 - near).mul_(rate))
         bounded = falling(tile, rate, self.distance)

@@ -52,6 +52,7 @@ class TupletMargin(RowLoss):
         return weighted_terms(log1p_exp(z), weights, active=False)
 
     def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: g sigma(z_p) sin(th_p - b) / sin th_p at a positive, minus its share of g sigma(z_p) at a negative."""
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
         near, b = tile.positive_distances(), math.radians(self.margin_deg)
         sine, cosine = (near * (2 - near)).clamp_(min=0).sqrt_(), 1 - near
