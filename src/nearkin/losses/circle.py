@@ -19,7 +19,7 @@ class Circle(RowLoss):
     """Circle loss: similarities pulled to 1 and 0, the harder the farther they are from there [CIR-1].
 
     Equation:  log(1 + sum_{n in N} e^{g a_n (s_n - m)} sum_{p in P} e^{-g a_p (s_p - 1 + m)}), s = u(x)'u(z) between
-               normalised embeddings, with weights a_n = [s_n + m]_+ and a_p = [1 + m - s_p]_+ that are constants for the
+               normalised embeddings, with weights a_n = [s_n + m]_+ and a_p = [1 + m - s_p]_+, constants for the
                gradient. Averaged over anchors with a positive and a negative
     margin:    m, default 0.4: positives should be above 1 - m, negatives below m
     scale:     g, default 80 (the paper's for fine-grained retrieval; 256 for faces)
@@ -53,7 +53,7 @@ class Circle(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
-        """The same with its slopes: g sigma(z), times its weight and its share of its side; minus that at a negative."""
+        """The same with its slopes: g sigma(z) times its weight and its share of its side, minus that at a negative."""
         m, root = self.margin, math.sqrt(self.scale)
         top = tile.distances.new_full((), (1 + m) * root)
         weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit is w (w - 2 m root)

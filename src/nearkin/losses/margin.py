@@ -19,8 +19,8 @@ class Margin(RowLoss):
                d = |u(x) - u(z)| between normalised embeddings; beta is one number, or one for each class of the anchor.
                Plus nu times the mean of beta over the anchors that have a pair
     margin:    m, default 0.2: the least distance of a pair from the border. d lies within 0..2
-    beta:      where the border starts, default 1.2; a parameter of the loss (`loss.parameters()` belong to the optimiser;
-               in a recipe training.loss_learning_rate is its rate, which should be far above the network's)
+    beta:      where the border starts, default 1.2; a parameter of the loss (`loss.parameters()` belong to the
+               optimiser; in a recipe training.loss_learning_rate is its rate, which should be far above the network's)
     per_class: False (default): one border for all; True: one a class, as in the paper, for labels 0..classes-1
     classes:   how many borders there are with per_class; a recipe fills it in
     nu:        weight of the mean of beta, default 0; above 0 it draws the border towards 0
@@ -28,8 +28,8 @@ class Margin(RowLoss):
     reduction: "mean_nonzero" (default, as in the paper: pairs at rest do not count), "mean" or "sum"
     Errors:    InputError for labels outside of 0..classes-1, or a border a class where labels are no class indices
     Batches of one class only pull, batches without a positive pair only push. `measure` takes the part of nu for active
-    Source:    Wu et al. 2017 eq 7. Over pairs; pytorch-metric-learning forms triplets, in which a pair counts as often as
-               it has partners
+    Source:    Wu et al. 2017 eq 7. Over pairs; pytorch-metric-learning forms triplets, in which a pair counts
+               as often as it has partners
     """
 
     reductions = ("mean_nonzero", "mean", "sum")

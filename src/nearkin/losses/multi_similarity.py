@@ -17,13 +17,13 @@ from nearkin.losses.terms import positive_logsumexp
 class MultiSimilarity(RowLoss):
     """Multi-similarity loss: a soft maximum of an anchor's positives, and one of its negatives [MSL-1].
 
-    Equation:  1/a log(1 + sum_{p in P} e^{-a (s_p - b)}) + 1/c log(1 + sum_{n in N} e^{c (s_n - b)}), s = u(x)'u(z) between
+    Equation:  1/a log(1 + sum_{p in P} e^{-a (s_p - b)}) + 1/c log(1 + sum_{n in N} e^{c (s_n - b)}), s = u(x)'u(z) of
                normalised embeddings; a side that is absent is 0. Averaged over all anchors that have any pair
     positive_scale: a, default 2: soft, all positives are pulled
     negative_scale: c, default 50: sharp, the nearest negatives are pushed
     base:      b, default 0.5: the similarity around which both sides turn. The paper gives 1, its code 0.5
-    mining:    "multi-similarity": of an anchor with both sides only the positives with s_p - eps < max_N s and the negatives
-               with s_n + eps > min_P s are kept, of others nothing; anchors that keep nothing count as 0 in the mean.
+    mining:    "multi-similarity": of an anchor with both sides only the positives with s_p - eps < max_N s and the
+               negatives with s_n + eps > min_P s are kept, of others nothing; anchors that keep nothing count as 0.
                None (default): all pairs
     eps:       of the mining, default 0.1
     Graded:    a positive of weight w counts w times in its sum of exponentials

@@ -16,8 +16,8 @@ from nearkin.losses.terms import positive_logsumexp
 class NCA(RowLoss):
     """Neighbourhood components: the chance that a random neighbour is of the same class [NCA-1].
 
-    Equation:  -log(sum_{p in P} e^{-c d_p} / sum_{j in P u N} e^{-c d_j}), averaged over anchors with a positive; computed as
-               log(1 + e^{LSE_N - LSE_P}), so that a share near 1 keeps its digits
+    Equation:  -log(sum_{p in P} e^{-c d_p} / sum_{j in P u N} e^{-c d_j}), averaged over anchors with a positive;
+               computed as log(1 + e^{LSE_N - LSE_P}), so that a share near 1 keeps its digits
     scale:     c, default 1: how fast the chance of being drawn falls with the distance
     Graded:    a positive of weight w counts w times, above and below
     distance:  default squared Euclidean, embeddings not normalised; any other
@@ -46,7 +46,7 @@ class NCA(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
-        """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N at a negative."""
+        """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N else."""
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
         logits = listed_only(tile, (1 - tile.positive_distances()).mul_(self.scale))
         right, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)

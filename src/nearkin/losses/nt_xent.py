@@ -16,14 +16,14 @@ from nearkin.losses.terms import positive_weights, weighted_terms
 class NTXent(RowLoss):
     """Normalised temperature-scaled cross-entropy: each positive pair against the anchor's negatives [NTX-1].
 
-    Equation:  log(1 + sum_{k in N} e^{(s_k - s_p) / t}), s = u(x)'u(z) between normalised embeddings, averaged over ordered
+    Equation:  log(1 + sum_{k in N} e^{(s_k - s_p) / t}), s = u(x)'u(z) of normalised embeddings, averaged over ordered
                positive pairs whose anchor has a negative
     temperature: t, default 0.07; SimCLR's own is 0.5
     SimCLR:    two views of n images, one after the other, with labels arange(n).repeat(2): the denominator is then
                everybody else. InfoNCE: queries as embeddings, keys as references, both with labels arange(n)
     distance:  default "cosine", with s = 1 - d; any other, with s = -d ("inner-product" is the plain product)
     Other positives of the anchor are not in the denominator, unlike `SupCon`
-    Source:    Chen et al. 2020 eq 1, for any number of positives. The value stays right at low temperatures: there is no
+    Source:    Chen et al. 2020 eq 1, for any number of positives. The value stays right at low temperatures: nowhere a
                logarithm of a quotient
     """
 
@@ -47,7 +47,7 @@ class NTXent(RowLoss):
         return weighted_terms(log1p_exp(z), weights, active=False)
 
     def closed(self, tile: Tile) -> Closed:
-        """The same with its slopes: sigma(z_p) / t at a positive, minus its share of all sigma(z_p) / t at a negative."""
+        """The same with its slopes: sigma(z_p) / t at a positive, minus its share of their sum at a negative."""
         rate = 1 / self.temperature
         total, peak = negative_sums(tile, falling(tile, rate, self.distance))
         z = tile.positive_distances().sub_(1).mul_(rate) + (total.log() + peak)

@@ -1,4 +1,4 @@
-"""Sums of exponentials over a tile's sides, without a logarithm of nothing: what closed forms of softmaxes are made of."""
+"""Sums of exponentials over a tile's sides, without a logarithm of nothing: the stuff of softmaxes in closed form."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tu
     """sum_n e^(logit - peak) over the negatives of each row (b, 1), 0 without one, and the peak, (b, 1) or 0.
 
     `tile.slope` holds the logits; afterwards the exponentials, 0 at kin. The logarithm of the sum of e^logit is
-    log(sum) + peak. bounded: no logit, kin's included, overflows: the peak is 0. others: (b, P) logits above which the peak
-    is as well
+    log(sum) + peak. bounded: no logit, kin's included, overflows: the peak is 0. others: (b, P) logits that the peak
+    has to cover too
     """
     powers = tile.slope
     if bounded or not powers.shape[1]:

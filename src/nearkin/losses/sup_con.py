@@ -16,7 +16,7 @@ from nearkin.losses.terms import positive_weights
 class SupCon(RowLoss):
     """Supervised contrastive loss: each positive against everybody else, other positives included [SUP-1].
 
-    Equation:  -1/|P| sum_{p in P} (s_p / t - log sum_{a in P u N} e^{s_a / t}), s = u(x)'u(z) between normalised embeddings;
+    Equation:  -1/|P| sum_{p in P} (s_p / t - log sum_{a in P u N} e^{s_a / t}), s = u(x)'u(z) of normalised embeddings;
                the mean over positives is outside of the logarithm. Averaged over anchors with a positive
     temperature: t, default 0.1, the paper's
     Graded:    a positive of weight w counts w times in the mean over positives
@@ -46,7 +46,7 @@ class SupCon(RowLoss):
         return Terms(added(costs), added(valid))
 
     def closed(self, tile: Tile) -> Closed:
-        """The same with its slopes: (1/|P| - share of the crowd) / t at a positive, minus its share / t at a negative."""
+        """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
         rate, near = 1 / self.temperature, tile.positive_distances()
         logits = listed_only(tile, (1 - near).mul_(rate))
         bounded = falling(tile, rate, self.distance)

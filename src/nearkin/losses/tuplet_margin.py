@@ -19,8 +19,8 @@ from nearkin.losses.terms import positive_weights, weighted_terms
 class TupletMargin(RowLoss):
     """Tuplet margin loss: each positive pair, its angle slackened, against the anchor's negatives [TPM-1].
 
-    Equation:  log(1 + sum_{k in N} e^{g (cos th_k - cos(th_p - b))}), th the angle between embeddings, averaged over ordered
-               positive pairs whose anchor has a negative
+    Equation:  log(1 + sum_{k in N} e^{g (cos th_k - cos(th_p - b))}), th the angle between embeddings, averaged over
+               ordered positive pairs whose anchor has a negative
     margin_deg: b in degrees, default 5.73 (0.1 rad): a positive pair need not be nearer than that
     scale:     g, default 64
     distance:  "cosine"; cos(th - b) = s cos b + sqrt(1 - s^2) sin b with s = 1 - d, which has a finite gradient for
@@ -52,7 +52,7 @@ class TupletMargin(RowLoss):
         return weighted_terms(log1p_exp(z), weights, active=False)
 
     def closed(self, tile: Tile) -> Closed:
-        """The same with its slopes: g sigma(z_p) sin(th_p - b) / sin th_p at a positive, minus its share of g sigma(z_p) at a negative."""
+        """The same with its slopes: g sigma(z_p) sin(th_p - b) / sin th_p at a positive, minus a share else."""
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
         near, b = tile.positive_distances(), math.radians(self.margin_deg)
         sine, cosine = (near * (2 - near)).clamp_(min=0).sqrt_(), 1 - near
