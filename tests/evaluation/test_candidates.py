@@ -65,7 +65,9 @@ def blobs(seed: int, rows: int = 150, width: int = 6, classes: int = 30, spread:
 def test_random_rows_of_unequal_classes(name):
     x, y = blobs(0)
     check_same(x, y, distance=name)
-    check_same(x.astype(np.float64) * 1e-9, y + 2**53, distance=name)
+    for scale in (1e-9, 1e-160, 1e37, 1e140):
+        check_same(x.astype(np.float64) * scale, y + 2**53, distance=name)
+    check_same(x * np.float32(1e37), y, distance=name)
     assert asked_in_full(x, y, distance=name) == 0
 
 

@@ -12,8 +12,6 @@ above, and what lies 4 c (h_i + h_j) below bounds it from below.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
@@ -33,18 +31,22 @@ WIDEST = 1 << 15
 class Bounds:
     """Upper bounds of minus half the squared distances of a space's queries to its references.
 
-    `halves_of(side)` (N,) float64 is |p - mean|^2 / 2, in units of the set. Rows are shifted and scaled by a power of two
-    on the way to float32.
+    Rows are shifted, and scaled by a power of two, on the way to float32. Float32 rows that are not projected are shifted
+    by a vector of float32, so that one subtraction rounds them once.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.shift = space.references.mean.to(torch.float32).to(torch.float64)
+        short = all(side.rows.dtype == torch.float32 for side in (space.queries, space.references))
+        self.is_short = short and space.distance.keeps_space
+        self.shift = space.references.mean
+        if self.is_short:
+            self.shift = self.shift.to(torch.float32).to(torch.float64)
         self.error = 1.01 * (len(self.shift) + 18) * UNIT
         sides = [space.references] if space.symmetric else [space.references, space.queries]
         halves = [self._halves(side) for side in sides]
         largest = max(float(each.max()) for each in halves)
-        self.scale = 2.0 ** -round(torch.tensor(max(largest, 1e-290), dtype=torch.float64).log2().item() / 2)
+        self.scale = 2.0 ** -round(torch.tensor(max(largest, 1e-50), dtype=torch.float64).log2().item() / 2)
         self.references = Side(self, space.references, halves[0])
         self.queries = self.references if space.symmetric else Side(self, space.queries, halves[1])
 
@@ -56,7 +58,7 @@ class Side:
     """Queries or references in float32, ready for the product."""
 
     def __init__(self, bounds: Bounds, points: Points, halves: Tensor) -> None:
-        self._points, self._shift, self._scale = points, bounds.shift, bounds.scale
+        self._points, self._shift, self._scale, self._is_short = points, bounds.shift, bounds.scale, bounds.is_short
         self.halves = halves
         scaled = halves * bounds.scale**2
         self._offset = (FLOOR - (1 - 2 * bounds.error) * scaled).to(torch.float32)
@@ -81,13 +83,9 @@ class Side:
 
     def _centred(self, start: int, stop: int) -> Tensor:
         rows = self._points.rows
-        if self._points.distance.keeps_space and rows.dtype == torch.float32:
-            return (rows[start:stop] - self._shift32).mul_(self._scale)
+        if self._is_short and self._scale > 2.0**-60:
+            return (rows[start:stop] - self._shift.to(torch.float32)).mul_(self._scale)
         return (self._points.take(slice(start, stop)) - self._shift).mul_(self._scale).to(torch.float32)
-
-    @cached_property
-    def _shift32(self) -> Tensor:
-        return self._shift.to(torch.float32)
 
 
 def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
 
 TILE = 1024
-"""References of a tile."""
+"""References of a tile; twice as many where these are not queries too."""
 
 ROWS = 2048
 """Queries of a product."""
@@ -36,14 +36,14 @@ GROUP = 16
 
 @dataclass(frozen=True)
 class Candidates:
-    """For queries (b,): references (b, W), where `there`, the nearest `depth` of each and all that tie with them among them.
+    """For queries (b,): references (b, W), the nearest `depth` of each and all that tie with them among them.
 
-    `crowded` (b,) marks queries with more candidates than places, whose lists are worth nothing.
+    `upper` (b, W) are their bounds of minus half the squared distance, falling, -inf behind the last. `crowded` (b,) marks queries with more candidates than places, whose lists are worth nothing.
     """
 
     queries: Array
     columns: Tensor
-    there: Tensor
+    upper: Tensor
     crowded: Tensor
 
 
@@ -68,15 +68,16 @@ class _Walk:
 
     def __init__(self, bounds: Bounds, exclusions: Exclusions, asked: Array) -> None:
         self._bounds, self._exclusions, self._asked = bounds, exclusions, asked
-        self._buffer = torch.empty(ROWS * TILE, device=bounds.space.device)
+        self._tile = TILE if bounds.space.symmetric else 2 * TILE
+        self._buffer = torch.empty(ROWS * self._tile, device=bounds.space.device)
 
     def chunk(self, start: int, stop: int, best: _Best) -> None:
         """Offer all references to the queries start ... stop, and these to the references that come after them."""
         symmetric, references = self._bounds.space.symmetric, len(self._bounds.references)
         left = self._bounds.queries.rows(start, stop)
         excluded = _Excluded(self._exclusions, start, stop, left.device)
-        for first in range(start if symmetric else 0, references, TILE):
-            last = min(first + TILE, references)
+        for first in range(start if symmetric else 0, references, self._tile):
+            last = min(first + self._tile, references)
             end = min(stop, last) if symmetric else stop
             if not (self._asked[start:end].any() or (symmetric and self._asked[first:last].any())):
                 continue
@@ -128,8 +129,7 @@ class _Best:
     def found(self, start: int, stop: int) -> Candidates:
         """What is left of the queries start ... stop."""
         part = slice(start - self._first, stop - self._first)
-        there = self._upper[part] > LOWEST
-        return Candidates(np.arange(start, stop), self._columns[part].long(), there, self._crowded[part])
+        return Candidates(np.arange(start, stop), self._columns[part].long(), self._upper[part], self._crowded[part])
 
     def offer(self, tile: Tensor, query: int, reference: int, axis: int) -> None:
         """Look through a tile of upper bounds; its queries, from `query` on, lie along `axis`, references along the other."""

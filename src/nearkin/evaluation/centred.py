@@ -21,7 +21,7 @@ class Centred:
         self.shift = points.mean(0)
         self.rows = points - self.shift
         self.halves = self.rows.square().sum(1) / 2
-        self.scale = 2.0 ** -round(float(self.halves.max().clamp(min=1e-290).log2()) / 2)
+        self.scale = 2.0 ** -round(float(self.halves.max().clamp(min=1e-50).log2()) / 2)
         self.error = 1.01 * (points.shape[1] + 18) * UNIT
         self.halves *= self.scale**2
         self.exact = are_plain(points.device)

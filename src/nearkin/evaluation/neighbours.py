@@ -35,8 +35,7 @@ class Window:
 
     `queries` (b,) says who asks; `order` (b, count) are their smallest keys, sorted; `keys` (b, R) are all keys of each,
     in any order, in a buffer that the next block uses again, or those of the nearest and of all that tie with one of them.
-    The lower `bits` of a key are the reference's index. `squared` (b, count), where they are known, are the squared
-    distances along `order`.
+    The lower `bits` of a key are the reference's index.
     """
 
     queries: Array
@@ -44,7 +43,6 @@ class Window:
     keys: Tensor
     bits: int
     excluded_level: int
-    squared: Tensor | None = None
 
     @property
     def columns(self) -> Array:
@@ -113,8 +111,8 @@ def _screened(space: Space, exclusions: Exclusions, counts: Array) -> Iterator[W
         done = (~settled.open).cpu().numpy()
         asked, still_open = asked + int((part > 0).sum()), still_open + int((part > 0)[~done].sum())
         if done.any():
-            order, squared = settled.order[~settled.open], settled.squared[~settled.open]
-            yield Window(found.queries[done], order.cpu().numpy(), order, space.bits, space.excluded_level, squared)
+            order = settled.order[~settled.open]
+            yield Window(found.queries[done], order.cpu().numpy(), order, space.bits, space.excluded_level)
         if 2 * still_open > asked:
             return
 

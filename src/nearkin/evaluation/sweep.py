@@ -83,7 +83,6 @@ def _record(found: Nearest, space: Space, window: Window) -> None:
         torch.from_numpy(window.queries).to(space.device),
         torch.from_numpy(np.where(present, columns, 0)).to(space.device),
     )
-    squared = space.squared(*place) if window.squared is None else window.squared[:, :width]
-    distances = space.linked(*place, squared).cpu().numpy()
+    distances = space.linked(*place, space.squared(*place)).cpu().numpy()
     found.rows[window.queries, :width] = np.where(present, columns, -1)
     found.distances[window.queries, :width] = np.where(present, distances, np.nan)
