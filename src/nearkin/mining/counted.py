@@ -18,7 +18,7 @@ from torch import Tensor
 from nearkin.core.tensors import added
 from nearkin.mining.places import Places, tally
 from nearkin.mining.rows import Rows, strangers
-from nearkin.mining.workspace import Workspace
+from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = {False: 20, True: 18}
 """Positives of a row up to which passes win; by whether the hinge is squared. Measured: docs of `counted_hinge`."""
@@ -57,7 +57,7 @@ def counted_hinge(
     near = near if rows.order is None else near[rows.order]
     positives = torch.zeros_like(near)
     total = active = added(distances[:0])
-    few = PASSES[squared] if near.device.type == "cpu" or (near.is_cuda and not squared) else near.shape[1]
+    few = PASSES[squared] if on_cpu(near) or (near.is_cuda and not squared) else near.shape[1]
     for start, stop in rows.alike(few):
         width = max(rows.widths[start:stop])
         form = _by_passes if width <= few else _by_places
@@ -109,7 +109,7 @@ def _by_places(rows: Rows, start: int, near: Tensor, margin: float, squared: boo
     columns = rows.far.shape[1]
     sides = [_Side(thresholds, columns, below, squared)]
     if band:
-        beyond = torch.where(near > -torch.inf, torch.nextafter(near, near.new_full((), torch.inf)), near)
+        beyond = torch.minimum(torch.nextafter(near, near.new_full((), torch.inf)), thresholds)
         sides.append(_Side(beyond, columns, below, squared))
     exact = squared or band
     values = near.new_zeros(len(near), dtype=torch.float64 if exact else near.dtype)
@@ -185,7 +185,7 @@ def _heights(thresholds: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rising(near: Tensor) -> tuple[Tensor, Tensor]:
-    if near.device.type != "cpu":
+    if not on_cpu(near):
         return near.sort(dim=1)
     order = torch.from_numpy(near.numpy().argsort(axis=1))
     return near.gather(1, order), order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nearkin.mining.workspace import Workspace
+from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = 64
 """Positives of a row up to which a pass for each is faster than sorting the row (float32 on a CPU)."""
@@ -24,7 +24,7 @@ def nearest_beyond(far: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
     if not near.numel() or not far.shape[1]:
         return torch.zeros_like(near, dtype=torch.int64), torch.zeros_like(near, dtype=torch.bool)
     wide = far.dtype != torch.float32 and near.shape[1] > PASSES
-    if torch.compiler.is_compiling() or far.device.type != "cpu" or wide:
+    if torch.compiler.is_compiling() or not on_cpu(far) or wide:
         columns = _by_order(far, near)
     else:
         columns = torch.empty(near.shape[::-1], dtype=torch.int64)
@@ -41,12 +41,12 @@ def nearest_beyond(far: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
 
 def lowest(values: Tensor) -> Tensor:
     """(b,) the first column of each row's least value."""
-    return torch.from_numpy(values.numpy().argmin(1)) if values.device.type == "cpu" else values.argmin(1)
+    return torch.from_numpy(values.numpy().argmin(1)) if on_cpu(values) else values.argmin(1)
 
 
 def highest(values: Tensor) -> Tensor:
     """(b,) the first column of each row's greatest value."""
-    return torch.from_numpy(values.numpy().argmax(1)) if values.device.type == "cpu" else values.argmax(1)
+    return torch.from_numpy(values.numpy().argmax(1)) if on_cpu(values) else values.argmax(1)
 
 
 def _by_order(far: Tensor, near: Tensor) -> Tensor:

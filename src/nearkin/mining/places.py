@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nearkin.mining.workspace import Workspace
+from nearkin.mining.workspace import Workspace, on_cpu
 
 CELLS = 64
 """Cells a threshold, but no more than numbers in a row, and within the next two limits."""
@@ -27,7 +27,7 @@ class Places:
         self.thresholds = thresholds
         self.width = thresholds.shape[1]
         self.cells = max(FEWEST_CELLS, min(CELLS * self.width, columns, MOST_CELLS))
-        self.searched = thresholds.device.type != "cpu" or not thresholds.numel()
+        self.searched = not (on_cpu(thresholds) and thresholds.numel())
         if not self.searched:
             self._cut()
 
@@ -96,7 +96,7 @@ def _settled(
 
 def tally(places: Tensor, size: int, space: Workspace, weights: Tensor | None = None) -> Tensor:
     """(size,) float64: how many of the places are 0, 1, ..., or the sum of their weights."""
-    if places.device.type != "cpu":
+    if not on_cpu(places):
         return torch.bincount(places, None if weights is None else weights.flatten(), size).double()
     wide = space.take("wide", places.shape, torch.int64).copy_(places).numpy()
     found = np.bincount(wide, None if weights is None else weights.view(-1).numpy(), size)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from nearkin.mining.workspace import Workspace
+from nearkin.mining.workspace import Workspace, on_cpu
 
 CHUNK = 1 << 17
 """Numbers that are worked on at a time, so that they stay in a core's cache."""
@@ -28,7 +28,7 @@ class Rows:
         slots = torch.arange(1, listed.shape[1] + 1, device=listed.device)
         reach = (listed * slots).amax(1) if listed.numel() else listed.sum(1)
         self.widths = reach.tolist()
-        self.size = max(1, CHUNK // max(far.shape[1], 1)) if far.device.type == "cpu" else max(len(far), 1)
+        self.size = max(1, CHUNK // max(far.shape[1], 1)) if on_cpu(far) else max(len(far), 1)
         self.space = Workspace(min(self.size, len(far)) * far.shape[1], far.device)
         if self.size < len(far) and max(self.widths) > 8 + 2 * sum(self.widths) / len(far):
             self.order = reach.argsort()

@@ -1,4 +1,4 @@
-"""Memory for what is needed on the way, used again for one chunk of rows after the other."""
+"""Where numbers lie, and memory for what is needed on the way, used again for one chunk of rows after the other."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+
+def on_cpu(values: Tensor) -> bool:
+    """Whether numpy can work on these values where they lie."""
+    return values.device.type == "cpu"
 
 
 class Workspace:
