@@ -101,10 +101,12 @@ def test_duplicates_have_finite_slopes(variant):
 def test_single_precision_is_as_good_as_that_of_rows(variant):
     x, labels = rows(60, dimensions=16), torch.arange(60) // 4
     loss = make(variant)
-    exact, gradient = value_and_gradients(by_autograd(loss), x, labels)
+    exact, slopes = value_and_gradients(by_autograd(loss), x, labels)
     value, found = value_and_gradients(loss, x.float(), labels)
+    _, others = value_and_gradients(by_autograd(loss), x.float(), labels)
     assert abs(float(value) - float(exact)) <= 2e-6 * max(abs(float(exact)), 1e-3)
-    assert (found[0].double() - gradient[0]).abs().max() <= 3e-6 * gradient[0].abs().max() + 1e-9
+    error, usual = ((each[0].double() - slopes[0]).abs().max() for each in (found, others))
+    assert error <= max(3e-6 * float(slopes[0].abs().max()) + 1e-9, 2 * float(usual))
 
 
 @pytest.mark.parametrize("size", [None, 5], ids=["dense", "blocks"])
@@ -154,6 +156,16 @@ def test_who_changes_a_loss_or_a_distance_gets_what_is_written():
     assert float(Contrastive(distance=Halved(), margin=0.5)(x, labels)) == pytest.approx(
         float(Contrastive()(x, labels)) / 4
     )
+
+
+def test_what_a_loss_itself_learns_has_a_gradient():
+    x, labels = rows(6), torch.tensor([0, 0, 1, 1, 2, 2])
+    loss = Contrastive(margin=3.0)
+    del loss.margin
+    loss.margin = torch.nn.Parameter(torch.tensor(3.0))
+    value = loss(x, labels)
+    assert float(value.detach()) == pytest.approx(float(Contrastive(margin=3.0)(x, labels)))
+    assert torch.autograd.grad(value, loss.margin)[0] > 0
 
 
 def test_all_of_the_table_that_have_a_closed_form_are_tried():

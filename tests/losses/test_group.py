@@ -48,7 +48,7 @@ def test_two_gloo_processes_equal_one(worker, shares):
         for a, b, wanted in zip(first[1:], second[1:], gradients):
             rows = len(a) + len(b) == len(wanted) if wanted.dim() else False
             got = (torch.cat([a, b]) if rows else a + b) / 2  # DDP averages over the processes
-            torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-13, msg=f"{case}: gradient")
+            torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-13, msg=lambda words: f"{case}: gradient: {words}")
 
 
 def test_every_case_has_a_gradient_to_look_at(worker):

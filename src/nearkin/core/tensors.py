@@ -5,6 +5,7 @@ Imported by name only (`nearkin.core.tensors`): it is the one module of `core` t
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -68,6 +69,13 @@ class Block(NamedTuple):
     noise: Tensor | None
     row: Tensor | None
     column: Tensor | None
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """A context without autocast on that device; nothing where autocast is off anyway."""
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:

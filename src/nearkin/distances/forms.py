@@ -11,13 +11,15 @@ class Form:
 
     factor:  a number that every slope has to be multiplied with still, left to whoever makes the thin products
     divides: whether `slope` divides by distances, which must not be 0 then
+    relative: whether the anchors' squared norms have a part in it; where they have none, nobody makes them
     """
 
     factor: float = 1.0
     divides: bool = False
+    relative: bool = False
 
-    def fits(self, norms: Tensor) -> bool:
-        """Whether rows of these squared norms may take this form."""
+    def fits(self, rows: Tensor) -> bool:
+        """Whether these projected rows may take this form."""
         return True
 
     def link(self, squared: Tensor, norms: Tensor) -> None:
@@ -48,8 +50,8 @@ class OfDirections(Scaled):
     def __init__(self) -> None:
         super().__init__(0.5)
 
-    def fits(self, norms: Tensor) -> bool:
-        return not bool((norms < 0.5).any())
+    def fits(self, rows: Tensor) -> bool:
+        return not len(rows) or bool(rows.square().sum(1).amin() > 0.5)
 
 
 class Root(Form):
@@ -67,6 +69,8 @@ class Root(Form):
 
 class Relative(Form):
     """d = |x - z|^2 / max(|x|^2, eps)."""
+
+    relative = True
 
     def __init__(self, eps: float) -> None:
         self.eps = eps

@@ -7,6 +7,7 @@ differences of the rows themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,15 +32,32 @@ class BlockDistances:
     ) -> None:
         self.form, self.anchors, self.references, self.dtype, self.first = form, anchors, references, dtype, first
         self.by_product = isinstance(form, Product)
-        self.norms = anchors.square().sum(1, keepdim=True).to(dtype)
         if self.by_product:
             self.columns = references.to(dtype)
         else:
             self.kernel = SquaredKernel(references, dtype)
             self.columns = self.kernel.centred
-            self.at_the_mean = bool((self.kernel.norms == 0).any())
+            self.at_the_mean = bool(self.kernel.limits.amin() == 0) if len(references) else False
         self.near: Pairs
         self.near_distances: Tensor
+
+    @cached_property
+    def norms(self) -> Tensor:
+        """Squared norms of the anchors, (n, 1)."""
+        return self.anchors.square().sum(1, keepdim=True).to(self.dtype)
+
+    def largest(self) -> Tensor:
+        """The largest squared norm that distances are made of: where four of it overflow, distances may."""
+        if not (len(self.anchors) and len(self.references)):
+            return self.columns.sum()
+        if self.by_product:
+            return torch.maximum(self.norms.amax(), self.columns.square().sum(1).amax())
+        most = self.kernel.limit / self.kernel.share
+        return (
+            most
+            if self.first is not None
+            else torch.maximum(most, self.kernel.centre(self.anchors).square().sum(1).amax())
+        )
 
     def start_gradients(self, shared: bool) -> None:
         """Gradients of anchors (n, D) and references (R, D), one tensor where both are the same rows."""
@@ -54,9 +72,9 @@ class BlockDistances:
         rows = self.anchors[start:stop]
         if self.by_product:
             return torch.mm(rows.to(self.dtype).neg(), self.columns.T, out=out)
-        _, self.near = self.kernel.forward(rows, out, None if self.first is None else self.first + start)
-        self.form.link(out, self.norms[start:stop])
-        self.near_distances = out[self.near]
+        _, self.near = self.kernel.forward(rows, out, self._column(start))
+        self.form.link(out, self._anchor_norms(start, stop))
+        self.near_distances = out[self.near] if len(self.near[0]) else out.new_zeros(0)
         return out
 
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
@@ -64,19 +82,20 @@ class BlockDistances:
         if self.by_product:
             self._product(start, stop, slopes)
             return
-        norms, near = self.norms[start:stop], self.near
+        near = self.near
         self._norms(start, stop, slopes, distances)
         if len(near[0]):
             self._pairs(start, *near, slopes[near], self.near_distances)
             slopes.index_put_(near, slopes.new_zeros(()))
         if self.form.divides:  # slopes are 0 there
-            distances.index_put_(near, distances.new_ones(()))
+            if len(near[0]):
+                distances.index_put_(near, distances.new_ones(()))
             if self.first is not None:
                 selves(distances, self.first + start).fill_(1)
             if self.at_the_mean:
                 distances.add_(distances == 0)  # between rows that are 0 once they are centred
-        self.form.slope(slopes, distances, norms)
-        centred, twice = self.kernel.centre(self.anchors[start:stop]), 2 * self.form.factor
+        self.form.slope(slopes, distances, self._anchor_norms(start, stop))
+        centred, twice = self.kernel.centre(self.anchors[start:stop], self._column(start)), 2 * self.form.factor
         target = self.to_anchors[start:stop]
         target.addcmul_(centred, slopes.sum(1, keepdim=True), value=twice)
         target.addmm_(slopes, self.columns, alpha=-twice)
@@ -93,7 +112,7 @@ class BlockDistances:
                 self.to_anchors.index_add_(0, i, self.columns[j] * w)
                 self.to_references.index_add_(0, j, self.anchors[i].to(self.dtype) * w)
             return
-        norm_slope = self.form.norm_slope(slopes[:, None], distances[:, None], self.norms[start:stop][place])
+        norm_slope = self.form.norm_slope(slopes[:, None], distances[:, None], self._anchor_norms(start, stop, place))
         if norm_slope is not None:
             total = norm_slope.new_zeros(stop - start).index_add_(0, place, norm_slope)
             self._add_norms(start, stop, total)
@@ -109,8 +128,17 @@ class BlockDistances:
         self.to_anchors[start:stop].addmm_(slopes, self.columns, alpha=-1)
         self.to_references.addmm_(slopes.T, self.anchors[start:stop].to(self.dtype), alpha=-1)
 
+    def _column(self, start: int) -> int | None:
+        return None if self.first is None else self.first + start
+
+    def _anchor_norms(self, start: int, stop: int, rows: Tensor | None = None) -> Tensor:
+        if not self.form.relative:
+            return self.columns[:0]
+        norms = self.norms[start:stop]
+        return norms if rows is None else norms[rows]
+
     def _norms(self, start: int, stop: int, slopes: Tensor, distances: Tensor) -> None:
-        found = self.form.norm_slope(slopes, distances, self.norms[start:stop])
+        found = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
         if found is not None:
             self._add_norms(start, stop, found)
 
@@ -122,7 +150,8 @@ class BlockDistances:
         """Add the slopes of single pairs, from the differences of their rows; at distance 0 there is none."""
         apart = distances > 0
         weights = torch.where(apart, slopes, 0)[:, None]
-        self.form.slope(weights, torch.where(apart, distances, 1)[:, None], self.norms[start + rows])
+        norms = self.norms[start + rows] if self.form.relative else weights
+        self.form.slope(weights, torch.where(apart, distances, 1)[:, None], norms)
         for part in _parts(columns, self.anchors.shape[1]):
             i, j = rows[part] + start, columns[part]
             moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(weights[part] * (2 * self.form.factor))

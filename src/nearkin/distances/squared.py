@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import full_precision
+
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
 
@@ -48,8 +50,10 @@ class SquaredKernel:
         self.limits = self.norms * self.share
         self.limit = self.limits.amax() if len(references) else self.limits.sum()
 
-    def centre(self, anchors: Tensor) -> Tensor:
-        """Anchors less the references' mean, in `dtype`."""
+    def centre(self, anchors: Tensor, first: int | None = None) -> Tensor:
+        """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""
+        if first is not None:
+            return self.centred[first : first + len(anchors)]
         return (anchors - self.shift).to(self.dtype)
 
     def forward(self, anchors: Tensor, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
@@ -58,13 +62,17 @@ class SquaredKernel:
         first: where the anchors are references themselves, the column of the first of them: those entries are 0 and no
                near pairs
         """
-        centred = self.centre(anchors)
-        norms = centred.square().sum(1, keepdim=True)
-        with torch.autocast(anchors.device.type, enabled=False):
+        centred = self.centre(anchors, first)
+        if first is None:
+            norms = centred.square().sum(1, keepdim=True)
+        else:
+            norms = self.norms[first : first + len(anchors), None]
+        with full_precision(anchors.device):
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             selves(squared, first).fill_(torch.inf)
-        rows, columns = near = self._near(squared, norms * self.share)
+        limits = norms * self.share if first is None else self.limits[first : first + len(anchors), None]
+        rows, columns = near = self._near(squared, limits)
         for i, j in _chunks(rows, columns, anchors.shape[1]):
             squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
         if first is not None:
@@ -87,7 +95,7 @@ class SquaredKernel:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
         far = gradient.index_put(near, gradient.new_zeros(())) if len(near[0]) else gradient
         centred = self.centre(anchors)
-        with torch.autocast(anchors.device.type, enabled=False):
+        with full_precision(anchors.device):
             to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
             to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
         for i, j in _chunks(*near, anchors.shape[1]):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import full_precision
 from nearkin.distances import SquaredKernel
 
 
@@ -107,7 +108,7 @@ class _Sweep:
         buffer = anchors.new_empty(min(self.size, len(anchors)), len(self.kernel.references), dtype=self.kernel.dtype)
         if cotangent is not None:
             self.gradients = [_zeros(tensor) for tensor in self.tensors]
-        with torch.autocast(anchors.device.type, enabled=False):
+        with full_precision(anchors.device):
             return [self._block(start, stop, buffer, cotangent) for start, stop in self._ranges()]
 
     def _ranges(self) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,43 @@ Again = Callable[[Call], Tensor]
 """The same sums of a call by autograd, for who differentiates twice."""
 
 
+class Weighed(NamedTuple):
+    """A loss out of its closed form.
+
+    value:  the sum of totals times weights, in the graph
+    sums:   (3, parts) totals, counts and active counts as numbers
+    finite: whether no distance can have overflown
+    """
+
+    value: Tensor
+    sums: list[list[float]]
+    finite: bool
+
+
+Weigh = Callable[[list[float], list[float]], list[float]]
+"""counts, active counts -> weights of the totals."""
+
+
+def closed_loss(
+    closed: Callable[[Tile], Closed],
+    call: Call,
+    size: int | None,
+    *,
+    parts: int,
+    measured: bool,
+    weigh: Weigh,
+    again: Again,
+) -> Weighed | None:
+    """The loss of one process, its gradient one step of autograd; None where `closed_sums` gives none."""
+    made = _sweep(closed, call, size, parts, measured)
+    if made is None:
+        return None
+    call, sweep, references = made
+    sweep.weigh = weigh
+    value: Tensor = _Sums.apply(sweep, _repeat(call, again), call.anchors, references)  # type: ignore[no-untyped-call]
+    return Weighed(value, sweep.numbers, sweep.finite)
+
+
 def closed_sums(
     closed: Callable[[Tile], Closed], call: Call, size: int | None, *, parts: int, measured: bool, again: Again
 ) -> Tensor | None:
@@ -33,6 +70,22 @@ def closed_sums(
     It applies where kin is decided by class indices, without own columns, ids or grades, and the distance has a closed
     form too.
     """
+    made = _sweep(closed, call, size, parts, measured)
+    if made is None:
+        return None
+    call, sweep, references = made
+    sums: Tensor = _Sums.apply(sweep, _repeat(call, again), call.anchors, references)  # type: ignore[no-untyped-call]
+    return sums
+
+
+def _repeat(call: Call, again: Again) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda anchors, references: again(replace(call, anchors=anchors, references=references))
+
+
+def _sweep(
+    closed: Callable[[Tile], Closed], call: Call, size: int | None, parts: int, measured: bool
+) -> tuple[Call, _Sweep, Tensor | None] | None:
+    """The call, its sweep, and its references where they are not the anchors themselves."""
     form = call.distance.closed_form()
     if form is None or call.own is not None or call.identified or call.rule is None:
         return None
@@ -44,14 +97,10 @@ def closed_sums(
     with torch.no_grad():
         columns = call.anchors if references is None else call.references
         blocks = BlockDistances(call.distance, form, call.anchors, columns, call.dtype, call.first)
-        if not form.fits(blocks.norms) or (references is not None and not form.fits(columns.square().sum(1))):
+        if not form.fits(call.anchors) or (references is not None and not form.fits(columns)):
             return None
         kin = Kin(_given(call.values), _given(call.reference_values), call.first)
-    sweep = _Sweep(closed, blocks, kin, len(call.anchors), size, parts, measured, references is None)
-    sums: Tensor = _Sums.apply(
-        sweep, lambda a, r: again(replace(call, anchors=a, references=r)), call.anchors, references
-    )  # type: ignore[no-untyped-call]
-    return sums
+    return call, _Sweep(closed, blocks, kin, len(call.anchors), size, parts, measured, references is None), references
 
 
 def _paired(call: Call) -> Call:
@@ -87,6 +136,9 @@ class _Sweep:
         self.closed, self.blocks, self.kin, self.parts = closed, blocks, kin, parts
         self.anchors, self.size, self.measured, self.shared = anchors, size, measured, shared
         self.whole = size is None
+        self.weigh: Weigh | None = None
+        self.numbers: list[list[float]] = []
+        self.finite = True
 
     def tiles(self) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""
@@ -130,6 +182,28 @@ class _Sweep:
             slopes = torch.cat([slopes, found.negatives.slopes * scale[-1]], 1)
         self.blocks.pull_pairs(start, stop, columns, slopes, tile.distances.gather(1, columns))
 
+    def weighed(self, sums: Tensor) -> Tensor:
+        """The loss out of its sums, and what they are as numbers: one look at the device."""
+        *numbers, largest = torch.cat([sums.flatten(), self.blocks.largest().to(sums.dtype).view(1)]).tolist()
+        columns = len(numbers) // 3
+        self.numbers = [numbers[row * columns : (row + 1) * columns] for row in range(3)]
+        totals, counts, active = (row[: self.parts] for row in self.numbers)
+        self.finite = 4 * largest < torch.finfo(self.blocks.dtype).max
+        self.weights = [] if self.weigh is None else self.weigh(counts, active)
+        value = sum(weight * total for weight, total in zip(self.weights, totals) if weight)
+        return sums.new_tensor(value, dtype=self.blocks.dtype)
+
+    def outer(self, gradient: Tensor) -> Tensor:
+        """What arrives at the totals (parts,) from what arrived at the result."""
+        return gradient[0, : self.parts] if self.weigh is None else gradient * gradient.new_tensor(self.weights)
+
+    def all_outer(self, gradient: Tensor) -> Tensor:
+        """The same for all sums (3, ...)."""
+        if self.weigh is None:
+            return gradient
+        weights = [[*self.weights, *[0.0] * (len(self.numbers[0]) - self.parts)], *[[0.0] * len(self.numbers[0])] * 2]
+        return gradient * gradient.new_tensor(weights, dtype=torch.float64)
+
     def keep(self, kept: _Kept, outer: Tensor) -> None:
         """The gradients of a batch of one block whose slopes have waited."""
         self.blocks.start_gradients(self.shared)
@@ -137,20 +211,23 @@ class _Sweep:
 
 
 def _stacked(several: tuple[Terms, ...], tile: Tile, measured: bool) -> Tensor:
-    nan = torch.full((), torch.nan, dtype=torch.float64, device=tile.distances.device)
+    """(3, parts) totals, counts and active counts in float64; two more columns of pairs where measured."""
+    nan = tile.distances.new_full((), torch.nan)
     rows = [
-        [term.total.double() for term in several],
-        [term.count.double() for term in several],
-        [nan if term.active is None else term.active.double() for term in several],
+        [term.total for term in several],
+        [term.count for term in several],
+        [nan if term.active is None else term.active for term in several],
     ]
     if measured:
         near = torch.where(tile.listed, tile.positive_distances(), 0).sum(dtype=torch.float64)
         kin = tile.distances.flatten()[tile.kin.unique()].sum(dtype=torch.float64)
         far = tile.distances.sum(dtype=torch.float64) - kin
         rows[0] += [near, far]
-        rows[1] += [tile.listed.sum().double(), tile.negatives.sum().double()]
+        rows[1] += [tile.listed.sum(), tile.negatives.sum()]
         rows[2] += [torch.zeros_like(near)] * 2
-    return torch.stack([torch.stack(row) for row in rows])
+    wide = torch.float32 if tile.distances.device.type == "mps" else torch.float64
+    flat = [entry if entry.dtype == wide else entry.to(wide) for row in rows for entry in row]
+    return torch.stack(flat).view(3, -1)
 
 
 class _Sums(torch.autograd.Function):
@@ -165,14 +242,15 @@ class _Sums(torch.autograd.Function):
         sums, ctx.kept = sweep.run(anchors.new_ones(1) if eager else None)
         if eager:
             ctx.gradients = sweep.blocks.finish()
-        return sums
+        return sums if sweep.weigh is None else sweep.weighed(sums)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        sweep, outer = ctx.sweep, gradients[0][0, : ctx.sweep.parts]
+        sweep = ctx.sweep
         anchors, references = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return (None, None, *_twice(ctx.again, anchors, references, gradients[0], sweep.whole))
+            return (None, None, *_twice(ctx.again, anchors, references, sweep.all_outer(gradients[0]), sweep.whole))
+        outer = sweep.outer(gradients[0])
         if ctx.gradients is not None:
             found = tuple(gradient * outer[0].to(gradient.dtype) for gradient in _distinct(ctx.gradients, sweep.shared))
         else:

@@ -90,6 +90,9 @@ class Contrastive(RowLoss):
             return totals.sum() / 2
         return super().combine(totals, divisors)
 
+    def weights(self, divisors: list[float]) -> list[float]:
+        return [0.5] * len(divisors) if self.reduction == "sum_unordered" else super().weights(divisors)
+
     def pairs(
         self, first: Tensor, second: Tensor, *, different: Tensor | None = None, same: Tensor | None = None
     ) -> Tensor:

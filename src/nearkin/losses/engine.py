@@ -7,6 +7,7 @@ origin, own columns, ready triplets, several processes, values of single anchors
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -15,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice, integer
-from nearkin.core.tensors import Block, Own, Terms, added, masked_sum
+from nearkin.core.tensors import Block, Own, Terms, added, full_precision, masked_sum
 from nearkin.distances import Distance, make_distance, squared_distances
 from nearkin.losses.blocks import Views, blocked
 from nearkin.losses.call import Call, arrange
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.closed_sweep import closed_sums
+from nearkin.losses.closed_sweep import Weighed, closed_loss, closed_sums
 from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 
@@ -115,8 +116,12 @@ class RowLoss(nn.Module):
         """The loss from its totals (parts,) and their divisors (parts,): a sum of means, or of totals under "sum"."""
         if self.reduction == "sum":
             return totals.sum()
-        some = divisors > 0
-        return torch.where(some, totals / torch.where(some, divisors, 1), 0).sum()
+        return (totals * (1 / divisors).nan_to_num(posinf=0)).sum()
+
+    def weights(self, divisors: list[float]) -> list[float]:
+        """What `combine` multiplies each total with, as numbers. A class that overrides one of the two overrides both,
+        or its closed form takes a longer way."""
+        return [1.0] * len(divisors) if self.reduction == "sum" else [1 / each if each else 0.0 for each in divisors]
 
     def forward(
         self,
@@ -153,19 +158,18 @@ class RowLoss(nn.Module):
             embeddings, labels, references, reference_labels, ids=ids, reference_ids=reference_ids, own=own,
             triplets=triplets, noise=noise, generator=generator, group=group,
         )  # fmt: skip
-        with torch.autocast(embeddings.device.type, enabled=False):
-            return self._value(call, self._sums(call))
+        with full_precision(embeddings.device):
+            return self._loss(call)[0]
 
     def measure(self, *arguments: Any, **keywords: Any) -> Measure:
         """The same sweep with what happened in it; takes what the call takes."""
         call = self._arranged(*arguments, **keywords)
-        with torch.autocast(call.anchors.device.type, enabled=False):
-            sums = self._sums(call, measured=True)
-            value = self._value(call, sums)
-        totals, counts, active = sums.detach()
-        share = None if bool(active[:-2].isnan().any()) else float(active[:-2].sum() / counts[:-2].sum().clamp(min=1))
-        positive, negative = (totals[-2:] / counts[-2:]).tolist()
-        return Measure(value, share, positive, negative)
+        with full_precision(call.anchors.device):
+            value, sums = self._loss(call, measured=True)
+        totals, counts, active = sums if isinstance(sums, list) else sums.tolist()
+        share = sum(active[:-2]) / max(sum(counts[:-2]), 1)
+        positive, negative = (total / count if count else math.nan for total, count in zip(totals[-2:], counts[-2:]))
+        return Measure(value, None if math.isnan(share) else share, positive, negative)
 
     def per_anchor(self, *arguments: Any, **keywords: Any) -> Tensor:
         """The loss of each anchor's own terms, (N,), in the graph; 0 for an anchor without terms.
@@ -173,7 +177,7 @@ class RowLoss(nn.Module):
         The loss itself is the mean of these weighted by each anchor's number of terms. A row at a time: slow.
         """
         call = self._arranged(*arguments, **keywords)
-        with torch.autocast(call.anchors.device.type, enabled=False):
+        with full_precision(call.anchors.device):
             visit = _Visit(self._entries, call, *self._prepared(call, None))
             sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
             rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
@@ -201,6 +205,19 @@ class RowLoss(nn.Module):
             return None if anchors * columns <= DENSE_LIMIT else min(512, max(64, BLOCK_NUMBERS // columns))
         return int(self.block_size) if int(self.block_size) < anchors else None
 
+    def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, Tensor | list[list[float]]]:
+        """The checked loss, and the sums it is made of."""
+        found = self._closed_loss(call, measured)
+        if found is None:
+            sums = self._sums(call, measured)
+            return self._value(call, sums), sums.detach()
+        counts = found.sums[1][: self.parts]
+        if not (found.finite and math.isfinite(float(found.value.detach()))):
+            check_value(type(self).__name__, found.value, *call.rows(), counts=found.value.new_tensor(counts))
+        if not any(counts):
+            self._say_empty()
+        return found.value, found.sums
+
     def _sums(self, call: Call, measured: bool = False) -> Tensor:
         """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
         size = self._size(call)
@@ -218,13 +235,29 @@ class RowLoss(nn.Module):
         eager = self.parts == 1 and row is None
         return _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
 
-    def _closed_sums(self, call: Call, size: int | None, measured: bool) -> Tensor | None:
-        if self.closed is None or torch.compiler.is_compiling():
+    def _closed_loss(self, call: Call, measured: bool) -> Weighed | None:
+        if call.group is not None or _owner(type(self), "combine") is not _owner(type(self), "weights"):
             return None
-        if self.closed_whole and (size is not None or not call.alone or call.group is not None):
+        size = self._size(call)
+        if self.closed is None or not self._takes_closed(call, size):
+            return None
+        again = functools.partial(self._row_sums, size=None, measured=measured)
+        return closed_loss(self.closed, call, size, parts=self.parts, measured=measured, weigh=self._weigh, again=again)
+
+    def _closed_sums(self, call: Call, size: int | None, measured: bool) -> Tensor | None:
+        if self.closed is None or not self._takes_closed(call, size):
             return None
         again = functools.partial(self._row_sums, size=None, measured=measured)
         return closed_sums(self.closed, call, size, parts=self.parts, measured=measured, again=again)
+
+    def _weigh(self, counts: list[float], active: list[float]) -> list[float]:
+        return self.weights(active if self.reduction == "mean_nonzero" else counts)
+
+    def _takes_closed(self, call: Call, size: int | None) -> bool:
+        learns = len(self._modules) > 1 or any(each is not None for each in self._parameters.values())
+        if learns or torch.compiler.is_compiling():  # slopes by hand end at distances
+            return False
+        return not self.closed_whole or (size is None and call.alone and call.group is None)
 
     def _prepared(self, call: Call, size: int | None) -> tuple[Tensor | None, Tensor | None]:
         if self.prepare is None:
@@ -262,18 +295,28 @@ class RowLoss(nn.Module):
         return (sums[2] if self.reduction == "mean_nonzero" else sums[1]).detach()
 
     def _value(self, call: Call, sums: Tensor) -> Tensor:
-        parts = sums[:, : self.parts]
-        if not torch.compiler.is_compiling() and not self._said_empty and not bool(parts[1].any()):
+        totals, counts, active = (sums if sums.shape[1] == self.parts else sums[:, : self.parts]).unbind()
+        divisors = active if self.reduction == "mean_nonzero" else counts
+        value = self.combine(totals, divisors.detach()).to(call.dtype)
+        if not torch.compiler.is_compiling() and not check_value(
+            type(self).__name__, value, *call.rows(), counts=counts
+        ):
+            self._say_empty()
+        world = 1 if call.group is None else call.group.size
+        return value if world == 1 else value + (world - 1) * (value - value.detach())
+
+    def _say_empty(self) -> None:
+        if not self._said_empty:
             self._said_empty = True
             warnings.warn(
                 f"{type(self).__name__}: this batch has no valid term (no positive pair, no negative pair, one sample, "
                 "or nothing that the miner keeps); its loss is 0. Said once.",
-                stacklevel=3,
+                stacklevel=4,
             )
-        value = self.combine(parts[0], self._divisors(parts)).to(call.dtype)
-        check_value(type(self).__name__, value, *call.rows(), counts=parts[1])
-        world = 1 if call.group is None else call.group.size
-        return value if world == 1 else value + (world - 1) * (value - value.detach())
+
+
+def _owner(cls: type, name: str) -> type:
+    return next(each for each in cls.__mro__ if name in vars(each))
 
 
 class _Visit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,25 +18,25 @@ class NotFinite(InputError):
         self.brief = brief
 
 
-def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None = None) -> None:
+def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None = None) -> bool:
     """Raise NotFinite where the loss `value` is not finite, or squared distances between `rows` need not be.
 
     name: of the loss; rows: (n, D) in the distance's space; counts: of terms: without any, no distance counts.
     No squared distance is above four times the largest squared length, which must fit the dtype of `value`. One look at
-    one flag; none while a graph is compiled, where nothing raises
+    the numbers; none while a graph is compiled, where nothing raises. Returns whether there are terms
     """
     if torch.compiler.is_compiling():
-        return
+        return True
     lengths = [4 * _largest(each.detach().square().sum(1)).to(value.dtype) for each in rows if len(each)]
-    found = torch.stack([value.detach(), *lengths]).isfinite()
-    if counts is not None:
-        found = torch.cat([found[:1], found[1:] | ~counts.any()])
-    if bool(found.all()):
-        return
+    terms = value.new_ones(()) if counts is None else counts.detach().sum().to(value.dtype)
+    numbers: list[float] = torch.stack([value.detach(), terms, *lengths]).tolist()
+    some = numbers[1] != 0
+    if math.isfinite(numbers[0]) and (not some or all(map(math.isfinite, numbers[2:]))):
+        return some
     kind = str(value.dtype).removeprefix("torch.")
     wider = "" if kind == "float64" else ", or give them as float64"
     advice = f"a number too large for {kind} came up; make the embeddings smaller (normalise or rescale them){wider}"
-    if bool(found[1:].all()):
+    if all(map(math.isfinite, numbers[2:])):
         raise NotFinite(f"the loss is {float(value.detach())}", f"in {name} {advice}")
     size = max(float(_largest(each.detach().abs().reshape(-1))) for each in rows if len(each))
     raise NotFinite(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,33 +22,39 @@ class Kin:
     """Anchors of class `labels` (n,) against columns of class `columns` (R,).
 
     first: the column of the first anchor where the anchors are columns themselves, else None
+
+    Lists of indices are small and made in many small steps, so numpy makes them, whatever the device.
     """
 
     def __init__(self, labels: Tensor, columns: Tensor, first: int | None) -> None:
-        self.alone = first is not None
-        ordered, self.order = columns.sort(stable=True)
-        self.low = torch.searchsorted(ordered, labels)
-        self.size = torch.searchsorted(ordered, labels, right=True) - self.low
-        self.total = len(columns)
+        self.device, self.total = labels.device, len(columns)
+        classes = columns.cpu().numpy()
+        self.order = classes.argsort(kind="stable")
+        ordered = classes[self.order]
+        asked = classes if labels is columns else labels.cpu().numpy()
+        self.low = ordered.searchsorted(asked)
+        self.size = ordered.searchsorted(asked, side="right") - self.low
+        self.rank = None  # of each anchor within its class, where it is a column itself
         if first is not None:
-            place = torch.empty_like(self.order)
-            place[self.order] = torch.arange(self.total, device=columns.device)
-            self.rank = place[first : first + len(labels)] - self.low
+            place = np.empty_like(self.order)
+            place[self.order] = np.arange(self.total)
+            self.rank = place[first : first + len(asked)] - self.low
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
         low, size = self.low[start:stop, None], self.size[start:stop, None]
-        width = int(size.max()) if stop > start else 0
-        steps = torch.arange(width, device=low.device)
-        everybody = (
-            self.order[(low + steps).clamp_(max=max(self.total - 1, 0))] if self.total else steps.expand(len(low), 0)
-        )
-        own = steps < size
-        flat = everybody + (torch.arange(len(low), device=low.device) * self.total)[:, None]
-        if self.alone:  # the anchor itself pads: it is in the list of each row
-            rank = self.rank[start:stop, None]
-            places = torch.where(own, flat, flat.gather(1, rank)).flatten()
-            others = steps[: max(width - 1, 0)].expand(len(low), -1)
-            index = everybody.gather(1, others + (others >= rank))
-            return KinBlock(index, others < size - 1, places, self.total - size[:, 0])
-        return KinBlock(everybody, own, flat[own], self.total - size[:, 0])
+        negatives = self._tensor(self.total - size[:, 0])
+        widest = int(size.max(initial=0))
+        steps = np.arange(widest)
+        listed = steps < size
+        kin = self.order[np.where(listed, low + steps, 0)] if widest else np.empty((len(low), 0), np.int64)
+        flat = kin + (np.arange(len(low)) * self.total)[:, None]
+        places = self._tensor(flat[listed])
+        if self.rank is None:
+            return KinBlock(self._tensor(kin), self._tensor(listed), places, negatives)
+        others = steps[: max(widest - 1, 0)]
+        index = kin[np.arange(len(low))[:, None], others + (others >= self.rank[start:stop, None])]
+        return KinBlock(self._tensor(index), self._tensor(others < size - 1), places, negatives)
+
+    def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
