@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evaluation.cases import CASES, DISTANCES, distances, random_case, tied_case
 from nearkin.core import InputError
 from nearkin.evaluation import class_scores, evaluate
-from nearkin.evaluation.votes import predicted, ranking, right_within
+from nearkin.evaluation.votes import predicted, ranking, right_within, voted_for
 from oracles import knn as oracle
 
 KS = (1, 2, 5, 7)
@@ -160,3 +160,17 @@ def test_shares_sum_to_one_and_the_winner_leads_the_ranking(seed, kind):
         truth = rng.integers(0, 4, size=6)
         listed = [truth[i] in order[i, :top] and scores[i, truth[i]] > 0 for i in range(6)]
         assert right_within(scores, truth, top).tolist() == listed
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_voters_one_by_one_answer_as_all_classes_do(k, weights):
+    rng = np.random.default_rng(k)
+    distances = np.sort(rng.integers(0, 6, size=(500, k)) / 3, axis=1)
+    voters = np.where(rng.random((500, k)) < 0.1, -1, rng.integers(0, 7, size=(500, k)))
+    truth = rng.integers(-1, 8, size=500).clip(max=6)
+    scores = class_scores(distances, voters, 7, weights=weights)
+    first, two, winner = voted_for(distances, voters, truth, weights=weights, top=2)
+    np.testing.assert_array_equal(winner, predicted(scores))
+    np.testing.assert_array_equal(first, right_within(scores, truth, 1))
+    np.testing.assert_array_equal(two, right_within(scores, truth, 2))

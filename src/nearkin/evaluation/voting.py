@@ -7,10 +7,10 @@ import numpy as np
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.retrieval import Columns
 from nearkin.evaluation.sweep import Nearest
-from nearkin.evaluation.votes import class_scores, predicted, right_within
+from nearkin.evaluation.votes import class_scores, predicted, right_within, voted_for
 
 BLOCK = 1 << 21
-"""Class scores (queries x classes) held at a time."""
+"""Scores (queries x classes, or queries x voters) held at a time."""
 
 
 def vote_columns(nearest: Nearest, voter_labels: Array, truth: Array, ks: tuple[int, ...]) -> Columns:
@@ -26,8 +26,8 @@ def vote_columns(nearest: Nearest, voter_labels: Array, truth: Array, ks: tuple[
     votes = np.where(nearest.rows >= 0, voter_codes[nearest.rows], -1)
     kinds = ("uniform",) if (nearest.distances < 0).any() else ("uniform", "distance")
     columns: Columns = {}
-    size = max(1, BLOCK // len(classes))
     for k in ks:
+        size = max(1, BLOCK // (k if _few(k, len(classes)) else len(classes)))
         for kind in kinds:
             name = f"knn@{k}" + ("-weighted" if kind == "distance" else "")
             parts = [
@@ -41,9 +41,17 @@ def vote_columns(nearest: Nearest, voter_labels: Array, truth: Array, ks: tuple[
 
 
 def _right(distances: Array, votes: Array, truth: Array, classes: int, kind: str) -> tuple[Array, Array, Array]:
+    if _few(votes.shape[1], classes):
+        first, five, winner = voted_for(distances, votes, truth, weights=kind)
+        return first.astype(np.float64), five.astype(np.float64), winner
     scores = class_scores(distances, votes, classes, weights=kind)
     first, five = (right_within(scores, truth, top).astype(np.float64) for top in (1, 5))
     return first, five, predicted(scores)
+
+
+def _few(k: int, classes: int) -> bool:
+    """Whether the voters of a query are so few that they are looked at one by one, not the classes."""
+    return k * k <= classes
 
 
 def _parts(total: int, size: int) -> list[slice]:
