@@ -133,8 +133,11 @@ def test_value_and_gradients_equal_the_slow_form(case):
     value, gradient = wanted(case)
     assert np.abs(gradient["w"]).max() > 1e-6
     for dtype, close, near in ((torch.float64, 1e-11, 1e-10), (torch.float32, 1e-5, 1e-4), (torch.bfloat16, 1e-5, 1e-2)):
-        for size in (None, 1, 4):
+        for size, by_hand in ((None, True), (1, True), (4, True), (None, False), (4, False)):
             loss = case.make(block_size=size).to(torch.float64 if dtype == torch.float64 else torch.float32)
+            assert loss.loss.closed is not None
+            if not by_hand:
+                loss.loss.closed = None  # the slopes of `rows`, by autograd
             got, to_x, to_w = slopes(loss, X.to(dtype), Y)
             assert got.dtype == loss.proxies.dtype
             assert float(got) == pytest.approx(value, rel=close)
@@ -329,11 +332,14 @@ def test_a_gradient_is_finite_where_an_embedding_lies_on_its_proxy_or_opposite_t
     for make in MAKERS:
         for sign in (1, -1):
             for dtype in (torch.float64, torch.float32):
-                for size in (None, 2):
+                for size, by_hand in ((None, True), (2, True), (None, False), (2, False)):
                     loss = make(CLASSES, DIMENSIONS, block_size=size).to(dtype)
+                    if not by_hand:
+                        loss.loss.closed = None
                     x = sign * loss.proxies.detach()[:: loss.per_class]
-                    x = torch.cat([x, 3 * x[:1], 0 * x[:1]])  # the same directions at another length, and none at all
-                    value, *gradients = slopes(loss, x, torch.arange(7) % 5)
+                    x = torch.cat([x, 3 * x[:2]])  # the same directions at another length
+                    x = x if by_hand else torch.cat([x, 0 * x[:1]])  # and none at all
+                    value, *gradients = slopes(loss, x, torch.arange(len(x)) % 5)
                     assert value.isfinite()
                     assert all(gradient.isfinite().all() for gradient in gradients)
 

@@ -19,6 +19,8 @@ class ArcFaceRows(ClassRows):
     infinite where an embedding lies on its proxy. There sin t has slope 0, by convention.
     """
 
+    closed = ClassRows.closed
+
     def __init__(
         self, margin: float, scale: float, *, per_class: int = 1, reduction: str, block_size: int | str | None
     ) -> None:
@@ -30,6 +32,12 @@ class ArcFaceRows(ClassRows):
         turned = 1 - (1 - distance) * cos + root(distance * (2 - distance)) * sin
         beyond = distance > 1 + cos  # t > pi - m, where cos(t + m) would rise again
         return torch.where(beyond, distance + self.margin * sin, turned)
+
+    def widening(self, distance: Tensor) -> Tensor:
+        cos, sin = math.cos(self.margin), math.sin(self.margin)
+        height = root(distance * (2 - distance))
+        turned = cos + torch.where(height > 0, (1 - distance) / torch.where(height > 0, height, 1), 0) * sin
+        return torch.where(distance > 1 + cos, 1, turned)
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""

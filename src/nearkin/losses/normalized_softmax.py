@@ -37,6 +37,8 @@ class NormalizedSoftmax(ClassLoss):
 class CosFaceRows(ClassRows):
     """The own class's cosine loses a margin."""
 
+    closed = ClassRows.closed
+
     def __init__(self, margin: float, scale: float, *, reduction: str, block_size: int | str | None) -> None:
         super().__init__(scale, reduction=reduction, block_size=block_size)
         self.margin = within("margin", margin, 0, 2)

@@ -145,11 +145,10 @@ class Proxies(OutsideLoss):
 
     def share(self, proxies: Tensor, group: Group | None) -> tuple[Tensor, Tensor]:
         """The proxies that this process brings and their classes; those of one class stay beside each other."""
-        numbers = torch.arange(len(proxies), device=proxies.device) // self.per_class
-        if group is None:
-            return proxies, numbers
-        mine = slice(group.rank, None, group.size)
-        return tuple(rows.unflatten(0, (-1, self.per_class))[mine].flatten(0, 1) for rows in (proxies, numbers))
+        mine = slice(None) if group is None else slice(group.rank, None, group.size)
+        numbers = torch.arange(len(proxies) // self.per_class, device=proxies.device)[mine]
+        share = proxies if group is None else proxies.unflatten(0, (-1, self.per_class))[mine].flatten(0, 1)
+        return share, numbers.repeat_interleave(self.per_class)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nearkin.core import positive
@@ -11,8 +12,10 @@ from nearkin.losses.class_rows import ClassLoss, ClassRows
 class ProxyNCARows(ClassRows):
     """The own class is left out of the sum, so the cost is z itself."""
 
-    def cost(self, z: Tensor) -> Tensor:
-        return z
+    closed = ClassRows.closed
+
+    def cost(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z, torch.ones_like(z)
 
 
 class ProxyNCA(ClassLoss):

@@ -17,6 +17,8 @@ ONE_PLACE = 1e-14
 class SoftTripleRows(ClassRows):
     """The distance to a class is that to its centres, weighted by nearness; the own one is widened by a margin."""
 
+    closed = ClassRows.closed
+
     def __init__(
         self, temperature: float, margin: float, scale: float, *, per_class: int, reduction: str, block_size: int | str | None
     ) -> None:  # fmt: skip
@@ -25,6 +27,10 @@ class SoftTripleRows(ClassRows):
 
     def near(self, distances: Tensor) -> Tensor:
         return (torch.softmax(-distances / self.temperature, 2) * distances).sum(2)
+
+    def nearing(self, distances: Tensor, near: Tensor) -> Tensor:
+        shares = torch.softmax(-distances / self.temperature, 2)
+        return shares * (1 + (near[:, :, None] - distances) / self.temperature)
 
     def widened(self, distance: Tensor) -> Tensor:
         return distance + self.margin
