@@ -90,7 +90,9 @@ def test_easy_positive_with_ties_takes_the_lowest_index(seed, rows, columns, tie
     distances, positives, negatives = drawn(seed, rows, columns, ties)
     for kind in ("hard", "semi-hard"):
         found = EasyPositive(kind).choose(distances, positives, negatives, None)
-        assert triplets(found) == sorted(mining.nearest_positive(distances.tolist(), kin_of(positives, negatives), kind))
+        assert triplets(found) == sorted(
+            mining.nearest_positive(distances.tolist(), kin_of(positives, negatives), kind)
+        )
 
 
 @given(dimensions=some.sampled_from([None, 1, 2, 3, 16, 512]), **sizes)
@@ -231,7 +233,11 @@ def test_a_missing_side_or_no_column_keeps_nothing(make, shape):
 
 def losses() -> list[Triplet]:
     named = [Triplet(1.0, mining=name) for name in sorted(MINERS) if MINERS[name].directions]
-    return [*named, Triplet(1.0, mining=EasyPositive("semi-hard"), distance="cosine"), Triplet(mining="angular", hinge="soft")]
+    return [
+        *named,
+        Triplet(1.0, mining=EasyPositive("semi-hard"), distance="cosine"),
+        Triplet(mining="angular", hinge="soft"),
+    ]
 
 
 def test_four_rules_look_at_directions():
@@ -260,7 +266,9 @@ def test_a_filter_counts_the_triplets_that_it_keeps(name):
     labels = torch.tensor([0, 1, 0, 2, 1, 0, 1, 2, 0, 1])
     rule = make_miner(name)
     same = labels[:, None] == labels
-    block = Block(torch.cdist(x, x), same & ~torch.eye(10, dtype=torch.bool), ~same, None, labels, x, x, None, None, None, None)
+    block = Block(
+        torch.cdist(x, x), same & ~torch.eye(10, dtype=torch.bool), ~same, None, labels, x, x, None, None, None, None
+    )
     kept = kept_by(rule, block)
     seen = Triplet(0.3, mining=rule, reduction="sum").measure(x, labels)
     d = torch.cdist(x, x)
@@ -284,7 +292,9 @@ def test_a_distance_in_another_space_is_refused_in_words(name):
         if distance in ("cosine", "euclidean", "inner-product", "squared-euclidean"):
             Triplet(mining=name, distance=distance)
         else:
-            with pytest.raises(InputError, match="chooses by normalised embeddings, which .* does not keep; use distance"):
+            with pytest.raises(
+                InputError, match="chooses by the directions of embeddings, which .* does not keep; use distance"
+            ):
                 Triplet(mining=name, distance=distance)
 
 

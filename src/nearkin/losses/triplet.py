@@ -67,7 +67,7 @@ class Triplet(RowLoss):
             self.distance.keeps_space or isinstance(self.distance, Cosine)
         ):
             raise InputError(
-                f"{type(self.mining).__name__} chooses by normalised embeddings, which {type(self.distance).__name__} does "
+                f"{type(self.mining).__name__} chooses by the directions of embeddings, which {type(self.distance).__name__} does "
                 "not keep; use distance 'cosine', 'euclidean', 'inner-product' or 'squared-euclidean'"
             )
         if isinstance(self.mining, MiningRule) and type(self.mining) not in PICKING:
