@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -65,13 +66,19 @@ def oml(batch: Batch, make: Callable[[], Call], *, peak: bool = False) -> list[C
 
 
 def has_oml() -> bool:
-    """Whether open-metric-learning can be imported. It imports torchvision, which `vision` may have to repair first."""
+    """Whether open-metric-learning can be imported."""
+    repair_torchvision()
     try:
-        vision("torchvision")
         import oml  # noqa: F401
     except ImportError:
         return False
     return True
+
+
+def repair_torchvision() -> None:
+    """Peers import torchvision, which may be of another build than torch: then `vision` makes it importable."""
+    with contextlib.suppress(ImportError):
+        vision("torchvision")
 
 
 def mined(loss: Any, miner: Any) -> Call:

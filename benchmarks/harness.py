@@ -130,7 +130,7 @@ def relative_error(answer: Answer, wanted: Answer) -> dict[str, float]:
     """
     errors = {}
     for name, right in wanted.items():
-        given, right = (torch.as_tensor(part).detach().double() for part in (answer[name], right))
+        given, right = (torch.as_tensor(part, dtype=torch.float64).detach() for part in (answer[name], right))
         scale = right.abs() if name.startswith("each ") else right.abs().max()
         quotient = (given - right).abs() / torch.where(scale > 0, scale, 1)
         errors[name] = float(quotient.nan_to_num(nan=torch.inf).max())
@@ -142,6 +142,8 @@ def measure(contenders: Sequence[Contender], *, threads: int, rounds: int = ROUN
     clock = time.process_time if threads == 1 else time.perf_counter
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
+    gc.collect()
+    gc.freeze()  # so that the collections between samples look at what the contenders made, not at every module
     try:
         with threadpool_limits(threads):
             repeats = {one.name: _repeats(one, clock, sample, rounds, SLOW[threads]) for one in contenders}
@@ -153,6 +155,7 @@ def measure(contenders: Sequence[Contender], *, threads: int, rounds: int = ROUN
                         times.rounds[contender.name].append(_seconds(contender.run, clock, number))
             return times
     finally:
+        gc.unfreeze()
         torch.set_num_threads(before)
 
 

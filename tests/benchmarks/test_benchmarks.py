@@ -1,0 +1,140 @@
+"""The benchmarks check before they time, time what they say, and their guard fails on a worse ratio."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("pytorch_metric_learning", reason="needs pytorch-metric-learning: nearkin[bench]")
+
+ROOT = Path(__file__).parents[2]
+CASES = "^small/(contrastive|circle) B"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The modules of benchmarks/, which lie beside the script that imports them."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--quick", "--only", CASES, *map(str, words)]
+    return subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    answer = run("--cpu", "--json", folder / "result.json", "--keep", "--baseline", folder / "baseline.json")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return folder
+
+
+def test_a_row_has_times_a_ratio_and_the_errors_of_both(measured):
+    result = json.loads((measured / "result.json").read_text())
+    assert result["schema"] == 1 and result["versions"]["torch"] and result["machine"]["cores"]
+    assert [row["name"] for row in result["rows"]] == ["small/circle B=64", "small/contrastive B=64"]
+    for row in result["rows"]:
+        assert row["status"] == "ok"
+        assert row["cpu"].keys() == row["error"].keys() == {"nearkin", "pytorch-metric-learning"}
+        assert row["cpu cost"]["pytorch-metric-learning"] > 0
+        assert 0 <= row["error"]["nearkin"]["gradient"] < 1e-5
+
+
+@pytest.mark.parametrize(("times", "fails"), [(0.01, True), (100, False)])
+def test_the_guard_fails_on_a_worse_ratio_only(measured, times, fails):
+    baseline = json.loads((measured / "baseline.json").read_text())
+    assert set(baseline["cost"]) == {"small/circle B=64", "small/contrastive B=64"}
+    baseline["cost"] = {
+        name: {one: times * cost for one, cost in found.items()} for name, found in baseline["cost"].items()
+    }
+    changed = measured / f"{times}.json"
+    changed.write_text(json.dumps(baseline))
+    answer = run("--guard", "--baseline", changed)
+    assert answer.returncode == fails, answer.stdout + answer.stderr
+    assert ("WORSE small/circle B=64" in answer.stdout) == fails
+    assert f"2 cases compared, {2 * fails} worse" in answer.stdout
+
+
+def contender(bench, name, kind, milliseconds, answer, peak=False):
+    harness = bench("harness")
+
+    def work():
+        clock = harness.time.process_time
+        end = clock() + milliseconds / 1000
+        while clock() < end:
+            pass
+        return {"value": answer}
+
+    return harness.Contender(name, work, kind, peak)
+
+
+def row_of(bench, ours, theirs, right):
+    harness = bench("harness")
+    contenders = [
+        contender(bench, harness.OURS, "ours", 2, ours),
+        contender(bench, "peer", "peer", 8, theirs),
+        contender(bench, "floor (slow form)", "floor", 4, 0.0),
+        contender(bench, "floor (fast form)", "floor", 1, 0.0),
+    ]
+    targets = [harness.Target("faster", 3, "peer"), harness.Target("cost", 1.5, "floor")]
+    case = harness.Case("made up", lambda small: harness.Setup(contenders, lambda: {"value": right}), targets)
+    return bench("rows").make_row(case, cpu_only=True)
+
+
+def test_ratios_are_of_cpu_time_and_the_faster_floor_counts(bench):
+    row = row_of(bench, ours=1.0, theirs=1.0 + 1e-4, right=1.0)
+    assert row["status"] == "ok"
+    assert 0.2 < row["cpu cost"]["peer"] < 0.3
+    assert 1.7 < row["cpu cost"]["floor"] < 2.3
+    assert [target["met"] for target in row["targets"]] == [True, False]
+    assert row["cpu"]["peer"]["rounds"] == 7
+    assert row["error"]["peer"]["value"] == pytest.approx(1e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [1.01, float("nan")])
+def test_a_wrong_answer_of_ours_is_not_timed(bench, wrong):
+    row = row_of(bench, ours=wrong, theirs=1.0, right=1.0)
+    assert row["status"] == "wrong" and "cpu" not in row
+
+
+def test_a_peer_that_answers_otherwise_is_not_timed(bench):
+    row = row_of(bench, ours=1.0, theirs=1.01, right=1.0)
+    assert row["status"] == "ok" and "peer" not in row["cpu"]
+    assert "answers otherwise" in row["notes"][0]
+
+
+def test_a_loss_that_the_table_lacks_is_missing_and_no_crash(bench):
+    harness = bench("harness")
+    case = harness.Case("made up", lambda small: bench("contenders").our_loss("none of that name"))
+    assert bench("rows").make_row(case)["status"] == "missing"
+
+
+def test_memory_is_the_growth_of_the_high_water_mark(bench):
+    harness = bench("harness")
+    megabytes = 64
+
+    def make(small: bool):
+        def run():
+            return {"value": torch.ones((1 if small else megabytes) << 18).sum()}
+
+        return harness.Setup([harness.Contender(harness.OURS, run, "ours", peak=True)])
+
+    assert (
+        megabytes - 2 < bench("memory").child(harness.Case("made up", make), harness.OURS, small=False) < megabytes + 8
+    )
+
+
+def test_every_case_can_be_listed_and_has_a_name_of_its_own(bench):
+    names = [case.name for case in bench("run").all_cases()]
+    assert len(names) == len(set(names)) > 100
