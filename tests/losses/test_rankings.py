@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
-from nearkin.losses import FastAP, RecallAtK, RowLoss, SmoothAP, fast_ap, soft_ranks
+from nearkin.losses import FastAP, RecallAtK, RowLoss, SmoothAP, fast_ap, recall_at_k, soft_ranks
 from nearkin.pairs import Matrix
 
 LOSSES = [FastAP(), FastAP(3), SmoothAP(0.1), SmoothAP(0.5, distance="euclidean"), RecallAtK(rank_temperature=0.1)]
@@ -63,8 +63,8 @@ def test_one_at_a_time_and_all_at_once_are_the_same(loss, plain, monkeypatch):
     x, y = drawn(30), torch.arange(30) % 4
     wanted = value_and_slope(loss, x, y)
     for size in (0, 30 * 30 * 3):
-        monkeypatch.setattr(fast_ap, "CHUNK", size)
-        monkeypatch.setattr(soft_ranks, "CHUNK", size)
+        for module in (fast_ap, recall_at_k, soft_ranks):
+            monkeypatch.setattr(module, "CHUNK", size)
         for found, other in zip(value_and_slope(loss, x, y), wanted, strict=True):
             torch.testing.assert_close(found, other, rtol=1e-11, atol=1e-13)
 

@@ -68,16 +68,16 @@ class FastAP(RowLoss):
         number = tile.listed.sum(1)
         below = _cumulated(back, self.bins, tile.negatives, tile.slope)
         kin = _cumulated(torch.where(tile.listed, -near, outside), self.bins, number)
-        everybody = below + kin
-        everybody.clamp_(min=torch.finfo(near.dtype).tiny)
-        share, each = below / everybody, torch.where(number > 0, 1 / number.clamp(min=1).to(near.dtype), 0)[:, None]
-        nothing = torch.zeros_like(share[:, :1])
-        cells = torch.diff(kin, dim=1, prepend=nothing)
-        to_below = cells * (kin / everybody) / everybody * each
-        to_kin = -torch.diff(share, dim=1, append=nothing) * each - cells * share / everybody * each
-        pull = torch.where(tile.listed, _slopes(near, to_kin, self.bins), 0).mul_(scale)
-        push = _slopes(back.neg_(), to_below, self.bins, tile.slope).mul_(scale)
-        return Closed(Terms(added(cells * share * each), added(number > 0)), pull, push)
+        everybody = (below + kin).clamp_(min=torch.finfo(near.dtype).tiny)
+        each = number.clamp(min=1).to(near.dtype).reciprocal_()[:, None]
+        share, nothing = below / everybody, torch.zeros_like(each)
+        cells = torch.diff(kin, dim=1, prepend=nothing).mul_(each)
+        pressed = cells / everybody
+        to_kin = torch.diff(share, dim=1, append=nothing).mul_(each).addcmul_(pressed, share).mul_(scale)
+        to_below = (pressed * kin / everybody).mul_(-scale)
+        pull = torch.where(tile.listed, _slopes(near, to_kin, self.bins), 0)
+        push = _slopes(back.neg_(), to_below, self.bins, tile.slope)
+        return Closed(Terms(added(cells * share), added(number > 0)), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -115,7 +115,7 @@ class _SoftCounts(torch.autograd.Function):
             counts = _plain(places, mask, ctx.bins, weights)
             (slope,) = torch.autograd.grad(counts, places, gradients[0], create_graph=True)
             return (slope, None, None, None)
-        slope = _slopes(places, gradients[0], ctx.bins)
+        slope = _slopes(places, gradients[0].neg(), ctx.bins)
         slope = slope if weights is None else slope * weights
         return (torch.where(mask, slope, 0), None, None, None)
 
@@ -137,16 +137,15 @@ def _cumulated(
     return counts
 
 
-def _slopes(places: Tensor, gradients: Tensor, bins: int, out: Tensor | None = None) -> Tensor:
-    """Slopes of soft counts by their gradients (b, bins + 1), to each place: minus that of its cell; 0 at a bin's centre.
+def _slopes(places: Tensor, slopes: Tensor, bins: int, out: Tensor | None = None) -> Tensor:
+    """The slope of each place: that of its cell out of (b, bins + 1), whose last is none; 0 at a bin's centre.
 
-    `out`: a buffer for the result; `places` are used up then.
+    `slopes` lose their last column. `out`: a buffer for the result; `places` are used up then.
     """
-    inside = gradients.neg()
-    inside[:, bins] = 0
+    slopes[:, bins] = 0
     cells = torch.floor(places, out=out)
     between = torch.ne(places, cells, out=None if out is None else places)
-    return torch.gather(inside, 1, cells.clamp_(0, bins).long(), out=out).mul_(between)
+    return torch.gather(slopes, 1, cells.clamp_(0, bins).long(), out=out).mul_(between)
 
 
 def _plain(places: Tensor, mask: Tensor, bins: int, weights: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.positives import table_of_positives
-from nearkin.losses.soft_ranks import count_before, far_of, slopes_among, slopes_before, soft_ranks
+from nearkin.losses.soft_ranks import CHUNK, count_before, far_of, slopes_among, slopes_before, soft_ranks
 
 
 class RecallAtK(RowLoss):
@@ -81,16 +81,19 @@ class RecallAtK(RowLoss):
         counts = tile.listed.sum(1, keepdim=True).to(near.dtype)
         some, counts = counts > 0, counts.clamp(min=1)
         costs, slope = torch.zeros_like(counts), torch.zeros_like(near)
-        for k in self.at:
-            inside = torch.where(tile.listed, torch.sigmoid((k - 1 - ranks) / self.recall_temperature), 0)
-            found = inside.sum(1, keepdim=True)
+        width = max(1, CHUNK // max(ranks.numel(), 1))
+        for start in range(0, len(self.at), width):
+            k = torch.tensor(self.at[start : start + width], dtype=near.dtype, device=near.device)[:, None, None]
+            inside = torch.where(tile.listed, ((k - 1 - ranks) / self.recall_temperature).sigmoid_(), 0)
+            found = inside.sum(2, keepdim=True)
             if self.divisor == "positives":
-                divisor, missing = counts, counts - found
+                divisor, moves = counts.expand_as(found), some
+                missing = counts - found
             else:
-                divisor, missing = counts.clamp(max=k), counts.clamp(max=k) - k + torch.relu(k - found)
-            moves = some if self.divisor == "positives" else some & (found < k)
-            costs += missing / divisor
-            slope += torch.where(moves, 1 / divisor, 0) * inside * (1 - inside)
+                divisor, moves = counts.minimum(k), some & (found < k)
+                missing = divisor - k + torch.relu(k - found)
+            costs += (missing / divisor).sum(0)
+            slope += torch.where(moves, inside * (1 - inside) / divisor, 0).sum(0)
         slope /= self.recall_temperature * len(self.at)
         pull = slopes_among(near, kin, slope, self.rank_temperature)
         pull += slopes_before(near, far, lambda some, _: slope[:, some], self.rank_temperature, tile.slope.zero_())[1]
