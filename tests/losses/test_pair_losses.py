@@ -127,8 +127,10 @@ def test_mining_keeps_what_is_strictly_within_eps():
     anchor, others = torch.tensor([[1.0, 0.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]])
     here, there = torch.tensor([0]), torch.tensor([0, 1])
     for eps, some in ((0.5, False), (0.5001, True)):
-        value = MultiSimilarity(mining="multi-similarity", eps=eps)(anchor, here, others, there)
-        assert bool(value > 0) == some
+        loss = MultiSimilarity(mining="multi-similarity", eps=eps)
+        assert bool(loss(anchor, here, others, there) > 0) == some
+        loss.closed = None  # by its rows
+        assert bool(loss(anchor, here, others, there) > 0) == some
 
 
 # Circle
