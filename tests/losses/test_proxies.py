@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -446,6 +449,34 @@ def test_equal_centres_of_a_class_give_the_gradient_to_the_first():
     _, _, to_w = slopes(loss, X[:1], torch.tensor([0]))
     assert to_w[0].any() and to_w[2].any()
     assert not to_w[1].any() and not to_w[3].any()
+
+
+MEMORY = """
+import torch
+from nearkin.losses import make_loss
+
+def peak():
+    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024  # of this process alone, where getrusage begins with its parent's
+
+torch.set_num_threads(1)
+loss = make_loss({name!r}, classes=20000, dimensions=16)
+x = torch.randn(2048, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+make_loss({name!r}, classes=5, dimensions=16)(x[:8], torch.arange(8) % 5).backward()
+before = peak()
+loss(x, torch.arange(2048)).backward()
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, where Linux says what a process used")
+@pytest.mark.parametrize("name", ["arcface", "proxy-anchor"])
+def test_many_classes_go_in_blocks(name):
+    """41 million pairs, 156 MB as one matrix, of which the dense form needs three: one block holds a tenth."""
+    done = subprocess.run([sys.executable, "-c", MEMORY.format(name=name)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 120
 
 
 # Any row loss on proxies
