@@ -55,11 +55,12 @@ class _AllTriplets(torch.autograd.Function):
         far = distances.masked_fill(~negatives, torch.inf)
         near = distances.gather(1, index).masked_fill(~valid, -torch.inf)
         to_far, to_near = torch.zeros_like(distances), torch.zeros_like(near)
+        z, flags = torch.empty_like(far), torch.empty_like(far)
         total = added(distances[:0])
         active = total.clone()
         for k in range(index.shape[1]):
-            value, slope = term(near[:, k : k + 1] - far)
-            above = (value > 0).sum(1)
+            value, slope = term(torch.sub(near[:, k : k + 1], far, out=z))
+            above = torch.gt(value, 0, out=flags).sum(1)
             if share is not None:
                 value, slope, above = value * share[:, k : k + 1], slope * share[:, k : k + 1], above * share[:, k]
             active += added(above)

@@ -49,8 +49,8 @@ def counted_hinge(
     slope, scratch: (b, R) buffers; `slope` receives d total / d distance of the negatives, 0 at kin
     band:           only negatives with d_ap < d_an < d_ap + m, both strict
 
-    A triplet is active where d_an < fl(d_ap + m). CPU time a number (float32, one thread): 0.3 ns and 0.25 ns a positive
-    by passes, 4 ns by look-up (linear).
+    A triplet is active where d_an < fl(d_ap + m). Time a number on one busy core, float32: by passes 2 ns and 0.4 ns a
+    positive (0.9 ns squared), by look-up 10 ns (18 ns squared) at any number of positives up to 100.
     """
     near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
     rows = Rows(strangers(distances, kin, scratch), slope, listed)
