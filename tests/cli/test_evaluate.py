@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from cli.commands import QUICK, nearkin, refused
+from comparison.studies import recipe
+from nearkin.comparison import compare
 from nearkin.evaluation import evaluate
 
 
@@ -132,3 +134,20 @@ def test_a_run_with_a_learned_distance_is_judged_without_a_word_on_learning(tmp_
     found = nearkin("evaluate", str(tmp_path), "--json")
     assert found.exit_code == 0, found.output
     assert "learned nothing" not in found.output
+
+
+def test_a_run_is_judged_by_its_own_distance_with_that_distances_options(tmp_path: Path) -> None:
+    distances = [{"name": "snr-symmetric", "form": "max"}, {"name": "relative-mahalanobis", "rank": 3, "center": True, "power": 1}]
+    methods = [{"name": d["name"], "loss": {"name": "triplet", "distance": d}} for d in distances]
+    compare(recipe("seeds=1", methods=methods, protocols=["class-disjoint"]), tmp_path / "study")
+    made = {}
+    for path in (tmp_path / "study").glob("runs/*/run.json"):
+        run = json.loads(path.read_text())
+        made[run["method"]] = run
+        found = scores(path.parent, "--at", 1, "--no-clustering")
+        assert found["map@r"] == pytest.approx(run["scores"]["map@r"], abs=1e-9), run["method"]
+    assert made["snr-symmetric"]["distance_options"]["form"] == "max"
+    assert made["relative-mahalanobis"]["distance_options"]["rank"] == 3
+    assert made["untrained"]["distance_options"] == {}
+    plain = scores(tmp_path / "study" / "runs" / made["snr-symmetric"]["key"], "--distance", "snr-symmetric", "--no-clustering")
+    assert plain["map@r"] != pytest.approx(made["snr-symmetric"]["scores"]["map@r"], abs=1e-9)

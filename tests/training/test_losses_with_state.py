@@ -57,6 +57,18 @@ def run(name: str, folder: Path | None, stop: int | None = None) -> tuple[nn.Mod
     return net, loss
 
 
+@pytest.mark.parametrize(
+    "loss", [MemoryBank(Contrastive(), size=30), Sum([MemoryBank(Contrastive(), size=30)]), Joint(MemoryBank(Contrastive(), size=30), 6, 3)]
+)
+def test_a_memory_in_training_knows_which_sample_is_which(loss: nn.Module) -> None:
+    """An image that comes again is no pair with its older copy: all it remembers are places in the training set."""
+    train(network(), loss, images, labels, plan(), sampler=Rounds())
+    (bank,) = [part for part in loss.modules() if isinstance(part, MemoryBank)]
+    assert len(bank) == 30
+    assert bool((bank.ids >= 0).all()) and int(bank.ids.max()) < len(labels)
+    assert torch.equal(bank.labels, torch.as_tensor(labels)[bank.ids])
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, name: str) -> None:
     whole = run(name, None)

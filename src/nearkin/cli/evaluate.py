@@ -45,7 +45,6 @@ def evaluate(
     folder of a run.
     """
     need("torch", extra="train", purpose="nearkin evaluate")
-    from nearkin.distances import make_distance
     from nearkin.evaluation import evaluate as judge
 
     if support_labels and not support:
@@ -60,7 +59,7 @@ def evaluate(
             codes[: len(queries.rows)],
             support=voters.rows if voters else None,
             support_labels=codes[len(queries.rows) :] if voters else None,
-            distance=distance or make_distance(_own_distance(embeddings)),  # a learned projection is in the rows
+            distance=distance or _own_distance(embeddings),
             **options,
         )
     if as_json:
@@ -107,12 +106,19 @@ def _of_run(folder: Path, labels: Path | None) -> tuple[Path, Path | None]:
     return folder / "embeddings.npy", labels or folder / "records.csv"
 
 
-def _own_distance(path: Path) -> str:
-    """The distance that a run was judged by; Euclidean where the embeddings are of no run."""
+def _own_distance(path: Path) -> Any:
+    """The distance that a run was judged by; Euclidean where the embeddings are of no run.
+
+    What a distance does to its rows before it compares them (a learned map, a centring) is in the rows of a run already.
+    """
+    from nearkin.distances import make_distance
+
     try:
-        return str(json.loads((path / "run.json").read_text("utf-8"))["distance"])
-    except (OSError, ValueError, LookupError):
-        return "euclidean"
+        run = json.loads((path / "run.json").read_text("utf-8"))
+        name, options = str(run["distance"]), dict(run.get("distance_options") or {})
+    except (OSError, ValueError, LookupError, TypeError):
+        return make_distance("euclidean")
+    return make_distance(name, **{key: value for key, value in options.items() if key not in ("dimensions", "rank", "center")})
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

@@ -115,6 +115,7 @@ def _identity(study: Study, run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "recipe": run.method.settings(),
         "distance": run.method.evaluation["distance"],
+        "distance_options": run.method.distance_options(),
         "data": study.images.data_hash,
         "split": study.split_hash(run.protocol),
         "fingerprint": run.fingerprint,

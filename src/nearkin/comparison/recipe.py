@@ -36,6 +36,13 @@ class Method:
         parts = ("loss", "estimator", "network", "training", "evaluation")
         return {part: dict(getattr(self, part)) for part in parts if getattr(self, part)}
 
+    def distance_options(self) -> dict[str, Any]:
+        """The options of the distance by which its embeddings are searched, where that is the loss's own and it has any."""
+        own = self.loss.get("distance")
+        if self.estimator or not isinstance(own, Mapping) or own["name"] != self.evaluation["distance"]:
+            return {}
+        return {key: value for key, value in own.items() if key != "name"}
+
     def as_section(self) -> dict[str, Any]:
         """The method as a recipe writes it."""
         section: dict[str, Any] = {"name": self.name}

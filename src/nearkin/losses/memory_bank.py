@@ -22,8 +22,8 @@ class MemoryBank(OutsideLoss):
     size:      embeddings kept, default 1024; older ones are overwritten. They are constants for the gradient, so they
                are a little out of date: a large memory asks for a slowly moving network
     ids:       `loss(embeddings, labels, ids=...)`, integers of at least 0, one a sample (its index in the data set): a
-               sample is no pair with its own copies in the memory. Without ids every embedding counts as a new sample, so
-               a sample's older copy is a positive
+               sample is no pair with its own copies in the memory; `nearkin.train` gives them. Without ids every embedding
+               counts as a new sample, so a sample's older copy is a positive
     Update:    the batch is added after the loss is computed, once a call, in training mode only. In the first call the
                memory is empty
     State:     `state_dict` has embeddings, labels, ids and the number ever written: a resumed run goes on exactly

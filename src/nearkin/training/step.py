@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError
-from nearkin.losses import NotFinite
+from nearkin.losses import Joint, MemoryBank, NotFinite, Sum
 from nearkin.training.plan import TrainingPlan
 from nearkin.training.stopwatch import Stopwatch
 
@@ -74,15 +74,20 @@ def take_step(
     *,
     generator: torch.Generator,
     watch: Stopwatch,
+    positions: Tensor | None = None,
 ) -> Stepped:
-    """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises."""
+    """Move the parameters once; `step` counts from 1. Before the parameters move, a loss that is not finite raises.
+
+    positions: (B,) of the images in the training set, by which a loss with a memory knows a sample again
+    """
     embeddings = network(images)
     check_rows(embeddings, images)
     watch.ends("network")
     if embeddings.requires_grad:  # the gradient of the loss is there, that of the network comes next
         embeddings.register_hook(lambda _: watch.ends("loss"))
     with failing_where_not_finite():
-        measure = loss.measure(embeddings, labels, generator=generator)
+        known = {"ids": positions.to(labels.device)} if positions is not None and remembers(loss) else {}
+        measure = loss.measure(embeddings, labels, generator=generator, **known)
     value = checked_value("loss", measure.value)
     watch.ends("loss")
     optimizer.zero_grad(set_to_none=True)
@@ -96,6 +101,12 @@ def take_step(
     watch.ends("network")
     active = None if measure.active is None else float(measure.active)
     return Stepped(value, active, float(measure.positive), float(measure.negative), embeddings.detach())
+
+
+def remembers(loss: nn.Module) -> bool:
+    """Whether samples of earlier batches are among those that a loss compares with."""
+    inner = isinstance(loss, Sum | Joint) and any(isinstance(part, MemoryBank) for part in loss.modules())
+    return isinstance(loss, MemoryBank) or inner
 
 
 def check_rows(rows: Tensor, images: Tensor) -> None:

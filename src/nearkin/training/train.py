@@ -192,8 +192,9 @@ def _step(run: Run, batches: Batches, positions: Array, watch: Stopwatch) -> Ste
         watch.ends("network and loss")
         return found
     return take_step(
-        run.network, run.loss, images, labels, run.optimizer, run.plan, step, generator=generator, watch=watch
-    )
+        run.network, run.loss, images, labels, run.optimizer, run.plan, step,
+        generator=generator, watch=watch, positions=torch.as_tensor(positions),
+    )  # fmt: skip
 
 
 def _validation(run: Run, validate: Validate | None) -> float | None:
