@@ -101,7 +101,7 @@ class Triplet(RowLoss):
         return Terms(total, count, None if self.hinge == "soft" else active)
 
     def closed(self, tile: Tile) -> Closed:
-        distances, index, listed, kin, negatives, slope, scratch = tile
+        distances, index, listed, kin, negatives, slope, scratch = tile[:7]
         if isinstance(self.mining, (SemiHard, BatchHard)):
             slot, negative, valid = self.mining.pick(distances, index, listed, kin, negatives, scratch)
             z = tile.positive_distances().gather(1, slot) - distances.gather(1, negative)

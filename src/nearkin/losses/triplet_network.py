@@ -48,7 +48,7 @@ class TripletNetwork(RowLoss):
         return Terms(total, count)
 
     def closed(self, tile: Tile) -> Closed:
-        distances, index, listed, kin, negatives, slope, scratch = tile
+        distances, index, listed, kin, negatives, slope, scratch = tile[:7]
         total, _, positives = counted_smooth(distances, index, listed, kin, squared_share, slope, scratch)
         count = added(listed.sum(1) * negatives)
         return Closed(Terms(self.scale * total, count), self.scale * positives, slope.mul_(self.scale))
