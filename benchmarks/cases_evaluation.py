@@ -24,7 +24,9 @@ SCORES = {"precision_at_1": "precision@1", "r_precision": "r-precision", "mean_a
 """Names of the scores that both sides give, theirs -> ours: what a harness compares before it times."""
 
 
-def rows(count: int, width: int, per_class: int = 5, spread: float = 2.0, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def rows(
+    count: int, width: int, per_class: int = 5, spread: float = 2.0, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Unit rows (count, width) float32 around random class centres, in mixed order, and their labels."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) // per_class
@@ -48,12 +50,14 @@ def self_retrieval(count: int = 60_000, width: int = 512, per_class: int = 5) ->
 def gallery(count: int = 60_000, width: int = 512, per_class: int = 5) -> Contenders:
     """As many queries ask a gallery of their own."""
     z, w = rows(count, width, per_class)
-    x = torch.nn.functional.normalize(z + 0.5 / width**0.5 * torch.randn(z.shape, generator=torch.Generator().manual_seed(1)))
+    x = torch.nn.functional.normalize(
+        z + 0.5 / width**0.5 * torch.randn(z.shape, generator=torch.Generator().manual_seed(1))
+    )
     cases: Contenders = {
         "floor": lambda: bare_product(x, z),
-        "nearkin": lambda: evaluate(
-            x, w, references=z, reference_labels=w, clustering=False, knn=(), records=False
-        ).scores,
+        "nearkin": lambda: (
+            evaluate(x, w, references=z, reference_labels=w, clustering=False, knn=(), records=False).scores
+        ),
     }
     return cases | _metric_learning(x, w, z, w)
 
@@ -111,7 +115,9 @@ def blobs(count: int, width: int, clusters: int) -> np.ndarray:
     """Points (count, width) float32 around random centres that overlap."""
     generator = np.random.default_rng(0)
     centres = generator.normal(size=(clusters, width))
-    return (centres[generator.integers(0, clusters, size=count)] + generator.normal(size=(count, width))).astype(np.float32)
+    return (centres[generator.integers(0, clusters, size=count)] + generator.normal(size=(count, width))).astype(
+        np.float32
+    )
 
 
 def bare_product(x: torch.Tensor, z: torch.Tensor, tile: int = 1024) -> None:
@@ -155,6 +161,9 @@ def _torchmetrics(x: torch.Tensor, y: torch.Tensor) -> Contenders:
         similarity, other = x @ x.T, ~torch.eye(len(x), dtype=torch.bool)
         query = torch.arange(len(x))[:, None].expand_as(similarity)
         asked = similarity[other], (y[:, None] == y)[other], query[other]
-        return {"r-precision": RetrievalRPrecision()(*asked[:2], indexes=asked[2]), "map": RetrievalMAP()(*asked[:2], indexes=asked[2])}
+        return {
+            "r-precision": RetrievalRPrecision()(*asked[:2], indexes=asked[2]),
+            "map": RetrievalMAP()(*asked[:2], indexes=asked[2]),
+        }
 
     return {"torchmetrics": run}

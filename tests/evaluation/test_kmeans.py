@@ -200,14 +200,15 @@ def test_accepted_draws_follow_the_weights_of_their_own_step():
     assert drawn / 6000 == pytest.approx(plain / 6000, abs=0.03)
 
 
+@pytest.mark.parametrize("count", [20, 70])
 @pytest.mark.parametrize("kind", ["random", "lattice", "tight blobs", "far", "equal centres", "scales"])
-def test_centres_are_compared_as_exactly_as_differences_are(kind):
+def test_centres_are_compared_as_exactly_as_differences_are(kind, count):
     rng = np.random.default_rng(1)
     x, _ = blobs(2, rows=400, spread=1e-4 if kind == "tight blobs" else 1.0)
     x = x.round() if kind == "lattice" else x + 1e6 * (kind == "far")
     x = x * np.exp(9 * rng.normal(size=(400, 1))) if kind == "scales" else x
     points = Centred(torch.from_numpy(x))
-    centres = points.rows[torch.from_numpy(rng.integers(0, 400, size=(3, 20)))]
+    centres = points.rows[torch.from_numpy(rng.integers(0, 400, size=(3, count)))]
     centres[:, 3] = centres[:, 11] if kind == "equal centres" else centres[:, 3]
     truth = (points.rows[None, :, None] - centres[:, None]).square().sum(3)
     found = nearest_centres(points, centres)

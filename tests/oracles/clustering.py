@@ -69,7 +69,7 @@ def squared(x: Sequence[float], z: Sequence[float]) -> float:
     return sum((a - b) ** 2 for a, b in zip(x, z, strict=True))
 
 
-def starts(points: Points, clusters: int, rng: np.random.Generator, pool: int = 64) -> list[int]:
+def starts(points: Points, clusters: int, rng: np.random.Generator, pool: int = 128) -> list[int]:
     """Greedy k-means++: the first uniformly; then, of 2 + log k draws by squared distance, the one that leaves least.
 
     Draws come from a pool of proposals by the weights of an earlier step, each accepted with chance now / then.

@@ -7,13 +7,17 @@ import torch
 from torch import Tensor
 
 from nearkin.evaluation.bounds import product
-from nearkin.evaluation.centred import Centred
+from nearkin.evaluation.centred import Centred, reaching
 
-TILE = 1 << 20
+TILE = 1 << 21
 """Scores (points x centres) held at a time."""
 
 PAIRS = 1 << 12
 """Pairs of points and centres whose differences are held at a time."""
+
+
+GROUP = 16
+"""Centres of a group that answers by its largest score first, where there are some groups."""
 
 
 def nearest_centres(points: Centred, centres: Tensor) -> Tensor:
@@ -23,37 +27,53 @@ def nearest_centres(points: Centred, centres: Tensor) -> Tensor:
     differences in float64 decide, or, where that is most of a tile (centres within a blob that lies far out), scores in
     float64.
     """
-    runs, count, width = centres.shape
-    flat = centres.reshape(-1, width) * points.scale
-    halves = flat.square().sum(1) / 2
-    right = torch.cat([flat.T, -halves[None]]).to(torch.float32)
-    farthest = (2 * halves).sqrt().view(runs, count).amax(1)
-    margin = 2.02 * points.error * ((2 * points.halves).sqrt()[:, None] + farthest).square()
-    size = max(1, TILE // len(flat))
+    runs, count = centres.shape[:2]
+    scaled = centres * points.scale
+    halves = scaled.square().sum(2) / 2
+    group = GROUP if count >= 4 * GROUP else 1
+    groups = -(-count // group)
+    right = _right(scaled, halves, group * groups)
+    lengths = (2 * points.halves).sqrt()[:, None] + (2 * halves).sqrt().amax(1)
+    margin = (2.02 * points.error * lengths.square()).to(torch.float32)
+    size = max(1, TILE // right.shape[1])
     found = torch.empty(len(points), runs, dtype=torch.int64, device=centres.device)
-    buffer = torch.empty(min(size, len(points)) * len(flat), device=centres.device)
+    buffer = torch.empty(min(size, len(points)) * right.shape[1], device=centres.device)
     for start in range(0, len(points), size):
         place = slice(start, min(start + size, len(points)))
-        scores = buffer[: (place.stop - start) * len(flat)].view(-1, len(flat))
-        product(points.factor[place, :-1], right, scores)
-        cut = scores.view(-1, runs, count).amax(2) - margin[place].float()
-        line, centre = _reach(scores.view(-1, count), cut.view(-1, 1))
-        if points.exact and len(line) < 2 * cut.numel():
+        scores = buffer[: (place.stop - start) * right.shape[1]]
+        product(points.factor[place, :-1], right, scores.view(-1, right.shape[1]))
+        line, centre = _best(scores.view(-1, group, groups), margin[place].reshape(-1, 1))
+        if points.exact and len(line) < 2 * margin[place].numel():
             found[place] = _decided(points, centres, start, line, centre).view(-1, runs)
         else:
-            exact = torch.addmm(-halves, points.rows[place] * points.scale, flat.T)
+            exact = torch.addmm(-halves.flatten(), points.rows[place] * points.scale, scaled.flatten(0, 1).T)
             found[place] = exact.view(-1, runs, count).argmax(2)
     return found.T.contiguous()
 
 
-def _reach(scores: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
-    """(line, place) of all scores that reach the cut of their line, in order."""
-    if scores.is_cuda:
-        line, place = (scores >= cut).nonzero(as_tuple=True)
+def _right(scaled: Tensor, halves: Tensor, padded: int) -> Tensor:
+    """Right factor (D + 1, runs x padded): c, -|c|^2 / 2; behind a run's last centre some that nobody is near to."""
+    runs, count, width = scaled.shape
+    right = torch.zeros(width + 1, runs, padded, device=scaled.device)
+    right[:-1, :, :count] = scaled.permute(2, 0, 1)
+    right[-1, :, :count] = -halves
+    right[-1, :, count:] = -1e30
+    return right.view(width + 1, -1)
+
+
+def _best(scores: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    """(line, place) of all of `scores` (lines, group, groups) within the `margin` (lines, 1) of their line's largest."""
+    group, groups = scores.shape[1:]
+    tops = scores.amax(1) if group > 1 else scores[:, 0]
+    cut = tops.amax(1, keepdim=True) - margin
+    line, place = reaching(tops, cut)
+    if group == 1:
         return line, place
-    flat = torch.from_numpy(np.flatnonzero(scores.numpy() >= cut.numpy()))
-    line = flat // scores.shape[1]
-    return line, flat - line * scores.shape[1]
+    member = place[:, None] + groups * torch.arange(group, device=scores.device)
+    flat = (line[:, None] * (group * groups) + member).flatten()
+    within = scores.flatten().index_select(0, flat).view_as(member) >= cut.index_select(0, line)
+    kept = within.flatten().nonzero()[:, 0]
+    return line.index_select(0, kept // group), member.flatten().index_select(0, kept)
 
 
 def _decided(points: Centred, centres: Tensor, start: int, line: Tensor, centre: Tensor) -> Tensor:

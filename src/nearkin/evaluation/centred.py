@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,9 +38,24 @@ class Centred:
         left = self.factor[chosen]
         left[:, -2:] = left[:, -2:].flip(1)
         product(left, self.factor.T, out)
-        near = out > -ALIKE * self.halves[chosen, None].float() - 1e-30
-        row, column = near.nonzero(as_tuple=True)
+        row, column = reaching(out, -ALIKE * self.halves[chosen, None].float() - 1e-30)
         for line, point in zip(row.split(1 << 12), column.split(1 << 12)):
-            away = self.rows[point].sub_(self.rows[chosen[line]]).mul_(self.scale).square_().sum(1)
+            away = (
+                self.rows.index_select(0, point)
+                .sub_(self.rows.index_select(0, chosen[line]))
+                .mul_(self.scale)
+                .square_()
+                .sum(1)
+            )
             out[line, point] = away.div_(-2).to(torch.float32)
         return out
+
+
+def reaching(scores: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
+    """(row, column) of the scores (n, m) that reach the cut (n, 1) of their row, in order; few of many, or all."""
+    if scores.device.type != "cpu":
+        row, column = (scores >= cut).nonzero(as_tuple=True)
+        return row, column
+    flat = torch.from_numpy(np.flatnonzero(scores.numpy() >= cut.numpy()))
+    row = flat // scores.shape[1]
+    return row, flat - row * scores.shape[1]

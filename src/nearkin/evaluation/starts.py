@@ -11,7 +11,7 @@ from torch import Tensor
 from nearkin.evaluation.centred import Centred
 from nearkin.evaluation.inputs import Array
 
-PROPOSALS = 64
+PROPOSALS = 128
 """Points drawn at a time."""
 
 BUFFER = 1 << 23
@@ -60,10 +60,10 @@ class _Pool:
             accepted = (self._uniform * self._then < now) | (self._then <= 0)
             place = self._next + np.flatnonzero(accepted[self._next :])[:missing]
             indices.append(self._proposed[place])
-            halves.append(self._buffer[torch.from_numpy(place).to(nearest.device)])
+            halves.append(self._buffer.index_select(0, torch.from_numpy(place).to(nearest.device)))
             missing -= len(place)
             self._next = len(self._proposed) if missing else int(place[-1]) + 1
-        return np.concatenate(indices), torch.cat(halves)
+        return np.concatenate(indices), torch.cat(halves) if len(halves) > 1 else halves[0]
 
     def _refill(self, nearest: Tensor) -> None:
         weights = -nearest.cpu().numpy()
