@@ -60,9 +60,7 @@ class TupletMargin(RowLoss):
         shares = torch.sigmoid(z).mul_(self.scale) * tile.listed
         costs = log1p_exp(z) * tile.listed
         push = tile.slope.mul_(shares.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
-        turning = torch.where(
-            sine > 0, cosine / sine, 0
-        )  # the slope of the root, 0 for identical and for opposite pairs
+        turning = torch.where(sine > 0, cosine / sine, 0)  # slope of the root: 0 for identical and opposite pairs
         pull = shares.mul_((turning * -math.sin(b)).add_(math.cos(b)))
         return Closed(Terms(added(costs), tile.pairs()), pull, push)
 
