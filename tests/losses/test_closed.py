@@ -9,6 +9,7 @@ from nearkin import Contrastive, NPair, Triplet
 from nearkin.distances import DISTANCES, Euclidean, make_distance
 from nearkin.losses import make_loss
 from nearkin.losses.engine import RowLoss
+from nearkin.pairs import Matrix
 from sweeps.variants import ROW_LOSSES, VARIANTS
 
 LABELS = {
@@ -133,12 +134,30 @@ def test_backward_twice_and_a_double_backward_are_right(loss):
     torch.testing.assert_close(*(torch.autograd.grad(each.square().sum(), x)[0] for each in (graph, other)))
 
 
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+@pytest.mark.parametrize("size", [None, 4], ids=["dense", "blocks"])
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_samples_that_are_among_the_references_are_left_out(variant, size):
+    loss, x, labels = make(variant, block_size=size), rows(12), torch.tensor(LABELS["unequal classes"])
+    ids = torch.tensor([3, 4, 5, 6, 7, 8, 9, 9, 11, 12, 13, 14])
+    reference_ids = torch.tensor([3, 3, 40, 8, 9, 41, 12])
+    other = torch.tensor([5, 5, 5, 2, 2, 9, 9])  # one id stands beside another label
+    for given in ((None, None, None), (rows(7, seed=1), other, reference_ids)):
+        found, expected = (
+            torch.autograd.grad(
+                each(y := x.clone().requires_grad_(), labels, *given[:2], ids=ids, reference_ids=given[2]), y
+            )
+            for each in (loss, by_autograd(loss))
+        )
+        torch.testing.assert_close(found[0], expected[0], rtol=1e-8, atol=1e-10)
+
+
 def test_closed_is_used_where_it_is_there(monkeypatch):
     loss = Contrastive()
     monkeypatch.setattr(Contrastive, "rows", None)
     loss(rows(6), torch.tensor([0, 0, 1, 1, 2, 2]))
     with pytest.raises(TypeError, match="not callable"):
-        loss(rows(6), torch.tensor([0, 0, 1, 1, 2, 2]), ids=torch.arange(6))
+        loss(rows(6), Matrix(torch.eye(6, dtype=torch.bool)))
 
 
 def test_who_changes_a_loss_or_a_distance_gets_what_is_written():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,10 @@ class Form:
         """Whether these projected rows may take this form."""
         return True
 
+    def reach(self, largest: float) -> float:
+        """No distance is above this in size, where no squared norm is above `largest`."""
+        return math.inf
+
     def link(self, squared: Tensor, norms: Tensor) -> None:
         """Squared distances (b, R) -> distances, in place; norms (b, 1) are those of the anchors."""
 
@@ -39,6 +45,9 @@ class Scaled(Form):
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
 
+    def reach(self, largest: float) -> float:
+        return 4 * largest * self.factor
+
     def link(self, squared: Tensor, norms: Tensor) -> None:
         if self.factor != 1:
             squared.mul_(self.factor)
@@ -50,6 +59,9 @@ class OfDirections(Scaled):
     def __init__(self) -> None:
         super().__init__(0.5)
 
+    def reach(self, largest: float) -> float:
+        return 2.0
+
     def fits(self, rows: Tensor) -> bool:
         return not len(rows) or bool(rows.square().sum(1).amin() > 0.5)
 
@@ -59,6 +71,9 @@ class Root(Form):
 
     factor = 0.5
     divides = True
+
+    def reach(self, largest: float) -> float:
+        return 2 * math.sqrt(largest)
 
     def link(self, squared: Tensor, norms: Tensor) -> None:
         squared.sqrt_()
@@ -91,3 +106,6 @@ class Relative(Form):
 
 class Product(Form):
     """d = -x'z, which needs no squared distance at all."""
+
+    def reach(self, largest: float) -> float:
+        return largest

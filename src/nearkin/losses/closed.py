@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor
@@ -19,6 +20,7 @@ class Tile(NamedTuple):
     negatives: (b,) number of negatives of each row
     slope:     (b, R) buffer for the slopes of the negatives
     scratch:   (b, R) buffer for what is needed on the way
+    reach:     no distance of the call is above it in size
     """
 
     distances: Tensor
@@ -28,6 +30,7 @@ class Tile(NamedTuple):
     negatives: Tensor
     slope: Tensor
     scratch: Tensor
+    reach: float = math.inf
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives; where not listed, of any column."""

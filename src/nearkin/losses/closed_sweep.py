@@ -67,8 +67,8 @@ def closed_sums(
 ) -> Tensor | None:
     """(3, parts) totals, counts and active counts as the engine has them, or None where the form does not apply.
 
-    It applies where kin is decided by class indices, without own columns, ids or grades, and the distance has a closed
-    form too.
+    It applies where kin is decided by class indices, without own columns or grades, and the distance has a closed form
+    too.
     """
     made = _sweep(closed, call, size, parts, measured)
     if made is None:
@@ -87,9 +87,9 @@ def _sweep(
 ) -> tuple[Call, _Sweep, Tensor | None] | None:
     """The call, its sweep, and its references where they are not the anchors themselves."""
     form = call.distance.closed_form()
-    if form is None or call.own is not None or call.identified or call.rule is None:
+    if form is None or call.own is not None or call.rule is None:
         return None
-    if type(call.rule) is FirstTwo:
+    if type(call.rule) is FirstTwo and not call.identified:
         call = _paired(call)
     elif type(call.rule) is not SameLabel:
         return None
@@ -99,8 +99,10 @@ def _sweep(
         blocks = BlockDistances(call.distance, form, call.anchors, columns, call.dtype, call.first)
         if not form.fits(call.anchors) or (references is not None and not form.fits(columns)):
             return None
-        kin = Kin(_given(call.values), _given(call.reference_values), call.first)
-    return call, _Sweep(closed, blocks, kin, len(call.anchors), size, parts, measured, references is None), references
+        ids = (call.ids, call.reference_ids) if call.identified else None
+        kin = Kin(_given(call.values), _given(call.reference_values), None if ids else call.first, ids)
+        sweep = _Sweep(closed, blocks, kin, len(call.anchors), size, parts, measured, references is None)
+    return call, sweep, references
 
 
 def _paired(call: Call) -> Call:
@@ -136,9 +138,12 @@ class _Sweep:
         self.closed, self.blocks, self.kin, self.parts = closed, blocks, kin, parts
         self.anchors, self.size, self.measured, self.shared = anchors, size, measured, shared
         self.whole = size is None
+        self.once = False  # slopes are pulled as they are made, by a weight of 1
         self.weigh: Weigh | None = None
         self.numbers: list[list[float]] = []
-        self.finite = True
+        largest = float(blocks.largest())
+        self.reach = blocks.form.reach(largest)
+        self.finite = 4 * largest < torch.finfo(blocks.dtype).max
 
     def tiles(self) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""
@@ -150,7 +155,7 @@ class _Sweep:
             distances, slope, scratch = buffers[:, : stop - start]
             self.blocks.fill(start, stop, distances)
             index, listed, places, negatives = self.kin.block(start, stop)
-            yield start, stop, Tile(distances, index, listed, places, negatives, slope, scratch)
+            yield start, stop, Tile(distances, index, listed, places, negatives, slope, scratch, self.reach)
 
     def run(self, outer: Tensor | None) -> tuple[Tensor, _Kept | None]:
         """The sums; with `outer` (parts,) the gradients of outer * totals are made too."""
@@ -168,11 +173,12 @@ class _Sweep:
         return (sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)), kept
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, outer: Tensor) -> None:
-        """Add the gradient of a block. `tile.scratch` is used up, and its slopes where `outer` is 1."""
+        """Add the gradient of a block. Its slopes are used up where `outer` is 1 and nobody comes back for them."""
         scale = outer.to(tile.distances.dtype)
         positives = found.positives * scale[0]
         if isinstance(found.negatives, Tensor):
-            slopes = torch.mul(found.negatives, scale[-1], out=tile.scratch)
+            kept = tile.slope if found.negatives is tile.scratch else tile.scratch
+            slopes = found.negatives if self.once else torch.mul(found.negatives, scale[-1], out=kept)
             slopes.scatter_add_(1, tile.index, positives)
             self.blocks.pull(start, stop, tile.distances, slopes)
             return
@@ -183,12 +189,9 @@ class _Sweep:
         self.blocks.pull_pairs(start, stop, columns, slopes, tile.distances.gather(1, columns))
 
     def weighed(self, sums: Tensor) -> Tensor:
-        """The loss out of its sums, and what they are as numbers: one look at the device."""
-        *numbers, largest = torch.cat([sums.flatten(), self.blocks.largest().to(sums.dtype).view(1)]).tolist()
-        columns = len(numbers) // 3
-        self.numbers = [numbers[row * columns : (row + 1) * columns] for row in range(3)]
+        """The loss out of its sums, and what they are as numbers."""
+        self.numbers = sums.tolist()
         totals, counts, active = (row[: self.parts] for row in self.numbers)
-        self.finite = 4 * largest < torch.finfo(self.blocks.dtype).max
         self.weights = [] if self.weigh is None else self.weigh(counts, active)
         value = sum(weight * total for weight, total in zip(self.weights, totals) if weight)
         return sums.new_tensor(value, dtype=self.blocks.dtype)
@@ -238,7 +241,7 @@ class _Sums(torch.autograd.Function):
         ctx.sweep, ctx.again, ctx.gradients = sweep, again, None
         ctx.save_for_backward(anchors, references)
         wanted = any(ctx.needs_input_grad)
-        eager = wanted and not sweep.whole and sweep.parts == 1
+        eager = sweep.once = wanted and not sweep.whole and sweep.parts == 1
         sums, ctx.kept = sweep.run(anchors.new_ones(1) if eager else None)
         if eager:
             ctx.gradients = sweep.blocks.finish()

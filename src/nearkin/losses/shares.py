@@ -20,7 +20,7 @@ LEAST = 1e-37
 def falling(tile: Tile, rate: float, distance: Distance) -> bool:
     """Put the logits rate (1 - d) of all columns into `tile.slope`; tell whether they are within -FITTING..FITTING."""
     torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
-    return isinstance(distance, Cosine) and rate <= FITTING
+    return rate * (1 if isinstance(distance, Cosine) else 1 + tile.reach) <= FITTING
 
 
 def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
