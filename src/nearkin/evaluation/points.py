@@ -11,7 +11,7 @@ from torch import Tensor
 from nearkin.core import InputError
 from nearkin.distances import Distance, wide
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Numbers projected at a time where a pass over all rows needs no more."""
 
 
