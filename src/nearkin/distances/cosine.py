@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,15 +23,45 @@ class Cosine(Distance):
     """
 
     def project(self, x: Tensor) -> Tensor:
-        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        turned = length > SHORTEST
-        return torch.where(turned, x / torch.where(turned, length, 1), x.detach() / SHORTEST)
+        if torch.compiler.is_compiling():
+            return directions(x)
+        found: Tensor = _Directions.apply(x)  # type: ignore[no-untyped-call]
+        return found
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         return (squared + _missing(anchor_norm) + _missing(reference_norm)) / 2
 
     def closed_form(self) -> Form:
         return OfDirections()
+
+
+def directions(x: Tensor) -> Tensor:
+    """x / |x|, (N, D); rows no longer than SHORTEST become x / SHORTEST, without gradient."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    turned = length > SHORTEST
+    return torch.where(turned, x / torch.where(turned, length, 1), x.detach() / SHORTEST)
+
+
+class _Directions(torch.autograd.Function):
+    """The same in fewer steps: it keeps its result and the lengths, and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        units = x / length.clamp(min=SHORTEST)
+        ctx.save_for_backward(x if x.requires_grad else None, units, length)
+        return units
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        x, units, length = ctx.saved_tensors
+        (slopes,) = gradients
+        if torch.is_grad_enabled():  # somebody will differentiate once more
+            found: Tensor = torch.autograd.grad(directions(x), x, slopes, create_graph=True)[0]
+            return found
+        along = torch.linalg.vecdot(units, slopes).unsqueeze(-1)
+        turned = torch.where(length > SHORTEST, 1 / length, 0)
+        return torch.addcmul(slopes, units, along, value=-1).mul_(turned)
 
 
 def _missing(norm: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class OfDirections(Scaled):
         return 2.0
 
     def fits(self, rows: Tensor) -> bool:
-        return not len(rows) or bool(rows.square().sum(1).amin() > 0.5)
+        return not len(rows) or float(torch.linalg.vector_norm(rows, dim=1).amin()) > 0.5
 
 
 class Root(Form):

@@ -37,7 +37,8 @@ class BlockDistances:
         else:
             self.kernel = SquaredKernel(references, dtype)
             self.columns = self.kernel.centred
-            self.at_the_mean = bool(self.kernel.limits.amin() == 0) if len(references) else False
+            smallest, self.largest_column = self.kernel.extremes.tolist()
+            self.at_the_mean = smallest == 0
         self.near: Pairs
         self.near_distances: Tensor
 
@@ -46,18 +47,15 @@ class BlockDistances:
         """Squared norms of the anchors, (n, 1)."""
         return self.anchors.square().sum(1, keepdim=True).to(self.dtype)
 
-    def largest(self) -> Tensor:
+    def largest(self) -> float:
         """The largest squared norm that distances are made of: where four of it overflow, distances may."""
         if not (len(self.anchors) and len(self.references)):
-            return self.columns.sum()
+            return 0.0
         if self.by_product:
-            return torch.maximum(self.norms.amax(), self.columns.square().sum(1).amax())
-        most = self.kernel.limit / self.kernel.share
-        return (
-            most
-            if self.first is not None
-            else torch.maximum(most, self.kernel.centre(self.anchors).square().sum(1).amax())
-        )
+            return max(float(self.norms.amax()), float(self.columns.square().sum(1).amax()))
+        if self.first is not None:
+            return self.largest_column
+        return max(self.largest_column, float(self.kernel.centre(self.anchors).square().sum(1).amax()))
 
     def start_gradients(self, shared: bool) -> None:
         """Gradients of anchors (n, D) and references (R, D), one tensor where both are the same rows."""
@@ -74,7 +72,8 @@ class BlockDistances:
             return torch.mm(rows.to(self.dtype).neg(), self.columns.T, out=out)
         _, self.near = self.kernel.forward(rows, out, self._column(start))
         self.form.link(out, self._anchor_norms(start, stop))
-        self.near_distances = out[self.near] if len(self.near[0]) else out.new_zeros(0)
+        if len(self.near[0]):
+            self.near_distances = out[self.near]
         return out
 
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:

@@ -8,6 +8,7 @@ see `wide`), so that what projects them adds no rounding of its own; products ru
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -48,7 +49,13 @@ class SquaredKernel:
         self.norms = self.centred.square().sum(1)
         self.share = NEAR[dtype]
         self.limits = self.norms * self.share
-        self.limit = self.limits.amax() if len(references) else self.limits.sum()
+
+    @cached_property
+    def extremes(self) -> Tensor:
+        """The smallest and the largest squared norm of the centred references, (2,); 0 without references."""
+        if not len(self.norms):
+            return self.norms.new_zeros(2)
+        return torch.stack(torch.aminmax(self.norms))
 
     def centre(self, anchors: Tensor, first: int | None = None) -> Tensor:
         """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""
@@ -83,7 +90,7 @@ class SquaredKernel:
         """Entries that a product has not made well enough; most rows are cleared by their smallest entry."""
         if not squared.numel():
             return squared.nonzero(as_tuple=True)  # type: ignore[return-value]
-        suspects = (squared.amin(1, keepdim=True) < limits + self.limit).flatten().nonzero()[:, 0]
+        suspects = (squared.amin(1, keepdim=True) < limits + self.extremes[1] * self.share).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
         if len(suspects) == len(squared):
@@ -106,8 +113,8 @@ class SquaredKernel:
 
 
 def selves(matrix: Tensor, first: int) -> Tensor:
-    """A view of the entries (i, first + i) of a contiguous (A, R) matrix: each anchor's own column."""
-    return torch.diagonal(matrix, first)[: len(matrix)]
+    """A view of the entries (i, first + i) of a matrix (A, R), R >= first + A: each anchor's own column."""
+    return torch.diagonal(matrix, first)
 
 
 def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:

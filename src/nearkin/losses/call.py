@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,9 +54,13 @@ class Call:
                 f"a matrix of pairs must have a column for each of the {len(self.references)} references; "
                 f"its rows have {relation.positives.shape[1]}"
             )
-        if self.ids is None or self.reference_ids is None:
+        ids, others = self.ids, self.reference_ids
+        if self.first is not None and not self.identified:  # places tell samples apart
+            others = torch.arange(len(self.references), device=self.references.device)
+            ids = others[self.first : self.first + len(self.anchors)]
+        if ids is None or others is None:
             return relation
-        other = self.ids[start:stop, None] != self.reference_ids
+        other = ids[start:stop, None] != others
         return relation._replace(positives=relation.positives & other, negatives=relation.negatives & other)
 
     def labels(self, start: int, stop: int) -> Tensor | None:
@@ -66,13 +71,19 @@ class Call:
     def as_columns(self) -> Call:
         """The references as anchors of a first sweep: what `prepare` says of columns."""
         if self.rule is None:
-            return replace(self, anchors=self.references, own=None, ids=None, reference_ids=None)
+            return replace(self, anchors=self.references, own=None, ids=None, reference_ids=None, first=None)
         if self.rule.needs_reference_values:
             ids = self.reference_ids
             if ids is None:
                 ids = torch.arange(len(self.references), device=self.references.device)
             return replace(
-                self, anchors=self.references, own=None, values=self.reference_values, ids=ids, reference_ids=ids
+                self,
+                anchors=self.references,
+                own=None,
+                values=self.reference_values,
+                ids=ids,
+                reference_ids=ids,
+                first=None,
             )
         raise InputError(
             "this loss also asks which references belong together; a matrix of pairs does not say: use labels"
@@ -128,10 +139,9 @@ def arrange(
     if rule is not None and references is None:
         rule = _tuples(rule) if tuples else rule
         columns, start = gathered(anchors, group)
-        everybody = torch.arange(len(columns), device=device) if mine is None else gathered(mine, group)[0]
+        everybody = None if mine is None else gathered(mine, group)[0]
         column_values = None if rule.values is None else rule.columns(gathered(rule.values, group)[0])
-        values = None if column_values is None else column_values[start : start + count]
-        mine = everybody[start : start + count]
+        values = column_values if column_values is None or group is None else column_values[start : start + count]
     else:
         others = embeddings[:0] if references is None else references
         columns, _ = gathered(_projected(distance, others), group)
@@ -171,7 +181,7 @@ def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
             f"{name} have {rows.shape[1]} dimensions on {rows.device}, the embeddings {like.shape[1]} on {like.device}; they must agree"
         )
     if not torch.compiler.is_compiling():
-        if bool(rows.detach().sum().isfinite()):  # a sum of huge numbers may overflow: then look closely
+        if math.isfinite(rows.detach().sum()):  # a sum of huge numbers may overflow: then look closely
             return
         bad = ~rows.detach().isfinite().all(1)
         if bool(bad.any()):
@@ -225,7 +235,9 @@ def _index_columns(triplets: Any, device: torch.device) -> tuple[Tensor, ...]:
         shapes = [tuple(column.shape) for column in columns]
         if isinstance(triplets, list) or len(shapes) != 3 or len(set(shapes)) != 1 or len(shapes[0]) != 1:
             kind = type(triplets).__name__
-            raise InputError(f"{wanted}, got a {kind} of {len(shapes)} of shapes {', '.join(map(str, dict.fromkeys(shapes)))}")
+            raise InputError(
+                f"{wanted}, got a {kind} of {len(shapes)} of shapes {', '.join(map(str, dict.fromkeys(shapes)))}"
+            )
         return columns
     try:
         rows = triplets if isinstance(triplets, Tensor) else torch.as_tensor(triplets, device=device)

@@ -141,7 +141,7 @@ class _Sweep:
         self.once = False  # slopes are pulled as they are made, by a weight of 1
         self.weigh: Weigh | None = None
         self.numbers: list[list[float]] = []
-        largest = float(blocks.largest())
+        largest = blocks.largest()
         self.reach = blocks.form.reach(largest)
         self.finite = 4 * largest < torch.finfo(blocks.dtype).max
 
@@ -198,7 +198,9 @@ class _Sweep:
 
     def outer(self, gradient: Tensor) -> Tensor:
         """What arrives at the totals (parts,) from what arrived at the result."""
-        return gradient[0, : self.parts] if self.weigh is None else gradient * gradient.new_tensor(self.weights)
+        if self.weigh is None:
+            return gradient[0, : self.parts]
+        return gradient.view(1) * self.weights[0] if self.parts == 1 else gradient * gradient.new_tensor(self.weights)
 
     def all_outer(self, gradient: Tensor) -> Tensor:
         """The same for all sums (3, ...)."""
@@ -215,7 +217,7 @@ class _Sweep:
 
 def _stacked(several: tuple[Terms, ...], tile: Tile, measured: bool) -> Tensor:
     """(3, parts) totals, counts and active counts in float64; two more columns of pairs where measured."""
-    nan = tile.distances.new_full((), torch.nan)
+    nan = tile.distances.new_full((), torch.nan) if any(term.active is None for term in several) else tile.distances
     rows = [
         [term.total for term in several],
         [term.count for term in several],

@@ -167,7 +167,7 @@ class RowLoss(nn.Module):
         with full_precision(call.anchors.device):
             value, sums = self._loss(call, measured=True)
         totals, counts, active = sums if isinstance(sums, list) else sums.tolist()
-        share = sum(active[:-2]) / max(sum(counts[:-2]), 1)
+        share = min(sum(active[:-2]) / max(sum(counts[:-2]), 1), 1.0)  # sums of weights are rounded
         positive, negative = (total / count if count else math.nan for total, count in zip(totals[-2:], counts[-2:]))
         return Measure(value, None if math.isnan(share) else share, positive, negative)
 
