@@ -78,7 +78,7 @@ class Contrastive(RowLoss):
         if not linear:
             totals = pull.square().sum(1) / 2, torch.linalg.vecdot(push, push) / 2
         above = torch.gt(push, 0, out=tile.scratch).sum(1)
-        slopes = (pull > 0).to(pull.dtype), tile.scratch if linear else push
+        slopes = (pull != 0).to(pull.dtype), tile.scratch if linear else push  # distances below 0 count squared
         sides = (
             (added(totals[0]), added(tile.listed), added(slopes[0])),
             (added(totals[1]), added(tile.negatives), added(above)),
