@@ -206,3 +206,13 @@ def test_progress_rises_to_one(monkeypatch):
         assert shares == sorted(shares)
         assert shares[-1] == 1
         assert len(shares) >= 4
+
+
+def test_distances_on_the_edge_of_a_key_are_left_to_the_full_look_up():
+    """All lie where a key is rounded up or down, so that the last bits of a sum decide which (those of a product too: even
+    the size of a block may)."""
+    rng = np.random.default_rng(0)
+    around = rng.normal(size=(150, 6))
+    around *= np.sqrt(1 + 2.0**-37) / np.linalg.norm(around, axis=1, keepdims=True)
+    x, y = np.vstack([np.zeros((1, 6)), around]), np.arange(151) % 30
+    assert asked_in_full(x, y) == 1

@@ -44,14 +44,11 @@ class Bounds:
             self.shift = self.shift.to(torch.float32).to(torch.float64)
         self.error = 1.01 * (len(self.shift) + 18) * UNIT
         sides = [space.references] if space.symmetric else [space.references, space.queries]
-        halves = [self._halves(side) for side in sides]
+        halves = [side.each(lambda part: (part - self.shift).square_().sum(1) / 2) for side in sides]
         largest = max(float(each.max()) for each in halves)
         self.scale = 2.0 ** -round(torch.tensor(max(largest, 1e-50), dtype=torch.float64).log2().item() / 2)
         self.references = Side(self, space.references, halves[0])
         self.queries = self.references if space.symmetric else Side(self, space.queries, halves[1])
-
-    def _halves(self, side: Points) -> Tensor:
-        return torch.cat([(part - self.shift).square_().sum(1) for _, part in side.parts()]) / 2
 
 
 class Side:

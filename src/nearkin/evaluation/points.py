@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import torch
@@ -25,7 +25,7 @@ class Points:
     def __init__(self, distance: Distance, rows: Tensor) -> None:
         self.distance, self.rows, self.device = distance, rows, rows.device
         self._kept = any(True for _ in distance.parameters()) or any(True for _ in distance.buffers())
-        self.norms = torch.cat([part.square().sum(1) for _, part in self.parts()])
+        self.norms = self.each(lambda part: part.square().sum(1))
         if not self.norms.max() < torch.finfo(torch.float64).max / 8:
             largest = float(rows.abs().max())
             raise InputError(f"{distance!r} overflows on these embeddings (largest number {largest:g}); scale them")
@@ -51,11 +51,20 @@ class Points:
             place = slice(start, min(start + size, len(self)))
             yield place, self.take(place)
 
+    def each(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """One float64 number (N,) for each projected row. Written in place: small results among large ones break up memory."""
+        found = torch.empty(len(self), dtype=torch.float64, device=self.device)
+        for place, part in self.parts():
+            found[place] = of(part)
+        return found
+
     @cached_property
     def mean(self) -> Tensor:
         """The mean row (P,)."""
-        total: Tensor = torch.stack([part.sum(0) for _, part in self.parts()]).sum(0)
-        return total / len(self)
+        total: Tensor | None = None
+        for _, part in self.parts():
+            total = part.sum(0) if total is None else total.add_(part.sum(0))
+        return torch.empty(0) if total is None else total / len(self)
 
     def _project(self, rows: Tensor) -> Tensor:
         with torch.no_grad():
