@@ -48,6 +48,8 @@ MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("triplet", {"mining": "batch-hard", "hinge": "soft", "distance": "cosine"}),
     ("triplet", {"mining": "random"}),
     ("triplet", {"mining": Random(triplets=3)}),
+    *(("triplet", {"mining": name}) for name in ("angular", "distance-weighted", "easy-positive", "multi-similarity")),
+    ("triplet", {"mining": make_miner("easy-positive", negatives="semi-hard"), "margin": 1.0}),
     ("triplet-network", {"distance": "inner-product"}),
 )
 """Options and distances under which other lines are taken; every loss of the table stands beside these as it is."""

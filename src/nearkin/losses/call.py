@@ -31,7 +31,8 @@ class Call:
     ids: Tensor | None  # (n,)
     reference_ids: Tensor | None  # (R,)
     noise: Tensor | None  # (n, T)
-    dtype: torch.dtype
+    dtype: torch.dtype  # of distances
+    answer: torch.dtype  # of the loss
     alone: bool  # the batch is its own set of references
     first: int | None  # where it is, the column of the first anchor
     identified: bool  # ids were given
@@ -106,8 +107,10 @@ def arrange(
     group: Group | None = None,
     tuples: bool = False,
     uniforms: int = 0,
+    dtype: torch.dtype | None = None,
 ) -> Call:
-    """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch."""
+    """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch; `dtype`: of
+    distances, if it is not to be that of the loss."""
     check_rows("embeddings", embeddings)
     if references is not None:
         check_rows("references", references, like=embeddings)
@@ -150,8 +153,12 @@ def arrange(
         everybody = _joint(_ids("reference_ids", reference_ids, len(others), device), group)
     return Call(
         distance, anchors, columns, own, rule, values, column_values, mine, everybody,
-        _noise(noise, generator, count, uniforms, device), compute_dtype(embeddings), alone, start, ids is not None, group,
+        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, dtype), compute_dtype(embeddings), alone, start, ids is not None, group,
     )  # fmt: skip
+
+
+def _dtype(embeddings: Tensor, asked: torch.dtype | None) -> torch.dtype:
+    return compute_dtype(embeddings) if asked is None or embeddings.device.type == "mps" else asked
 
 
 def _projected(distance: Distance, rows: Tensor) -> Tensor:

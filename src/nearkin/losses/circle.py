@@ -30,6 +30,7 @@ class Circle(RowLoss):
 
     distances = ("cosine",)
     exact_gradient = False
+    precise = True
 
     def __init__(
         self,

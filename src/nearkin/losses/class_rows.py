@@ -63,6 +63,7 @@ class ClassRows(RowLoss):
         return _terms(costs)
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         if self.per_class > 1:
             return self._closed_by_class(tile)
         near = torch.where(tile.listed, tile.positive_distances(), 0).sum(1)

@@ -57,7 +57,7 @@ def closed_loss(
     if made is None:
         return None
     call, sweep, references = made
-    sweep.weigh = weigh
+    sweep.weigh, sweep.answer = weigh, call.answer
     value: Tensor = _Sums.apply(sweep, _repeat(call, again), call.anchors, references)  # type: ignore[no-untyped-call]
     return Weighed(value, sweep.numbers, sweep.finite)
 
@@ -140,6 +140,7 @@ class _Sweep:
         self.whole = size is None
         self.once = False  # slopes are pulled as they are made, by a weight of 1
         self.weigh: Weigh | None = None
+        self.answer = blocks.dtype
         self.numbers: list[list[float]] = []
         largest = blocks.largest()
         self.reach = blocks.form.reach(largest)
@@ -194,7 +195,7 @@ class _Sweep:
         totals, counts, active = (row[: self.parts] for row in self.numbers)
         self.weights = [] if self.weigh is None else self.weigh(counts, active)
         value = sum(weight * total for weight, total in zip(self.weights, totals) if weight)
-        return sums.new_tensor(value, dtype=self.blocks.dtype)
+        return sums.new_tensor(value, dtype=self.answer)
 
     def outer(self, gradient: Tensor) -> Tensor:
         """What arrives at the totals (parts,) from what arrived at the result."""

@@ -70,6 +70,7 @@ class Contrastive(RowLoss):
         return Terms(*(a + b for a, b in zip(pull, push)))
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         near = tile.positive_distances()
         push = _gap(tile, self.margin)
         linear = self.form == "linear"

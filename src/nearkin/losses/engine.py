@@ -60,7 +60,8 @@ class RowLoss(nn.Module):
 
     Class facts: `parts` Terms that `rows` returns; `uniforms` numbers drawn an anchor, for a random miner; `distances`
     the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
-    references is read as N-pair input (the first two members of each class); `exact_gradient` whether the gradient is the
+    references is read as N-pair input (the first two members of each class); `precise` whether its rows see distances in
+    float64 (where a scale of 64 would multiply the rounding of float32 ones); `exact_gradient` whether the gradient is the
     slope of the value (not where the equation makes a part of itself a constant).
     """
 
@@ -68,6 +69,7 @@ class RowLoss(nn.Module):
     uniforms: int = 0
     tuples: bool = False
     exact_gradient: bool = True
+    precise: bool = False
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
 
@@ -182,8 +184,8 @@ class RowLoss(nn.Module):
             sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
             rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
             if not rows:
-                return call.anchors.new_zeros(0, dtype=call.dtype)
-            values = torch.stack(rows).to(call.dtype)
+                return call.anchors.new_zeros(0, dtype=call.answer)
+            values = torch.stack(rows).to(call.answer)
         counts = torch.stack([entry[1] for entry in sums])
         check_value(type(self).__name__, values.sum(), *call.rows(), counts=counts)
         return values
@@ -194,8 +196,9 @@ class RowLoss(nn.Module):
 
     def _arranged(self, *arguments: Any, group: Any = None, **keywords: Any) -> Call:
         return arrange(
-            self.distance, *arguments, group=as_group(group), tuples=self.tuples, uniforms=self.uniforms, **keywords
-        )
+            self.distance, *arguments, group=as_group(group), tuples=self.tuples, uniforms=self.uniforms,
+            dtype=torch.float64 if self.precise else None, **keywords,
+        )  # fmt: skip
 
     def _size(self, call: Call) -> int | None:
         anchors, columns = len(call.anchors), max(len(call.references), 1)
@@ -297,7 +300,7 @@ class RowLoss(nn.Module):
     def _value(self, call: Call, sums: Tensor) -> Tensor:
         totals, counts, active = (sums if sums.shape[1] == self.parts else sums[:, : self.parts]).unbind()
         divisors = active if self.reduction == "mean_nonzero" else counts
-        value = self.combine(totals, divisors.detach()).to(call.dtype)
+        value = self.combine(totals, divisors.detach()).to(call.answer)
         if not torch.compiler.is_compiling() and not check_value(
             type(self).__name__, value, *call.rows(), counts=counts
         ):

@@ -61,6 +61,7 @@ class FastAP(RowLoss):
         return Terms(added(costs), added(some))
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         scale, outside = self.bins / 2, -self.bins - 1.0
         back = torch.mul(tile.distances, -scale, out=tile.scratch)
         back.view(-1).index_fill_(0, tile.kin, outside)

@@ -59,6 +59,7 @@ class Lifted(RowLoss):
     closed_whole = True
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         ends, factor = crowd(tile, -1.0, self.margin)
         here, there = ends[:, None], ends[tile.index]
         valid = tile.listed & (tile.negatives > 0)[:, None]
@@ -108,6 +109,7 @@ class GeneralizedLifted(RowLoss):
         return Terms(added(kept), added(valid), added(kept.detach() > 0))
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         near, factor = crowd(tile, -1.0, self.margin)
         valid = tile.listed.any(1) & (tile.negatives > 0)
         pull = torch.where(tile.listed, tile.positive_distances(), -torch.inf)

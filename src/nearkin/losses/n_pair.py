@@ -57,6 +57,7 @@ class NPair(RowLoss):
         return (against, self._norms(block, weights)) if self.l2 else against
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         together, factor = crowd(tile, -1.0)
         valid = tile.listed & (tile.negatives > 0)[:, None]
         z = torch.where(valid, tile.positive_distances() + together[:, None], -torch.inf)

@@ -36,6 +36,7 @@ class ProxyAnchorRows(RowLoss):
         return Terms(added(pull), added(pulled)), Terms(added(push), added(everybody))
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         pulls = self.scale * (self.margin - 1 + tile.positive_distances())
         pulls = pulls.masked_fill_(~tile.listed, -torch.inf)
         pull = log1p_exp(pulls.logsumexp(1))

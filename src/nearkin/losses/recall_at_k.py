@@ -35,6 +35,8 @@ class RecallAtK(RowLoss):
                that every rank is one too large, and needs classes of one size, in a row
     """
 
+    precise = True
+
     def __init__(
         self,
         at: Sequence[int] = (1, 2, 4, 8, 16),
@@ -74,6 +76,7 @@ class RecallAtK(RowLoss):
         return 1 - (k - torch.relu(k - found)) / counts.clamp(max=k)
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         near, far = tile.positive_distances(), far_of(tile)
         kin = near.masked_fill(~tile.listed, torch.inf)
         ranks = count_before(near, kin, self.rank_temperature, own=True)

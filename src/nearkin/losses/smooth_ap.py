@@ -30,6 +30,8 @@ class SmoothAP(RowLoss):
                ranks it first, and needs classes of one size, sorted
     """
 
+    precise = True
+
     def __init__(
         self,
         temperature: float = 0.01,
@@ -51,6 +53,7 @@ class SmoothAP(RowLoss):
         return Terms(added(costs), added(some))
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         near, far = tile.positive_distances(), far_of(tile)
         kin = near.masked_fill(~tile.listed, torch.inf)
         before = count_before(near, kin, self.temperature, own=True).add_(1)

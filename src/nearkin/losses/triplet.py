@@ -101,6 +101,7 @@ class Triplet(RowLoss):
         return Terms(total, count, None if self.hinge == "soft" else active)
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         distances, index, listed, kin, negatives, slope, scratch = tile[:7]
         if isinstance(self.mining, (SemiHard, BatchHard)):
             slot, negative, valid = self.mining.pick(distances, index, listed, kin, negatives, scratch)

@@ -48,6 +48,7 @@ class TripletNetwork(RowLoss):
         return Terms(total, count)
 
     def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand."""
         distances, index, listed, kin, negatives, slope, scratch = tile[:7]
         total, _, positives = counted_smooth(distances, index, listed, kin, squared_share, slope, scratch)
         count = added(listed.sum(1) * negatives)

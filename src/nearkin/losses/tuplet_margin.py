@@ -29,6 +29,7 @@ class TupletMargin(RowLoss):
     """
 
     distances = ("cosine",)
+    precise = True
 
     def __init__(
         self,
