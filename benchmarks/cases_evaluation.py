@@ -155,7 +155,10 @@ def _metric_learning(x: torch.Tensor, y: torch.Tensor, *references: torch.Tensor
 def _torchmetrics(x: torch.Tensor, y: torch.Tensor) -> Contenders:
     if not find_spec("torchmetrics"):
         return {}
-    from torchmetrics.retrieval import RetrievalMAP, RetrievalRPrecision
+    try:
+        from torchmetrics.retrieval import RetrievalMAP, RetrievalRPrecision
+    except (ImportError, RuntimeError):  # it loads torchvision, which may not fit this torch
+        return {}
 
     def run() -> dict[str, Any]:
         similarity, other = x @ x.T, ~torch.eye(len(x), dtype=torch.bool)
