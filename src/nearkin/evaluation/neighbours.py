@@ -25,7 +25,7 @@ ROWS = (16, 1024)
 DEEPEST = 128
 """Most neighbours of a query that are found by candidates."""
 
-SMALLEST = 1 << 20
+SMALLEST = 1 << 17
 """Fewest pairs for which that pays."""
 
 
