@@ -10,7 +10,9 @@ from torch import Tensor
 from nearkin.core import InputError, choice
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import FITTING
 from nearkin.losses.terms import positive_weights, weighted_terms
 from nearkin.mining import positive_table
 
@@ -51,6 +53,12 @@ class Angular(RowLoss):
         self.alpha_deg = float(alpha_deg)
         self.form = choice("form", form, ("batch", "tuples", "triplet"))
         self.tuples = self.form == "tuples"
+        if self.form != "batch" or 8 * self._steepness() > FITTING:
+            self.closed = None  # type: ignore[assignment, method-assign]
+
+    def _steepness(self) -> float:
+        """t = tan^2(alpha)."""
+        return math.tan(math.radians(self.alpha_deg)) ** 2
 
     def rows(self, block: Block) -> Terms:
         if not block.distances.shape[1]:  # no column to pair with
@@ -62,7 +70,7 @@ class Angular(RowLoss):
         weights = torch.where(listed, positive_weights(block).gather(1, index), 0)
         if self.form == "triplet":
             return self._triplets(block, index, to_positive, crossed, weights)
-        t = math.tan(math.radians(self.alpha_deg)) ** 2
+        t = self._steepness()
         some = block.negatives.any(1, keepdim=True)
         everybody = block.negatives[:, None].expand_as(crossed)
         crowd = masked_logsumexp((4 * t * crossed).flatten(0, 1), everybody.flatten(0, 1)).view_as(to_positive)
@@ -70,13 +78,35 @@ class Angular(RowLoss):
         return weighted_terms(log1p_exp(f), weights * some, active=False)
 
     def _triplets(self, block: Block, index: Tensor, to_positive: Tensor, crossed: Tensor, weights: Tensor) -> Terms:
-        t = math.tan(math.radians(self.alpha_deg)) ** 2
+        t = self._steepness()
         lengths = block.anchors.square().sum(1, keepdim=True), _lengths(block)  # 1, or 0 for a zero row
         both = lengths[0] + lengths[1].gather(1, index)
         to_centre = lengths[1][:, None] - crossed + ((both + 2 * to_positive) / 4)[:, :, None]
         z = (both - 2 * to_positive)[:, :, None] - 4 * t * to_centre
         valid = weights[:, :, None] * block.negatives[:, None]
         return weighted_terms(torch.relu(z).flatten(1), valid.flatten(1), active=True)
+
+    closed_whole = True
+
+    def closed(self, tile: Tile) -> Closed:
+        """The rows with their slopes made by hand: with E = e^{4 t S} at negatives, sum_k e^{4 t (x_i + x_j)'x_k} is a
+        product of the rows i and j of E, and so are its slopes."""
+        t = self._steepness()
+        powers = torch.sub(tile.distances.new_full((), 4 * t), tile.distances, alpha=4 * t, out=tile.slope).exp_()
+        powers.view(-1).index_fill_(0, tile.kin, 0)
+        to_positive = 1 - tile.positive_distances()
+        pull, towards = torch.zeros_like(to_positive), torch.zeros_like(tile.distances)
+        total = added(tile.distances[:0])
+        for p in range(tile.index.shape[1]):
+            other = torch.index_select(powers, 0, tile.index[:, p], out=tile.scratch)
+            crowd = torch.linalg.vecdot(powers, other)
+            valid = tile.listed[:, p] & (crowd > 0)
+            f = torch.where(valid, crowd.log() - 2 * (1 + t) * to_positive[:, p], -torch.inf)
+            total = total + added(log1p_exp(f))
+            pull[:, p] = torch.sigmoid(f)
+            towards.addcmul_(other, torch.where(valid, pull[:, p] / crowd, 0)[:, None])
+        push = powers.mul_(towards).mul_(-8 * t)  # both rows of a pair see it, and both pairs of two rows
+        return Closed(Terms(total, tile.pairs()), 2 * (1 + t) * pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -8,9 +8,9 @@ from torch import Tensor
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_sum
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.proxies import Proxies
+from nearkin.losses.shares import crowd
 
 
 class ClassRows(RowLoss):
@@ -67,8 +67,8 @@ class ClassRows(RowLoss):
         if self.per_class > 1:
             return self._closed_by_class(tile)
         near = torch.where(tile.listed, tile.positive_distances(), 0).sum(1)
-        others, factor = crowd(tile, -self.scale)
-        costs, slope = self.cost(others + self.scale * self.widened(near))
+        others, factor = crowd(tile, self.scale)
+        costs, slope = self.cost(others[:, 0] + self.scale * self.widened(near))
         pull = (self.scale * slope * self.widening(near))[:, None].expand_as(tile.index)
         return Closed(_terms(costs), pull, tile.slope.mul_(factor.mul_((-self.scale * slope)[:, None])))
 

@@ -28,6 +28,9 @@ from nearkin.losses.group import as_group, gathered
 DENSE_LIMIT = 1 << 21
 """Pairs up to which `block_size="auto"` takes the dense form."""
 
+WHOLE_LIMIT = 1 << 24
+"""The same for a loss whose closed form needs the whole batch."""
+
 BLOCK_NUMBERS = 1 << 22
 """Distances in the buffer of a block that `block_size="auto"` chooses."""
 
@@ -205,7 +208,12 @@ class RowLoss(nn.Module):
         if torch.compiler.is_compiling() or self.block_size is None:
             return None
         if self.block_size == "auto":
-            return None if anchors * columns <= DENSE_LIMIT else min(512, max(64, BLOCK_NUMBERS // columns))
+            whole = self.closed_whole and self.closed is not None and call.alone and call.group is None
+            return (
+                None
+                if anchors * columns <= (WHOLE_LIMIT if whole else DENSE_LIMIT)
+                else min(512, max(64, BLOCK_NUMBERS // columns))
+            )
         return int(self.block_size) if int(self.block_size) < anchors else None
 
     def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, Tensor | list[list[float]]]:

@@ -9,8 +9,8 @@ from nearkin.core import non_negative
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import crowd, listed_only
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -60,15 +60,15 @@ class Lifted(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        ends, factor = crowd(tile, -1.0, self.margin)
-        here, there = ends[:, None], ends[tile.index]
+        here, factor = crowd(tile, 1.0, self.margin)
+        there = here[:, 0][tile.index]
         valid = tile.listed & (tile.negatives > 0)[:, None]
         excess = torch.relu(torch.logaddexp(here, there) + tile.positive_distances())
         excess = torch.where(valid, excess, 0)
         share = torch.sigmoid(torch.where(valid, here - there, 0))  # of this end in the crowd of both
         towards = (excess * share).sum(1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
         push = tile.slope.mul_(-factor * towards[:, None])
-        return Closed(Terms(added(excess.square().sum(1)) / 2, added(valid), added(excess > 0)), excess, push)
+        return Closed(Terms(added(excess.square()) / 2, tile.pairs(), added(excess > 0)), excess, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -110,14 +110,14 @@ class GeneralizedLifted(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        near, factor = crowd(tile, -1.0, self.margin)
-        valid = tile.listed.any(1) & (tile.negatives > 0)
-        pull = torch.where(tile.listed, tile.positive_distances(), -torch.inf)
-        far = masked_logsumexp(pull, tile.listed)
+        near, factor = crowd(tile, 1.0, self.margin)
+        pull = listed_only(tile, tile.positive_distances())
+        far = pull.logsumexp(1, keepdim=True) if pull.shape[1] else torch.full_like(near, -torch.inf)
+        valid = tile.listed.any(1, keepdim=True) & (tile.negatives > 0)[:, None]
         excess = torch.relu(torch.where(valid, far + near, 0))
-        active = (excess > 0)[:, None].to(excess.dtype)
+        active = (excess > 0).to(excess.dtype)
         push = tile.slope.mul_(-factor * active)
-        shares = torch.where(tile.listed, pull - torch.where(valid, far, 0)[:, None], -torch.inf).exp() * active
+        shares = (pull - torch.where(valid, far, 0)).exp_().mul_(active)
         return Closed(Terms(added(excess), added(valid), added(active)), shares, push)
 
     def extra_repr(self) -> str:

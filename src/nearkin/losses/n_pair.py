@@ -9,8 +9,8 @@ from nearkin.core import InputError, choice, non_negative
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
+from nearkin.losses.shares import crowd
 
 
 class NPair(RowLoss):
@@ -58,12 +58,11 @@ class NPair(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        together, factor = crowd(tile, -1.0)
-        valid = tile.listed & (tile.negatives > 0)[:, None]
-        z = torch.where(valid, tile.positive_distances() + together[:, None], -torch.inf)
+        together, factor = crowd(tile, 1.0)
+        z = torch.where(tile.listed, tile.positive_distances() + together, -torch.inf)
         pull = torch.sigmoid(z)
         push = tile.slope.mul_(-factor * pull.sum(1, keepdim=True))
-        return Closed(Terms(added(log1p_exp(z).sum(1)), added(valid)), pull, push)
+        return Closed(Terms(added(log1p_exp(z)), tile.pairs()), pull, push)
 
     def _norms(self, block: Block, weights: Tensor) -> Terms:
         """lambda/2 (|x_i|^2 + |x_j|^2) over positive pairs."""

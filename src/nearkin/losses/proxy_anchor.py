@@ -11,10 +11,10 @@ from nearkin.core import positive, within
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import compute_dtype
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.crowd import crowd
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.group import Group
 from nearkin.losses.proxies import Proxies
+from nearkin.losses.shares import crowd
 
 
 class ProxyAnchorRows(RowLoss):
@@ -40,10 +40,10 @@ class ProxyAnchorRows(RowLoss):
         pulls = self.scale * (self.margin - 1 + tile.positive_distances())
         pulls = pulls.masked_fill_(~tile.listed, -torch.inf)
         pull = log1p_exp(pulls.logsumexp(1))
-        others, factor = crowd(tile, -self.scale, self.scale * (1 + self.margin))
-        push = log1p_exp(others)
+        others, factor = crowd(tile, self.scale, self.scale * (1 + self.margin))
+        push = log1p_exp(others[:, 0])
         everybody = torch.full_like(push, bool(tile.distances.shape[1]))
-        slope = tile.slope.mul_(factor * (-self.scale * torch.sigmoid(others))[:, None])
+        slope = tile.slope.mul_(factor * (-self.scale * torch.sigmoid(others)))
         terms = Terms(added(pull), added(tile.listed.any(1))), Terms(added(push), added(everybody))
         return Closed(terms, self.scale * (pulls - pull[:, None]).exp(), slope)
 

@@ -42,6 +42,16 @@ def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tu
     return powers.sub_(peak).exp_().sum(1, keepdim=True), peak
 
 
+def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]:
+    """log sum_n e^(offset - rate d_n) over the negatives of each row (b, 1), -inf without one, and a factor (b, 1).
+
+    `tile.slope` times the factor holds each negative's share of the sum, 0 at kin
+    """
+    torch.mul(tile.distances, -rate, out=tile.slope)
+    total, peak = negative_sums(tile, rate * tile.reach <= FITTING)
+    return total.log().add_(peak).add_(offset), 1 / total.clamp_(min=LEAST)
+
+
 def listed_only(tile: Tile, logits: Tensor) -> Tensor:
     """The logits of listed positives (b, P), -inf elsewhere."""
     return torch.where(tile.listed, logits, -math.inf)
