@@ -35,10 +35,14 @@ class Distance(nn.Module):
     self_is_zero: ClassVar[bool] = True
     keeps_space: ClassVar[bool] = True
     """`project` is the identity: norms in the distance's space are norms of the embeddings. Found out, not declared."""
+    widens: ClassVar[bool] = False
+    """`project` takes rows of any dtype and makes float64 of them itself."""
 
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
         cls.keeps_space = cls.project is Distance.project
+        if "project" in vars(cls) and "widens" not in vars(cls):
+            cls.widens = False
         if "link" in vars(cls) and "closed_form" not in vars(cls):
             cls.closed_form = Distance.closed_form  # type: ignore[method-assign]
 

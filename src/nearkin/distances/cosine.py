@@ -9,9 +9,13 @@ from torch import Tensor
 
 from nearkin.distances.base import Distance
 from nearkin.distances.forms import Form, OfDirections
+from nearkin.distances.squared import wide
 
 SHORTEST = 1e-12
 """Rows no longer than this have no direction."""
+
+ROWS = 4096
+"""Rows whose gradient is made at a time."""
 
 
 class Cosine(Distance):
@@ -22,9 +26,12 @@ class Cosine(Distance):
                x / 1e-12 would be 1e12)
     """
 
+    widens = True
+
     def project(self, x: Tensor) -> Tensor:
+        """x / |x| in float64, (N, D)."""
         if torch.compiler.is_compiling():
-            return directions(x)
+            return directions(wide(x))
         found: Tensor = _Directions.apply(x)  # type: ignore[no-untyped-call]
         return found
 
@@ -43,12 +50,13 @@ def directions(x: Tensor) -> Tensor:
 
 
 class _Directions(torch.autograd.Function):
-    """The same in fewer steps: it keeps its result and the lengths, and nothing else."""
+    """The same in fewer steps and in float64, from rows of any dtype: it keeps its result and the lengths alone."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        units = x / length.clamp(min=SHORTEST)
+        rows = wide(x)
+        length: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+        units = rows / length.clamp(min=SHORTEST)
         ctx.save_for_backward(x if x.requires_grad else None, units, length)
         return units
 
@@ -57,11 +65,14 @@ class _Directions(torch.autograd.Function):
         x, units, length = ctx.saved_tensors
         (slopes,) = gradients
         if torch.is_grad_enabled():  # somebody will differentiate once more
-            found: Tensor = torch.autograd.grad(directions(x), x, slopes, create_graph=True)[0]
+            found: Tensor = torch.autograd.grad(directions(wide(x)), x, slopes, create_graph=True)[0]
             return found
-        along = torch.linalg.vecdot(units, slopes).unsqueeze(-1)
-        turned = torch.where(length > SHORTEST, 1 / length, 0)
-        return torch.addcmul(slopes, units, along, value=-1).mul_(turned)
+        rates = torch.where(length > SHORTEST, 1 / length, 0)
+        result = torch.empty_like(x)
+        for part, u, g, rate in zip(*(each.split(ROWS) for each in (result, units, slopes, rates))):
+            along = torch.linalg.vecdot(u, g).unsqueeze(-1)
+            part.copy_(torch.addcmul(g, u, along, value=-1).mul_(rate))
+        return result
 
 
 def _missing(norm: Tensor) -> Tensor:

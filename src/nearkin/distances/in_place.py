@@ -123,6 +123,11 @@ class BlockDistances:
             self.to_references.addcmul_(self.columns, self.weights[:, None], value=2 * self.form.factor)
         return self.to_anchors, self.to_references
 
+    def forget(self) -> None:
+        """Let go of what only more blocks would need."""
+        self.columns = self.columns[:0]
+        self.__dict__.pop("kernel", None)
+
     def _product(self, start: int, stop: int, slopes: Tensor) -> None:
         self.to_anchors[start:stop].addmm_(slopes, self.columns, alpha=-1)
         self.to_references.addmm_(slopes.T, self.anchors[start:stop].to(self.dtype), alpha=-1)

@@ -16,6 +16,9 @@ from nearkin.losses.shares import FITTING
 from nearkin.losses.terms import positive_weights, weighted_terms
 from nearkin.mining import positive_table
 
+CHUNK = 1 << 19
+"""Numbers of a few rows held at a time while slopes are made by hand."""
+
 
 class Angular(RowLoss):
     """Angular loss: the angle at the negative of the triangle anchor, positive, negative is bounded [ANG-1].
@@ -95,16 +98,19 @@ class Angular(RowLoss):
         powers = torch.sub(tile.distances.new_full((), 4 * t), tile.distances, alpha=4 * t, out=tile.slope).exp_()
         powers.view(-1).index_fill_(0, tile.kin, 0)
         to_positive = 1 - tile.positive_distances()
-        pull, towards = torch.zeros_like(to_positive), torch.zeros_like(tile.distances)
+        pull, towards = torch.zeros_like(to_positive), tile.scratch.zero_()
         total = added(tile.distances[:0])
-        for p in range(tile.index.shape[1]):
-            other = torch.index_select(powers, 0, tile.index[:, p], out=tile.scratch)
-            crowd = torch.linalg.vecdot(powers, other)
-            valid = tile.listed[:, p] & (crowd > 0)
-            f = torch.where(valid, crowd.log() - 2 * (1 + t) * to_positive[:, p], -torch.inf)
-            total = total + added(log1p_exp(f))
-            pull[:, p] = torch.sigmoid(f)
-            towards.addcmul_(other, torch.where(valid, pull[:, p] / crowd, 0)[:, None])
+        rows = max(1, CHUNK // max(tile.distances.shape[1], 1))
+        for start in range(0, len(powers), rows):
+            part = slice(start, start + rows)
+            for p in range(tile.index.shape[1]):
+                other = powers[tile.index[part, p]]
+                crowd = torch.linalg.vecdot(powers[part], other)
+                valid = tile.listed[part, p] & (crowd > 0)
+                f = torch.where(valid, crowd.log() - 2 * (1 + t) * to_positive[part, p], -torch.inf)
+                total = total + added(log1p_exp(f))
+                pull[part, p] = torch.sigmoid(f)
+                towards[part].addcmul_(other, torch.where(valid, pull[part, p] / crowd, 0)[:, None])
         push = powers.mul_(towards).mul_(-8 * t)  # both rows of a pair see it, and both pairs of two rows
         return Closed(Terms(total, tile.pairs()), 2 * (1 + t) * pull, push)
 

@@ -163,7 +163,9 @@ def _dtype(embeddings: Tensor, asked: torch.dtype | None) -> torch.dtype:
 
 def _projected(distance: Distance, rows: Tensor) -> Tensor:
     """Rows in the distance's space, in float64 where that keeps digits: the identity has none to lose."""
-    return rows.to(compute_dtype(rows)) if distance.keeps_space else distance.project(wide(rows))
+    if distance.keeps_space:
+        return rows.to(compute_dtype(rows))
+    return distance.project(rows if distance.widens else wide(rows))
 
 
 def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:

@@ -248,6 +248,7 @@ class _Sums(torch.autograd.Function):
         sums, ctx.kept = sweep.run(anchors.new_ones(1) if eager else None)
         if eager:
             ctx.gradients = sweep.blocks.finish()
+            sweep.blocks.forget()
         return sums if sweep.weigh is None else sweep.weighed(sums)
 
     @staticmethod
