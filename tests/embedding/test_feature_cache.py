@@ -16,9 +16,9 @@ from safetensors.numpy import load_file
 from embedding.small import FEATURES, IMAGES, Small, some_images
 from killing import run_script
 from nearkin.core import InputError
+from nearkin.core import turn as turn_module
 from nearkin.data import ImageSet
 from nearkin.embedding import AUGMENTATIONS, cached_features, feature_cache, features_key
-from nearkin.core import turn as turn_module
 from nearkin.networks import embed
 
 SCRIPT = Path(__file__).with_name("killed_workers.py")

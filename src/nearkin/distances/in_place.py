@@ -37,8 +37,9 @@ class BlockDistances:
         else:
             self.kernel = SquaredKernel(references, dtype)
             self.columns = self.kernel.centred
-            smallest, self.largest_column = self.kernel.extremes.tolist()
-            self.at_the_mean = smallest == 0
+            extremes: list[float] = self.kernel.extremes.tolist()
+            self.largest_column = extremes[1]
+            self.at_the_mean = extremes[0] == 0
         self.near: Pairs
         self.near_distances: Tensor
 

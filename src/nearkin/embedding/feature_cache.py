@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, content_hash, integer, pick
+from nearkin.core.turn import turn
 from nearkin.data import ImageSet
 from nearkin.embedding.augmentation import AUGMENTATIONS
 from nearkin.embedding.feature_file import Features, read_features, write_features
-from nearkin.core.turn import turn
 from nearkin.networks import embed
 
 PART = 512  # images whose features are kept at once: what a killed run loses at most
