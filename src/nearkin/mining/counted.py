@@ -72,7 +72,7 @@ def counted_hinge(
 def _by_passes(rows: Rows, start: int, near: Tensor, margin: float, squared: bool, band: bool) -> Counted:
     """One pass over a row for each of its positives."""
     thresholds = near + margin
-    top, below = _heights(thresholds)
+    top, below = _heights(near, margin)
     counts, moved = (near.new_zeros(near.shape[::-1]) for _ in range(2))
     values = near.new_zeros(len(near))
     for part, far, slope in rows.chunks(start, start + len(near)):
@@ -105,7 +105,7 @@ def _by_places(rows: Rows, start: int, near: Tensor, margin: float, squared: boo
     """One look-up for each number, whatever the number of positives."""
     near, order = _rising(near)
     thresholds = near + margin
-    top, below = _heights(thresholds)
+    top, below = _heights(near, margin)
     columns = rows.far.shape[1]
     sides = [_Side(thresholds, columns, below, squared)]
     if band:
@@ -175,13 +175,17 @@ class _Side:
         return self.heights[:, :-1].cumsum(1) - self.counts() * self.below
 
 
-def _heights(thresholds: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest threshold of each row (0 without one) (r, 1), and how far below it the others lie, 0 where none."""
-    if not thresholds.shape[1]:
-        return thresholds.new_zeros(len(thresholds), 1), thresholds
-    top = thresholds.amax(1, keepdim=True)
+def _heights(near: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """The highest threshold of each row (0 without one) (r, 1), and how far below it the others lie, 0 where none.
+
+    The second in float64 and from d_ap + m before it is rounded: the rounding of a threshold is that of all its terms.
+    """
+    exact = near.to(torch.float32 if near.device.type == "mps" else torch.float64) + margin
+    if not near.shape[1]:
+        return near.new_zeros(len(near), 1), exact
+    top = (near + margin).amax(1, keepdim=True)
     top = torch.where(top > -torch.inf, top, 0)
-    return top, torch.where(thresholds > -torch.inf, top - thresholds, 0)
+    return top, torch.where(exact > -torch.inf, top - exact, 0)
 
 
 def _rising(near: Tensor) -> tuple[Tensor, Tensor]:
