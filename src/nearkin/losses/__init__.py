@@ -12,6 +12,7 @@ from nearkin.losses.angular import Angular
 from nearkin.losses.arcface import ArcFace, SubCenterArcFace
 from nearkin.losses.centers import Center, ContrastiveCenter
 from nearkin.losses.circle import Circle
+from nearkin.losses.closed import Closed, Pairs, Tile
 from nearkin.losses.combined_negatives import CombinedNegatives
 from nearkin.losses.contrastive import Contrastive
 from nearkin.losses.ddml import DDML
@@ -55,6 +56,7 @@ __all__ = [
     "Block",
     "Center",
     "Circle",
+    "Closed",
     "CombinedNegatives",
     "Contrastive",
     "ContrastiveCenter",
@@ -81,6 +83,7 @@ __all__ = [
     "NotFinite",
     "OutsideLoss",
     "Own",
+    "Pairs",
     "Proxies",
     "ProxyAnchor",
     "ProxyNCA",
@@ -94,6 +97,7 @@ __all__ = [
     "Sum",
     "SupCon",
     "Terms",
+    "Tile",
     "Triplet",
     "TripletNetwork",
     "TupleTriplet",
