@@ -67,12 +67,19 @@ class _Directions(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody will differentiate once more
             found: Tensor = torch.autograd.grad(directions(wide(x)), x, slopes, create_graph=True)[0]
             return found
-        rates = torch.where(length > SHORTEST, 1 / length, 0)
+        if len(units) <= ROWS:
+            return _turned(units, slopes, length).to(x.dtype)
         result = torch.empty_like(x)
-        for part, u, g, rate in zip(*(each.split(ROWS) for each in (result, units, slopes, rates))):
-            along = torch.linalg.vecdot(u, g).unsqueeze(-1)
-            part.copy_(torch.addcmul(g, u, along, value=-1).mul_(rate))
+        for start in range(0, len(units), ROWS):
+            part = slice(start, start + ROWS)
+            result[part] = _turned(units[part], slopes[part], length[part])
         return result
+
+
+def _turned(units: Tensor, slopes: Tensor, length: Tensor) -> Tensor:
+    """(g - u u'g) / |x|, and 0 for rows without a direction."""
+    along = torch.linalg.vecdot(units, slopes)[..., None]
+    return torch.addcmul(slopes, units, along, value=-1).mul_(torch.where(length > SHORTEST, 1 / length, 0))
 
 
 def _missing(norm: Tensor) -> Tensor:

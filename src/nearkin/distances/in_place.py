@@ -95,6 +95,10 @@ class BlockDistances:
             if self.at_the_mean:
                 distances.add_(distances == 0)  # between rows that are 0 once they are centred
         self.form.slope(slopes, distances, self._anchor_norms(start, stop))
+        self._dense(start, stop, slopes)
+
+    def _dense(self, start: int, stop: int, slopes: Tensor) -> None:
+        """Add the gradient of slopes of squared distances, less `factor`: the thin products."""
         centred, twice = self.kernel.centre(self.anchors[start:stop], self._column(start)), 2 * self.form.factor
         target = self.to_anchors[start:stop]
         target.addcmul_(centred, slopes.sum(1, keepdim=True), value=twice)

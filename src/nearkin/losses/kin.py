@@ -43,6 +43,7 @@ class Kin:
         asked = classes if labels is columns else labels.cpu().numpy()
         self.low = ordered.searchsorted(asked)
         self.size = ordered.searchsorted(asked, side="right") - self.low
+        self.equal = int(self.size[0]) if len(self.size) and (self.size == self.size[0]).all() else 0
         self.rank = None  # of each anchor within its class, where it is a column itself
         if first is not None:
             place = np.empty_like(self.order)
@@ -55,6 +56,8 @@ class Kin:
         """Kin of the anchors start..stop."""
         low, size = self.low[start:stop, None], self.size[start:stop, None]
         strangers = self.total - size[:, 0]
+        if self.rank is not None and self.equal:
+            return self._equal_block(low, self.rank[start:stop, None], strangers)
         widest = int(size.max(initial=0))
         steps = np.arange(widest)
         listed = steps < size
@@ -70,11 +73,20 @@ class Kin:
         index = kin[np.arange(len(low))[:, None], others + (others >= self.rank[start:stop, None])]
         return self._block(index, others < size - 1, flat, strangers)
 
+    def _equal_block(self, low: Array, rank: Array, strangers: Array) -> KinBlock:
+        """The same where every anchor has as many kin: no padding."""
+        rows, steps = np.arange(len(low))[:, None], np.arange(self.equal)
+        kin = self.order[low + steps]
+        others = steps[:-1] + (steps[:-1] >= rank)
+        listed = np.ones(others.shape, np.bool_)
+        return self._block(kin[rows, others], listed, (kin + rows * self.total).ravel(), strangers)
+
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
         return KinBlock(self._tensor(index), self._tensor(listed), self._tensor(places), self._tensor(strangers))
 
     def _tensor(self, values: Array) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
+        found = torch.from_numpy(values)
+        return found if self.device.type == "cpu" else found.to(self.device)
 
 
 class _Same:
