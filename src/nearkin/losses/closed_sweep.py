@@ -21,8 +21,8 @@ from nearkin.losses.closed import Closed, Pairs, Tile
 from nearkin.losses.kin import Kin
 from nearkin.pairs import FirstTwo, SameLabel
 
-Again = Callable[[Call], Tensor]
-"""The same sums of a call by autograd, for who differentiates twice."""
+Again = Callable[[Call], Tensor] | None
+"""The same sums of a call by autograd, for who differentiates twice; None where that is refused."""
 
 
 class Weighed(NamedTuple):
@@ -78,8 +78,12 @@ def closed_sums(
     return sums
 
 
-def _repeat(call: Call, again: Again) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda anchors, references: again(replace(call, anchors=anchors, references=references))
+def _repeat(call: Call, again: Again) -> Callable[[Tensor, Tensor], Tensor] | None:
+    return (
+        None
+        if again is None
+        else lambda anchors, references: again(replace(call, anchors=anchors, references=references))
+    )
 
 
 def _sweep(
@@ -239,7 +243,7 @@ def _stacked(several: tuple[Terms, ...], tile: Tile, measured: bool) -> Tensor:
 class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, sweep: _Sweep, again: Callable[..., Tensor], anchors: Tensor, references: Tensor | None
+        ctx: Any, sweep: _Sweep, again: Callable[..., Tensor] | None, anchors: Tensor, references: Tensor | None
     ) -> Tensor:
         ctx.sweep, ctx.again, ctx.gradients = sweep, again, None
         ctx.save_for_backward(anchors, references)
@@ -256,7 +260,7 @@ class _Sums(torch.autograd.Function):
         sweep = ctx.sweep
         anchors, references = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return (None, None, *_twice(ctx.again, anchors, references, sweep.all_outer(gradients[0]), sweep.whole))
+            return (None, None, *_twice(ctx.again, anchors, references, sweep.all_outer(gradients[0])))
         outer = sweep.outer(gradients[0])
         if ctx.gradients is not None:
             found = tuple(gradient * outer[0].to(gradient.dtype) for gradient in _distinct(ctx.gradients, sweep.shared))
@@ -272,10 +276,10 @@ def _distinct(pair: tuple[Tensor, Tensor], shared: bool) -> tuple[Tensor, ...]:
 
 
 def _twice(
-    again: Callable[..., Tensor], anchors: Tensor, references: Tensor | None, outer: Tensor, whole: bool
+    again: Callable[..., Tensor] | None, anchors: Tensor, references: Tensor | None, outer: Tensor
 ) -> tuple[Tensor | None, ...]:
     """The gradient with a graph of its own, from the form that autograd made."""
-    if not whole:
+    if again is None:
         raise RuntimeError("the blocked form of a loss has no double backward; use the dense form: block_size=None")
     sums = again(anchors, anchors if references is None else references)
     inputs = [rows for rows in (anchors, references) if rows is not None and rows.requires_grad]

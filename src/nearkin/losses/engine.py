@@ -28,6 +28,9 @@ from nearkin.losses.group import as_group, gathered
 DENSE_LIMIT = 1 << 21
 """Pairs up to which `block_size="auto"` takes the dense form."""
 
+CLOSED_LIMIT = 1 << 17
+"""The same for a loss that makes its slopes by hand, with each block."""
+
 WHOLE_LIMIT = 1 << 24
 """The same for a loss whose closed form needs the whole batch."""
 
@@ -203,18 +206,17 @@ class RowLoss(nn.Module):
             dtype=torch.float64 if self.precise else None, **keywords,
         )  # fmt: skip
 
-    def _size(self, call: Call) -> int | None:
+    def _size(self, call: Call, *, by_hand: bool = False) -> int | None:
+        """Anchors a block, or None: dense. Slopes made by hand with the block are as fast in blocks that stay in the cache."""
         anchors, columns = len(call.anchors), max(len(call.references), 1)
         if torch.compiler.is_compiling() or self.block_size is None:
             return None
-        if self.block_size == "auto":
-            whole = self.closed_whole and self.closed is not None and call.alone and call.group is None
-            return (
-                None
-                if anchors * columns <= (WHOLE_LIMIT if whole else DENSE_LIMIT)
-                else min(512, max(64, BLOCK_NUMBERS // columns))
-            )
-        return int(self.block_size) if int(self.block_size) < anchors else None
+        if self.block_size != "auto":
+            return int(self.block_size) if int(self.block_size) < anchors else None
+        limit, most = (CLOSED_LIMIT, 256) if by_hand and self.parts == 1 else (DENSE_LIMIT, 512)
+        if by_hand and self.closed_whole:
+            limit = WHOLE_LIMIT
+        return None if anchors * columns <= limit else min(most, max(64, BLOCK_NUMBERS // columns))
 
     def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, Tensor | list[list[float]]]:
         """The checked loss, and the sums it is made of."""
@@ -231,10 +233,9 @@ class RowLoss(nn.Module):
 
     def _sums(self, call: Call, measured: bool = False) -> Tensor:
         """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
-        size = self._size(call)
-        sums = self._closed_sums(call, size, measured)
+        sums = self._closed_sums(call, measured)
         if sums is None:
-            sums = self._row_sums(call, size, measured)
+            sums = self._row_sums(call, self._size(call), measured)
         if call.group is None:
             return sums
         joint = call.group.sum(sums.detach())
@@ -249,17 +250,20 @@ class RowLoss(nn.Module):
     def _closed_loss(self, call: Call, measured: bool) -> Weighed | None:
         if call.group is not None or _owner(type(self), "combine") is not _owner(type(self), "weights"):
             return None
-        size = self._size(call)
-        if self.closed is None or not self._takes_closed(call, size):
-            return None
-        again = functools.partial(self._row_sums, size=None, measured=measured)
-        return closed_loss(self.closed, call, size, parts=self.parts, measured=measured, weigh=self._weigh, again=again)
+        found: Weighed | None = self._by_hand(call, measured, functools.partial(closed_loss, weigh=self._weigh))
+        return found
 
-    def _closed_sums(self, call: Call, size: int | None, measured: bool) -> Tensor | None:
+    def _closed_sums(self, call: Call, measured: bool) -> Tensor | None:
+        found: Tensor | None = self._by_hand(call, measured, closed_sums)
+        return found
+
+    def _by_hand(self, call: Call, measured: bool, make: Callable[..., Any]) -> Any:
+        size = self._size(call, by_hand=True)
         if self.closed is None or not self._takes_closed(call, size):
             return None
+        doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
         again = functools.partial(self._row_sums, size=None, measured=measured)
-        return closed_sums(self.closed, call, size, parts=self.parts, measured=measured, again=again)
+        return make(self.closed, call, size, parts=self.parts, measured=measured, again=again if doubles else None)
 
     def _weigh(self, counts: list[float], active: list[float]) -> list[float]:
         return self.weights(active if self.reduction == "mean_nonzero" else counts)
