@@ -61,7 +61,8 @@ def test_caches_are_told_and_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyP
         said = nearkin(command).stdout
         assert f"2.5 MB in {tmp_path / 'nearkin' / 'pixels'}" in said
         assert "nearkin data clear-caches" in said
-    assert "did you mean 'pixels'" in refused("data", "clear-caches", "pixls")
+    said = refused("data", "clear-caches", "pixls")
+    assert "did you mean 'pixels'" in said and "(nearkin data)" in said
     assert "features: nothing removed" in nearkin("data", "clear-caches", "features").stdout
     assert kept.exists()
     assert "pixels: 2.5 MB removed" in nearkin("data", "clear-caches").stdout

@@ -189,3 +189,24 @@ def test_what_a_loss_itself_learns_has_a_gradient():
 
 def test_all_of_the_table_that_have_a_closed_form_are_tried():
     assert {variant.name for variant in CLOSED} == {name for name in ROW_LOSSES if make_loss(name).closed is not None}
+
+
+@pytest.mark.parametrize("name", ["circle", "tuplet-margin", "smooth-ap", "recall@k"])
+def test_large_scales_do_not_multiply_the_rounding_of_distances(name):
+    x, labels = rows(64, dimensions=32), torch.arange(64) // 4
+    loss = make_loss(name)
+    exact, slopes = value_and_gradients(by_autograd(loss), x.float().double(), labels)
+    for form in (loss, by_autograd(loss)):
+        value, found = value_and_gradients(form, x.float(), labels)
+        assert value.dtype == torch.float32 and abs(float(value) - float(exact)) <= 2e-7 * float(exact)
+        assert (found[0].double() - slopes[0]).abs().max() <= 3e-7 * slopes[0].abs().max()
+
+
+def test_a_batch_that_goes_in_blocks_by_itself_may_still_be_differentiated_twice():
+    x, labels = rows(400, dimensions=3).requires_grad_(), torch.arange(400) // 4
+    loss = make_loss("supcon")
+    assert loss._size(loss._arranged(x, labels), by_hand=True) == 256
+    value, expected = loss(x, labels), by_autograd(loss)(x, labels)
+    (found,), (wanted,) = (torch.autograd.grad(each, x, create_graph=True) for each in (value, expected))
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(*(torch.autograd.grad(each.square().sum(), x)[0] for each in (found, wanted)))

@@ -36,7 +36,7 @@ class Kept(NamedTuple):
 
 def cache_folder(name: str) -> Path:
     """Where the cache of that name lies; it may not exist yet."""
-    pick("cache", CACHES, name)
+    pick("cache", CACHES, name, where="nearkin data")
     return platformdirs.user_cache_path("nearkin") / name
 
 
