@@ -291,3 +291,49 @@ def test_the_repr_tells_what_was_built() -> None:
     text = repr(small())
     for words in ("height=8, width=6, channels=2, embedding_size=3", "kernel_size=(2, 3)", "output_shape=(5, 2, 3)"):
         assert words in text
+
+
+def test_batch_norm_is_that_of_its_equation_in_training_and_by_running_averages_afterwards() -> None:
+    network = Network(8, 6, 2, 3, seed=4).add_conv(3, 3, 2, 2, 4, batch_norm=True)
+    layer, batch = network.hidden[0], images(7)
+    with torch.no_grad():
+        layer.norm.weight.copy_(torch.tensor([1.0, -0.5, 2.0, 0.1]))
+        layer.norm.bias.copy_(torch.tensor([0.0, 0.3, -0.2, 0.5]))
+    scale, shift = (tensor.detach().double().numpy()[:, None, None] for tensor in (layer.norm.weight, layer.norm.bias))
+    kernel, none = layer.convolution.weight.detach().double().numpy(), np.zeros(4)
+    raw = [signed_conv(each.double().numpy(), kernel, none) for each in batch]
+    mean, variance = (of(raw, axis=(0, 2, 3))[:, None, None] for of in (np.mean, np.var))
+    found = layer(batch).detach().numpy()
+    for i, each in enumerate(raw):
+        expected = np.maximum(largest_of_four((each - mean) / np.sqrt(variance + 1e-5) * scale + shift), 0)
+        np.testing.assert_allclose(found[i], expected, atol=1e-5)
+    count = 7 * 8 * 6
+    running = 0.1 * mean, 0.9 + 0.1 * variance * count / (count - 1)
+    expected = np.maximum(largest_of_four((raw[0] - running[0]) / np.sqrt(running[1] + 1e-5) * scale + shift), 0)
+    np.testing.assert_allclose(network.eval().hidden[0](batch[:1])[0].detach().numpy(), expected, atol=1e-5)
+
+
+def signed_conv(image: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A convolution of one image with its sign: that of `slow_conv` of the kernel, less that of its negative."""
+    return slow_conv(image, kernel, bias, (1, 1), "same") - slow_conv(image, -kernel, -bias, (1, 1), "same")
+
+
+def largest_of_four(maps: np.ndarray) -> np.ndarray:
+    filters, height, width = maps.shape
+    return maps.reshape(filters, height // 2, 2, width // 2, 2).max((2, 4))
+
+
+def test_a_network_with_batch_norm_is_built_again_from_its_configuration_and_one_without_says_nothing_of_it() -> None:
+    network = Network(8, 6, 2, 3, seed=4).add_conv(3, 3, 2, 2, 4, batch_norm=True).add_fc(5)
+    again = Network.from_configuration(json.loads(json.dumps(network.configuration())))
+    assert {name: tensor.tolist() for name, tensor in again.state_dict().items()} == {
+        name: tensor.tolist() for name, tensor in network.state_dict().items()
+    }
+    assert "batch_norm" not in small().configuration()["layers"][0]
+    assert set(small().state_dict()) == {"mean", "std", "output.weight", "output.bias"} | {
+        f"hidden.{layer}.{part}.{kind}"
+        for layer, part in ((0, "convolution"), (1, "convolution"), (2, "linear"))
+        for kind in ("weight", "bias")
+    }
+    with pytest.raises(InputTypeError, match="batch_norm"):
+        Network(8, 6, 2, 3).add_conv(1, 1, 1, 1, 1, batch_norm=1)  # type: ignore[arg-type]

@@ -125,7 +125,12 @@ def _check_layer(layer: object, path: str, problems: Problems) -> dict[str, Any]
         problems.add(path, f"must be a section with kind: conv or kind: fc, got {layer!r}")
         return None
     checked = check_section(schema_of(kinds[layer["kind"]]), layer, path, problems, also=("kind",))
-    return None if checked is None else {"kind": layer["kind"], **checked}
+    return None if checked is None else {"kind": layer["kind"], **_said(checked, batch_norm=False)}
+
+
+def _said(section: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The section without what is as ever: settings that came later leave the names of older runs as they were."""
+    return {key: value for key, value in section.items() if key not in defaults or value != defaults[key]}
 
 
 def check_training(section: object, problems: Problems) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ _SIDES = ("high", "wide")
 
 
 class ConvLayer(nn.Module):
-    """ReLU(max pooling(convolution)): (B, C, H, W) -> (B, *output_shape).
+    """ReLU(max pooling(convolution)), or ReLU(max pooling(batch norm(convolution))): (B, C, H, W) -> (B, *output_shape).
 
     Two choices for speed alone: pooling comes before ReLU (both are monotone, so value and gradient are those of the
     usual order, and ReLU works on the pooled map only), and weights lie channels last in memory, which torch's maps
@@ -34,6 +34,7 @@ class ConvLayer(nn.Module):
         filters: int,
         padding: str,
         generator: torch.Generator,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         channels, *size = map_shape
@@ -50,14 +51,18 @@ class ConvLayer(nn.Module):
         self.uneven = (before[1], kernel[1] // 2, before[0], kernel[0] // 2) if padding == "same" and even else None
         around = before if padding == "same" and not even else (0, 0)
         deviation = (2.0 / (channels * kernel[0] * kernel[1])) ** 0.5
-        self.convolution = _drawn(deviation, generator, nn.Conv2d, channels, filters, kernel, padding=around)
+        self.batch_norm = batch_norm
+        self.convolution = _drawn(
+            deviation, generator, nn.Conv2d, channels, filters, kernel, padding=around, bias=not batch_norm
+        )
         self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.norm = nn.BatchNorm2d(filters) if batch_norm else nn.Identity()
         self.pooling = nn.Identity() if pool == (1, 1) else nn.MaxPool2d(pool)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.uneven is not None:
             x = pad(x, self.uneven)
-        return torch.relu(self.pooling(self.convolution(x)))
+        return torch.relu(self.pooling(self.norm(self.convolution(x))))
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -68,6 +73,7 @@ class ConvLayer(nn.Module):
             "pool_w": self.pool[1],
             "filters": self.filters,
             "padding": self.padding,
+            **({"batch_norm": True} if self.batch_norm else {}),
         }
 
     def extra_repr(self) -> str:

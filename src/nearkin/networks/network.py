@@ -67,9 +67,21 @@ class Network(nn.Module):
         self._renew_output(self.channels * self.height * self.width)
 
     def add_conv(
-        self, kernel_h: int, kernel_w: int, pool_h: int, pool_w: int, filters: int, *, padding: str = "same"
+        self,
+        kernel_h: int,
+        kernel_w: int,
+        pool_h: int,
+        pool_w: int,
+        filters: int,
+        *,
+        padding: str = "same",
+        batch_norm: bool = False,
     ) -> Network:
         """Add a convolution (stride 1), max pooling (stride = pool, remainder dropped) and ReLU; return the network.
+
+        With `batch_norm` each filter's map is normalised before the pooling: by its mean and variance over the batch
+        while training, by their running averages (momentum 0.1) in evaluation mode; then scaled and shifted by numbers
+        that are learned, from 1 and 0. The convolution has no bias then: the shift is one.
 
         Shapes:   (C, H, W) -> (filters, H' // pool_h, W' // pool_w), where H' = H with padding "same" (zeros around
                   the map; for an even kernel one more below and to the right) and H - kernel_h + 1 with "valid"
@@ -85,6 +97,7 @@ class Network(nn.Module):
             pool=(integer("pool_h", pool_h, minimum=1), integer("pool_w", pool_w, minimum=1)),
             filters=integer("filters", filters, minimum=1),
             padding=choice("padding", padding, ("same", "valid")),
+            batch_norm=flag("batch_norm", batch_norm),
             generator=self._stream("hidden", len(self.hidden)),
         )
         self._map = layer.output_shape
