@@ -58,7 +58,7 @@ $(VENV)/bin/python:
 
 $(USER_READY): $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing nearkin and what it trains with into $(VENV) (a minute or two) ..."
-	@$(BIN)/python -m pip install -qq --editable ".[train]"
+	@$(BIN)/python -m pip install -qq --editable ".[train,gallery]"
 	@touch $@
 
 $(DEVELOPER_READY): $(VENV)/bin/python pyproject.toml constraints.txt

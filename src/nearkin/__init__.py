@@ -248,7 +248,7 @@ def _room(name: str) -> Any:
     try:
         return import_module(_HOME[name])
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "sklearn", "safetensors"):
+        if error.name not in ("torch", "sklearn", "scipy"):
             raise
         from nearkin.core import MissingExtra
 

@@ -21,7 +21,7 @@ from nearkin.evaluation import (
     normalized_mutual_information,
     pairwise_f1,
 )
-from nearkin.evaluation.votes import ranking
+from nearkin.decision.votes import ranking
 from oracles import clustering, knn
 from oracles.arithmetic import real
 from oracles.distances import matrix

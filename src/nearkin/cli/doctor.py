@@ -14,9 +14,13 @@ import click
 from nearkin.cli.answers import aligned, json_option, print_json
 from nearkin.cli.data import cache_words, caches
 
-_PACKAGES = ("nearkin", "numpy", "scipy", "pillow", "pydantic", "click", "rich", "pyyaml", "platformdirs")
+_PACKAGES = ("nearkin", "numpy", "pillow", "pydantic", "click", "rich", "pyyaml", "platformdirs", "safetensors")
 _EXTRAS = {
-    "train": ("torch", "scikit-learn", "safetensors"),
+    "train": ("torch", "scikit-learn", "scipy"),
+    "gallery": ("onnxruntime", "sqlalchemy"),
+    "index": ("faiss-cpu",),
+    "export": ("onnx", "onnxscript"),
+    "report": ("scipy",),
     "tables": ("pyarrow",),
     "maps": ("openTSNE",),
     "backbones": ("timm", "torchvision"),

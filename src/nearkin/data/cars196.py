@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from nearkin.core import InputError
+from nearkin.core import InputError, need
 from nearkin.data.images import ImageSet
 from nearkin.data.official import Counts, Row, assemble_official, first_there, folder_of, image_paths
 from nearkin.data.preparing import Preparation
@@ -96,6 +96,7 @@ def _must_find(shelf: Shelf, name: str) -> Parts:
 
 
 def _matlab(shelf: Shelf, path: Parts) -> dict[str, Any]:
+    need("scipy", extra="train", purpose="reading the lists of Cars196")
     from scipy.io import loadmat  # a tenth of a second that only this reader needs
 
     data = shelf.read(path)

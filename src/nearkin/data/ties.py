@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.core import need
 from nearkin.data.images import ImageSet
 
 
@@ -31,7 +32,8 @@ def tied(columns: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 def _components(ends: NDArray[np.int64], others: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(count,) components of the graph in which ends[i], below `count`, is linked to others[i], of another kind."""
-    from scipy.sparse import coo_array  # a quarter of a second that only splits need
+    need("scipy", extra="train", purpose="splitting images")  # a quarter of a second that only splits need
+    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     size = count + int(others.max(initial=-1)) + 1

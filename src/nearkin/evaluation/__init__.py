@@ -1,12 +1,12 @@
 """Embeddings and labels to scores: retrieval, kNN and clustering, with the records of every query."""
 
+from nearkin.decision.votes import class_scores
 from nearkin.evaluation.clustering import cluster
 from nearkin.evaluation.k_means import Clusters, kmeans
 from nearkin.evaluation.partitions import adjusted_mutual_information, normalized_mutual_information, pairwise_f1
 from nearkin.evaluation.result import Clustering, Evaluation
 from nearkin.evaluation.single_pass import evaluate
 from nearkin.evaluation.ties import Bounds, Ties
-from nearkin.evaluation.votes import class_scores
 
 __all__ = [
     "Bounds",

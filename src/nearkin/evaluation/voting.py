@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nearkin.decision.votes import class_scores, predicted, right_within, voted_for
 from nearkin.evaluation.inputs import Array
 from nearkin.evaluation.retrieval import Columns
 from nearkin.evaluation.sweep import Nearest
-from nearkin.evaluation.votes import class_scores, predicted, right_within, voted_for
 
 BLOCK = 1 << 21
 """Scores (queries x classes, or queries x voters) held at a time."""

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from nearkin.core import InputError
 from nearkin.statistics.cells import Array, cells_over, check_bounds, score_rows
@@ -14,6 +13,7 @@ from nearkin.statistics.levels import checked_confidence, normal_quantile
 from nearkin.statistics.proportions import score_interval
 from nearkin.statistics.records import Interval
 from nearkin.statistics.scope import scope
+from nearkin.statistics.special import special
 from nearkin.statistics.twoway import spread_of
 from nearkin.statistics.widths import half_width
 
@@ -64,7 +64,7 @@ def seed_interval(values: ArrayLike, *, confidence: float = 0.95, bounds: tuple[
     Edge:      one seed has no interval: low and high are None, and `note` says so
     """
     runs = _one_row("values", values)
-    quantile = -float(special.stdtrit(max(len(runs) - 1, 1), (1 - checked_confidence(confidence)) / 2))
+    quantile = -float(special().stdtrit(max(len(runs) - 1, 1), (1 - checked_confidence(confidence)) / 2))
     return _of_independent(runs, quantile, confidence, "seeds", bounds)
 
 

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from nearkin.core import InputError, integer, non_negative, positive, within
 from nearkin.statistics.cells import Array
 from nearkin.statistics.levels import checked_confidence, checked_power
 from nearkin.statistics.records import Components
+from nearkin.statistics.special import special
 from nearkin.statistics.twoway import Spread
 from nearkin.statistics.widths import width_of_parts
 
@@ -102,7 +102,7 @@ def detectable(spread: Spread, level: float, power: float, span: float) -> Array
 
 def _chance(shift: Array, widths: Array) -> Array:
     """P(normal(shift, 1) > width), averaged over the widths (..., A, B) that may come out."""
-    return np.asarray(special.ndtr(shift[..., None, None] - widths).mean((-2, -1)), dtype=np.float64)
+    return np.asarray(special().ndtr(shift[..., None, None] - widths).mean((-2, -1)), dtype=np.float64)
 
 
 def _possible(spread: Spread) -> Spread:
@@ -117,4 +117,4 @@ def _chi_square_ratio(levels: Array, freedom: float) -> Array:
     """Quantiles of chi-square over its degrees of freedom; 1 without any."""
     if freedom <= 0:
         return np.ones_like(levels)
-    return np.asarray(special.gammaincinv(freedom / 2, levels) * 2 / freedom, dtype=np.float64)
+    return np.asarray(special().gammaincinv(freedom / 2, levels) * 2 / freedom, dtype=np.float64)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
-
 from nearkin.core import InputError, integer
 from nearkin.statistics.levels import normal_quantile
 from nearkin.statistics.records import Interval
+from nearkin.statistics.special import special
 
 
 def wilson(hits: int, trials: int, *, confidence: float = 0.95) -> Interval:
@@ -60,7 +59,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     discordant = only_a + only_b
     if discordant == 0:
         return 1.0
-    return float(min(1.0, 2 * stats.binom.cdf(min(only_a, only_b), discordant, 0.5)))
+    return float(min(1.0, 2 * special().bdtr(min(only_a, only_b), discordant, 0.5)))
 
 
 def mcnemar_statistic(only_a: int, only_b: int) -> float:

@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from nearkin.statistics.cells import Array
+from nearkin.statistics.special import special
 from nearkin.statistics.twoway import Spread
 
 _SMALLEST = -300.0  # natural logarithm of the smallest p-value that is told apart: 1e-130, whose t still has a square
@@ -29,7 +29,7 @@ def t_quantile(level: float | Array, freedom: float) -> Array:
     """The value that |t| exceeds with probability `level`; 0 where there are no degrees of freedom, for the part is 0 as well."""
     if freedom <= 0:
         return np.zeros_like(np.asarray(level, dtype=np.float64))
-    return -np.asarray(special.stdtrit(freedom, np.asarray(level, dtype=np.float64) / 2), dtype=np.float64)
+    return -np.asarray(special().stdtrit(freedom, np.asarray(level, dtype=np.float64) / 2), dtype=np.float64)
 
 
 def half_width(spread: Spread, level: float | Array) -> Array:

@@ -9,10 +9,14 @@ nobody voted for never counts.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nearkin.core import InputError, choice
-from nearkin.evaluation.inputs import Array
+
+Array: TypeAlias = NDArray[Any]
 
 WEIGHTS = ("uniform", "distance")
 
