@@ -196,7 +196,8 @@ def test_check_leaks_names_images_and_groups_on_both_sides():
 
     def parts(train, validation, test):
         return SimpleNamespace(
-            train=np.array(train, int), validation=np.array(validation, int), test=np.array(test, int)
+            **{"train": np.array(train, int), "validation": np.array(validation, int), "test": np.array(test, int)},
+            enrolled=np.zeros(0, int),
         )
 
     check_leaks(images, parts([0, 1], [], [2, 3]))
@@ -254,8 +255,8 @@ def test_an_impossible_protocol_is_refused_with_its_reason(images, protocol, wor
 
 
 def test_possible_protocols_are_none():
-    images = image_set(np.tile(np.arange(6), 9), split=["train"] * 30 + ["test"] * 24)
-    assert possible_protocols(images) == {"closed-set": None, "class-disjoint": None, "official": None}
+    images = image_set(np.tile(np.arange(6), 10), split=["train"] * 30 + ["test"] * 30)
+    assert possible_protocols(images) == {"closed-set": None, "class-disjoint": None, "official": None, "few-shot": None}
 
 
 @pytest.mark.parametrize(

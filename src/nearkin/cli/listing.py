@@ -74,6 +74,7 @@ def _protocols() -> dict[str, str]:
         "closed-set": "every class is in training, validation and test; new images of known classes",
         "class-disjoint": "no class is in two parts; images of classes never seen in training",
         "official": "the split that the data set was published with; validation is carved out of its training part",
+        "few-shot": "so many images of so many classes, some known and the others asking; other classes kept as novel",
     }
 
 

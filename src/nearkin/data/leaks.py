@@ -13,10 +13,11 @@ from nearkin.data.images import PARTS, ImageSet
 from nearkin.data.ties import tied_images
 
 Indices = NDArray[np.int64]
+_PARTS = (*PARTS, "enrolled")
 
 
 class Parted(Protocol):
-    """Whatever has three parts, such as a `Split`."""
+    """Whatever has three parts, such as a `Split`, and images that are enrolled of classes which the training does not know."""
 
     @property
     def train(self) -> Indices: ...
@@ -24,12 +25,15 @@ class Parted(Protocol):
     def validation(self) -> Indices: ...
     @property
     def test(self) -> Indices: ...
+    @property
+    def enrolled(self) -> Indices: ...
 
 
 def check_leaks(images: ImageSet, split: Parted) -> None:
     """Raise an InputError with examples where an identical image, a group or a new class is in two parts of `split`.
 
-    Test classes are new where fewer than half of them are in train or validation: then none may be.
+    Test classes are new where fewer than half of them are in train or validation: then none may be. Those that are enrolled
+    are new whatever their share, and none of them may be in train or validation.
     """
     indices, part = _parts(split)
     hashes = np.unique(np.array(images.hashes), return_inverse=True)[1][indices]
@@ -43,7 +47,11 @@ def check_leaks(images: ImageSet, split: Parted) -> None:
             first = images.group_names[images.groups[indices[groups[0][0]]]]
             example = _pair(images, indices, part, groups[0])
             faults.append(f"{len(groups)} groups, such as {first!r} with {example}")
-    leaked = leaked_classes(images, split.train, split.validation, split.test)
+    learned, enrolled = np.concatenate([split.train, split.validation]), np.unique(images.labels[split.enrolled])
+    others = split.test[~np.isin(images.labels[split.test], enrolled)]
+    leaked = np.union1d(
+        leaked_classes(images, split.train, split.validation, others), np.intersect1d(images.labels[learned], enrolled)
+    )
     if len(leaked):
         faults.append(_words_on_classes(images, split, leaked))
     if faults:
@@ -83,7 +91,7 @@ def _words_on_classes(images: ImageSet, split: Parted, leaked: Indices) -> str:
 
 def _parts(split: Parted) -> tuple[Indices, Indices]:
     """All indices of the split, and the number of the part of each."""
-    parts = [getattr(split, part) for part in PARTS]
+    parts = [getattr(split, part) for part in _PARTS]
     return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
@@ -98,5 +106,5 @@ def _across(keys: Indices, part: Indices) -> Iterator[tuple[int, int]]:
 
 
 def _pair(images: ImageSet, indices: Indices, part: Indices, positions: tuple[int, int]) -> str:
-    first, second = (f"{images.image_ids[indices[place]]!r} in {PARTS[part[place]]}" for place in positions)
+    first, second = (f"{images.image_ids[indices[place]]!r} in {_PARTS[part[place]]}" for place in positions)
     return f"{first} and {second}"

@@ -1,4 +1,4 @@
-"""The three ways to part a set of images; `make_split` is their face and says what each promises."""
+"""The ways to part a set of images by shares; `make_split` is their face and says what each promises."""
 
 from __future__ import annotations
 
@@ -145,5 +145,15 @@ def _carved_images(images: ImageSet, train: Indices, shares: list[float], rng: n
     return np.concatenate([kept, train[lone]]), validation, _NONE
 
 
+def _by_counts(*_: object) -> tuple[Parts, dict[str, Any]]:
+    raise InputError("few-shot goes by numbers of images (`few_shot.deal_few_shot`), not by shares")
+
+
 Rule = Callable[[ImageSet, Shares, np.random.Generator, bool], tuple[Parts, dict[str, Any]]]
-PROTOCOLS: dict[str, Rule] = {"closed-set": _closed_set, "class-disjoint": _class_disjoint, "official": _official}
+FEW_SHOT = "few-shot"
+PROTOCOLS: dict[str, Rule] = {
+    "closed-set": _closed_set,
+    "class-disjoint": _class_disjoint,
+    "official": _official,
+    FEW_SHOT: _by_counts,
+}

@@ -12,6 +12,7 @@ PROTOCOLS = {
     "closed-set": "The test images are new, their classes are not: every class was there in training.",
     "class-disjoint": "The classes of the test images were never seen in training.",
     "official": "The split is the one that the data set was published with.",
+    "few-shot": "The test images are new. Most scores are of the classes that were there in training; those of novel classes say so.",
 }
 
 
