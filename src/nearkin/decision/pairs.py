@@ -1,0 +1,219 @@
+"""Distances of pairs and the classes they come from: what verification and thresholds count [EVA-4, EVA-5]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nearkin.core import InputError, InputTypeError, integer
+
+Array: TypeAlias = NDArray[np.float64]
+Codes: TypeAlias = NDArray[np.int32]
+
+DIGITS = 33
+"""Binary digits of a distance that are compared: 10 decimal ones, so that the rounding of its computation parts no tie."""
+
+
+class Counts(NamedTuple):
+    """How many positive and negative pairs have each distinct distance.
+
+    Shapes:  distances (T,) ascending and distinct; positives, negatives (T,) numbers of pairs, or their weights
+    """
+
+    distances: Array
+    positives: Array
+    negatives: Array
+
+
+@dataclass(frozen=True)
+class PairDistances:
+    """Distances of pairs, nearest first, each with its classes.
+
+    Shapes:    distances (M,) ascending; same (M,) bool, a positive pair; weights (M,), for how many pairs each stands:
+               1 where all pairs are kept
+    Classes:   first, second (M,) class codes below `classes`; None where pairs were given without them
+    positives: number of positive pairs that were compared, kept or not; `negatives` of negative pairs
+    scoring:   how a pair was measured, in words
+    notes:     sentences for the reader
+    """
+
+    distances: Array
+    same: NDArray[np.bool_]
+    weights: Array
+    first: Codes | None
+    second: Codes | None
+    classes: int
+    positives: int
+    negatives: int
+    scoring: str = "as given"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.distances)
+
+    @property
+    def positive_share(self) -> float:
+        """Share of all pairs that are positive."""
+        return self.positives / max(1, self.positives + self.negatives)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """Where each distinct distance begins."""
+        return np.flatnonzero(np.concatenate([[True], self.distances[1:] > self.distances[:-1]]))
+
+    def counts(self, times: ArrayLike | None = None) -> Counts:
+        """Pairs of each distinct distance.
+
+        times: (classes,) how often each class was drawn into a resample. A positive pair then counts as often as its
+               class was, a negative one as often as both of its classes together; copies of a class make no pairs
+        """
+        weights = self.weights
+        if times is not None:
+            if self.first is None or self.second is None:
+                raise InputError("these pairs were given without their classes, so classes cannot be resampled")
+            drawn = np.asarray(times, dtype=np.float64)
+            weights = weights * drawn[self.first] * np.where(self.same, 1.0, drawn[self.second])
+        positives = np.where(self.same, weights, 0.0)
+        return Counts(self.distances[self._starts], self._summed(positives), self._summed(weights - positives))
+
+    def _summed(self, weights: Array) -> Array:
+        if len(self._starts) == len(self.distances):
+            return weights
+        summed: Array = np.add.reduceat(weights, self._starts)
+        return summed
+
+    def histogram(self, bins: int = 60, share: float = 0.998) -> tuple[Array, Array, Array]:
+        """For a picture: edges (bins + 1,) up to the quantile `share` of both kinds, and the share of the positive and
+        of the negative pairs in each bin."""
+        low, high = min(0.0, float(self.distances[0])), 0.0
+        for kind in (self.same, ~self.same):
+            if kind.any():
+                cumulated = np.cumsum(self.weights[kind])
+                place = np.searchsorted(cumulated, share * cumulated[-1])
+                high = max(high, float(self.distances[kind][min(place, len(cumulated) - 1)]))
+        edges = np.linspace(low, high if high > low else low + 1, integer("bins", bins, minimum=1) + 1)
+        heights = [np.histogram(self.distances[k], edges, weights=self.weights[k])[0] for k in (self.same, ~self.same)]
+        return edges, heights[0] / max(1, self.positives), heights[1] / max(1, self.negatives)
+
+    def thinned(self, limit: int, rng: np.random.Generator) -> PairDistances:
+        """At most `limit` pairs of each kind that stand for all: the nearest half of the negative ones as they are, a
+        sample of the others, which weighs as much as what it stands for; positive ones by a sample."""
+        most = integer("limit", limit, minimum=100)
+        positive, negative = np.flatnonzero(self.same), np.flatnonzero(~self.same)
+        near, far = negative[: most // 2], negative[most // 2 :]
+        if len(negative) <= most:
+            near, far = negative, negative[:0]
+        kept, weights = [near], [self.weights[near]]
+        for crowd, room in ((far, most - most // 2), (positive, most)):
+            chosen = crowd if len(crowd) <= room else rng.choice(crowd, room, replace=False)
+            whole, part = self.weights[crowd].sum(), self.weights[chosen].sum()
+            kept.append(chosen)
+            weights.append(self.weights[chosen] * (whole / part if len(chosen) else 1.0))
+        return self._taken(np.concatenate(kept), np.concatenate(weights))
+
+    def _taken(self, places: NDArray[np.int64], weights: Array) -> PairDistances:
+        order = np.argsort(places, kind="stable")
+        places = places[order]
+        return PairDistances(
+            self.distances[places],
+            self.same[places],
+            weights[order],
+            None if self.first is None else self.first[places],
+            None if self.second is None else self.second[places],
+            self.classes,
+            self.positives,
+            self.negatives,
+            self.scoring,
+            self.notes,
+        )
+
+
+def given_pairs(
+    positive: ArrayLike,
+    negative: ArrayLike,
+    *,
+    positive_classes: ArrayLike | None = None,
+    negative_classes: ArrayLike | None = None,
+) -> PairDistances:
+    """Pairs whose distances are known already.
+
+    Shapes:  positive (P,), negative (N,) distances, taken as they are; positive_classes (P,) and negative_classes (N, 2),
+             both or neither, name the classes, so that they can be resampled
+    Errors:  InputError for NaN and infinity, for no pair at all, for classes of other shapes
+
+    >>> given_pairs([0.1, 0.3], [0.3, 0.9]).counts()
+    Counts(distances=array([0.1, 0.3, 0.9]), positives=array([1., 1., 0.]), negatives=array([0., 1., 1.]))
+    """
+    near, far = _finite("positive", positive), _finite("negative", negative)
+    if not len(near) + len(far):
+        raise InputError("there are no pairs; give at least one distance")
+    first = second = None
+    classes = 0
+    if (positive_classes is None) != (negative_classes is None):
+        raise InputError("give positive_classes and negative_classes together, or neither")
+    if positive_classes is not None:
+        own, two = np.asarray(positive_classes), np.asarray(negative_classes)
+        two = two.reshape(0, 2).astype(own.dtype) if not two.size else two
+        if own.shape != (len(near),) or two.shape != (len(far), 2):
+            raise InputError(
+                f"positive_classes must be of the shape ({len(near)},) and negative_classes ({len(far)}, 2), "
+                f"got {own.shape} and {two.shape}"
+            )
+        if (two[:, 0] == two[:, 1]).any():
+            raise InputError("negative_classes names a pair within one class; that is a positive pair")
+        names, codes = np.unique(np.concatenate([own, two[:, 0], own, two[:, 1]]), return_inverse=True)
+        first, second = np.split(codes.astype(np.int32), 2)
+        classes = len(names)
+    same = np.repeat([True, False], [len(near), len(far)])
+    return gathered(np.concatenate([near, far]), same, None, first, second, classes, len(near), len(far))
+
+
+def gathered(
+    distances: Array,
+    same: NDArray[np.bool_],
+    weights: Array | None,
+    first: Codes | None,
+    second: Codes | None,
+    classes: int,
+    positives: int,
+    negatives: int,
+    scoring: str = "as given",
+    notes: tuple[str, ...] = (),
+) -> PairDistances:
+    """PairDistances of pairs in any order."""
+    order = np.argsort(distances, kind="stable")
+    return PairDistances(
+        distances[order],
+        same[order],
+        np.ones(len(order)) if weights is None else weights[order],
+        None if first is None else first[order],
+        None if second is None else second[order],
+        classes,
+        positives,
+        negatives,
+        scoring,
+        notes,
+    )
+
+
+def settled(distances: Array) -> Array:
+    """Distances to 33 binary digits: those that differ only by the rounding of their computation become equal."""
+    fraction, exponent = np.frexp(distances)
+    rounded: Array = np.ldexp(np.round(fraction * 2.0**DIGITS), exponent - DIGITS)
+    return rounded
+
+
+def _finite(name: str, values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu" and array.size:
+        raise InputTypeError(f"{name} must be distances, numbers in one row, got {array.dtype}")
+    if array.ndim != 1:
+        raise InputError(f"{name} must be distances in one row, got the shape {array.shape}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} holds NaN or infinity, first at place {int(np.flatnonzero(~np.isfinite(array))[0])}")
+    return array
