@@ -1,7 +1,9 @@
-"""Embeddings and labels to scores: retrieval, kNN and clustering, with the records of every query."""
+"""Embeddings and labels to scores: retrieval, kNN, clustering and episodes, with the records of every query."""
 
 from nearkin.decision.votes import class_scores
 from nearkin.evaluation.clustering import cluster
+from nearkin.evaluation.episode_draw import Draw, draw_episodes
+from nearkin.evaluation.episode_scores import Episodes, episodes, judge_episodes
 from nearkin.evaluation.k_means import Clusters, kmeans
 from nearkin.evaluation.partitions import adjusted_mutual_information, normalized_mutual_information, pairwise_f1
 from nearkin.evaluation.result import Clustering, Evaluation
@@ -12,12 +14,17 @@ __all__ = [
     "Bounds",
     "Clustering",
     "Clusters",
+    "Draw",
+    "Episodes",
     "Evaluation",
     "Ties",
     "adjusted_mutual_information",
     "class_scores",
     "cluster",
+    "draw_episodes",
+    "episodes",
     "evaluate",
+    "judge_episodes",
     "kmeans",
     "normalized_mutual_information",
     "pairwise_f1",
