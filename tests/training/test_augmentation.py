@@ -113,3 +113,49 @@ def test_a_run_is_augmented_by_its_seed_and_goes_on_with_the_same_bits(tmp_path)
     other = setting.plan(augmentation={"flip": True}, steps=9)
     with pytest.raises(InputError, match="augmentation was"):
         trained(other, folder=tmp_path)
+
+
+def turned_slowly(image: np.ndarray, angle: float, factor: float, background: float) -> np.ndarray:
+    """One channel turned and scaled about its centre, a pixel at a time, the four pixels around its source weighted."""
+    height, width = image.shape
+    found = np.zeros_like(image)
+    for i in range(height):
+        for j in range(width):
+            down, right = i - (height - 1) / 2, j - (width - 1) / 2
+            row = (np.cos(angle) * down - np.sin(angle) * right) / factor + (height - 1) / 2
+            column = (np.sin(angle) * down + np.cos(angle) * right) / factor + (width - 1) / 2
+            for r in (int(np.floor(row)), int(np.floor(row)) + 1):
+                for c in (int(np.floor(column)), int(np.floor(column)) + 1):
+                    there = 0 <= r < height and 0 <= c < width
+                    weight = (1 - abs(row - r)) * (1 - abs(column - c))
+                    found[i, j] += weight * (image[r, c] if there else background)
+    return found
+
+
+@pytest.mark.parametrize("options", [{"rotate": 30.0}, {"scale": 0.4}, {"rotate": 90.0, "scale": 0.2, "background": 1.0}])
+def test_images_are_turned_and_scaled_about_their_centres_whatever_their_shape(options: dict[str, Any]) -> None:
+    images, settings = torch.rand((5, 2, 6, 9), generator=stream(1)), Augmentation(**options)
+    drawing = stream(5)
+    torch.rand(5, 4, generator=drawing, dtype=torch.float64)
+    amounts = 2 * torch.rand(5, 2, generator=drawing, dtype=torch.float64).numpy() - 1
+    found = settings(images, stream(5)).numpy()
+    for image, changed, (turn, size) in zip(images.numpy(), found, amounts, strict=True):
+        angle, factor = np.radians(settings.rotate) * turn, (1 + settings.scale) ** size
+        for channel, made in zip(image, changed, strict=True):
+            np.testing.assert_allclose(made, turned_slowly(channel, angle, factor, settings.background), atol=2e-6)
+
+
+def test_turning_moves_no_other_draw_and_a_shift_uncovers_the_background() -> None:
+    images = torch.rand((6, 1, 5, 5), generator=stream(1))
+    plain = Augmentation(flip=True, crop=2, brightness=0.3)
+    tiny = Augmentation(flip=True, crop=2, brightness=0.3, rotate=1e-9)
+    torch.testing.assert_close(tiny(images, stream(5)), plain(images, stream(5)), atol=1e-6, rtol=0)
+    white = torch.ones((64, 1, 5, 5))
+    assert torch.equal(Augmentation(crop=3, background=1.0)(white, stream(2)), white)
+    assert Augmentation(crop=3)(white, stream(2)).min() == 0
+
+
+@pytest.mark.parametrize("settings", [{"rotate": 181.0}, {"rotate": -1.0}, {"scale": 5.0}, {"background": 1.5}])
+def test_turns_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(settings))):
+        Augmentation(**settings)

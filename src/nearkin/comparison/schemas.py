@@ -17,6 +17,7 @@ from nearkin.distances import DISTANCES
 from nearkin.networks import Backbone, EmbeddingHead, Network
 from nearkin.networks.architectures import find_architecture
 from nearkin.training import Augmentation, TrainingPlan
+from nearkin.training.augmentation import LATER
 
 _UNSAID = (("allow_part", False), ("sampler", "random"))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
@@ -140,6 +141,7 @@ def check_training(section: object, problems: Problems) -> dict[str, Any] | None
     changes = section.get("augmentation") if isinstance(section, Mapping) else None
     if changes is not None:
         changes = check_section(schema_of(Augmentation), changes, "training.augmentation", problems)
+        changes = changes and _said(changes, **LATER)
         checked = None if checked is None or changes is None else {**checked, "augmentation": changes}
     if checked is not None:
         with problems.gathered("training"):

@@ -86,4 +86,5 @@ class TrainingPlan:
 
     def settings(self) -> dict[str, Any]:
         """All settings as plain values, fit for JSON; an augmentation only where there is one."""
-        return {name: value for name, value in asdict(self).items() if name != "augmentation" or value is not None}
+        settings = {name: value for name, value in asdict(self).items() if name != "augmentation" or value is not None}
+        return settings | ({"augmentation": self.augmentation.settings()} if isinstance(self.augmentation, Augmentation) else {})
