@@ -32,17 +32,17 @@ def read_folder(place: Path, preparation: Preparation, *, name: str | None = Non
     """
     with open_shelf(place) as shelf:
         paths, notes = _image_paths(shelf)
-        _check_names(shelf.name, paths)
-        top = _common_top(paths)
+        check_names(shelf.name, paths)
+        top = common_top(paths)
         inner = [path[len(top) :] for path in paths]
-        has_split = _has_split(inner)
+        split = has_split(inner)
         items, stray = [], []
         for path, below in zip(paths, inner, strict=True):
-            if len(below) < 2 + has_split:
+            if len(below) < 2 + split:
                 stray.append("/".join(path))
                 continue
-            part = _PART_OF[below[0].casefold()] if has_split else None
-            items.append(Item("/".join(below), below[int(has_split)], picture(shelf, path), split=part))
+            part = _PART_OF[below[0].casefold()] if split else None
+            items.append(Item("/".join(below), below[int(split)], picture(shelf, path), split=part))
         notes += _stray_notes(stray, shelf.name, preparation.skip_bad)
         return assemble(name or place.stem, items, preparation, source=shelf.name, notes=notes)
 
@@ -62,14 +62,14 @@ def _image_paths(shelf: Shelf) -> tuple[list[Parts], list[str]]:
     return paths, [f"left out, no images: {_some(others)}"]
 
 
-def _check_names(source: str, paths: Sequence[Parts]) -> None:
+def check_names(source: str, paths: Sequence[Parts]) -> None:
     """Raise an InputError at a name whose bytes are not UTF-8: it could not be written into results."""
     for name in (source, *map("/".join, paths)):
         if name.encode("utf-8", "ignore").decode() != name:
             raise InputError(f"the name {name!r} is not UTF-8 text; rename it (convmv does this for whole folders)")
 
 
-def _common_top(paths: Sequence[Parts]) -> Parts:
+def common_top(paths: Sequence[Parts]) -> Parts:
     """The folders above all class folders: shared by all images, with at least two levels below."""
     top: Parts = ()
     while len({path[len(top)] for path in paths}) == 1 and all(len(path) > len(top) + 2 for path in paths):
@@ -77,7 +77,7 @@ def _common_top(paths: Sequence[Parts]) -> Parts:
     return top
 
 
-def _has_split(paths: Sequence[Parts]) -> bool:
+def has_split(paths: Sequence[Parts]) -> bool:
     """Whether the first folders are the parts of a split: train and another, each with class folders."""
     deep = {path[0] for path in paths if len(path) > 2}
     parts = {_PART_OF.get(folder.casefold()) for folder in deep}

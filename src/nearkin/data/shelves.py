@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from nearkin.core import InputError
 from nearkin.data.order import natural_key
@@ -99,7 +99,7 @@ def check_regular(path: Path) -> None:
 
 def _walk(folder: Path) -> Iterator[Parts]:
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -108,6 +108,11 @@ def _walk(folder: Path) -> Iterator[Parts]:
         folders[:] = sorted(name for name in folders if not _unwanted(name))
         above = Path(place).relative_to(folder).parts
         yield from ((*above, name) for name in files if not _unwanted(name))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that cannot be listed is no empty one."""
+    raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from None
 
 
 def _unwanted(name: str) -> bool:
