@@ -220,7 +220,7 @@ def test_every_drawing_and_control_has_a_name(desk: Seen, page: Path) -> None:
 def test_a_confusion_matrix_is_a_table_of_the_chosen_method(desk: Seen, page: Path) -> None:
     desk.open(page)
     desk.tab.locator("#confusion-method").select_option("untrained")
-    assert desk.tab.locator(".matrix tbody tr").count() == 10
+    assert desk.tab.locator("#confusion-matrix tbody tr").count() == 10
     assert desk.tab.locator(".mixups li").count() > 5
 
 
@@ -251,3 +251,26 @@ def test_without_scripts_the_tables_are_there(browser: Any, page: Path) -> None:
     assert tab.locator("table.results").first.is_visible()
     assert tab.locator(".noscript").is_visible()
     context.close()
+
+
+def test_worst_mistakes_are_rows_of_pictures_of_the_chosen_method_and_class(desk: Seen, page: Path) -> None:
+    tab = desk.open(page).tab
+    tab.select_option("#mistakes-method", label="untrained")
+    rows = tab.locator("#mistakes-list > li")
+    everything = rows.count()
+    assert everything > 1
+    assert rows.first.locator("canvas").count() == 6
+    assert rows.first.locator("li.wrong").count() >= 1
+    name = rows.first.locator("ul li span").first.inner_text()
+    tab.select_option("#mistakes-class", label=name)
+    assert 1 <= tab.locator("#mistakes-list > li").count() < everything
+    assert set(tab.locator("#mistakes-list > li ul li:first-child span").all_inner_texts()) == {name}
+    assert f"; {rows.count()} shown" in tab.locator("#mistakes-words").inner_text()
+
+
+def test_distances_between_classes_are_a_square_whose_diagonal_is_marked(desk: Seen, page: Path) -> None:
+    tab = desk.open(page).tab
+    for method in ("untrained", "raw pixels"):
+        tab.select_option("#class-distances-method", label=method)
+        cells = tab.locator("#class-distances-matrix tbody td")
+        assert cells.count() == 100 and tab.locator("#class-distances-matrix td.own").count() == 10

@@ -30,6 +30,8 @@ SCRIPTS = (
     "maps.js",
     "separation.js",
     "confusion.js",
+    "class_distances.js",
+    "mistakes.js",
     "curves.js",
     "start.js",
 )

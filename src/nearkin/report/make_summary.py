@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.core import InputError, choice, derived_seed
+from nearkin.report.arrays import read_thumbnails
+from nearkin.report.class_distances import class_distances
 from nearkin.report.confusion import confusion
 from nearkin.report.curves import read_curve
 from nearkin.report.drawn import draw, points_of
 from nearkin.report.figures import read_figures
+from nearkin.report.mistakes import mistakes, pictured
 from nearkin.report.planar import PROJECTIONS
 from nearkin.report.records import Records, read_records
 from nearkin.report.sampling import stratified_order
@@ -27,7 +30,8 @@ from nearkin.report.trials import read_trials
 
 POINTS = 5_000  # in one map
 POINTS_OF_ALL_MAPS = 100_000
-SPRITE_BYTES = 4_500_000  # of all protocols; base64 makes 6 MB of them
+SPRITE_BYTES = 3_500_000  # of all protocols; base64 makes a third more of them
+MISTAKE_BYTES = 1_000_000
 
 
 def summarise(folder: Path | str, *, maps: str = "pca") -> Summary:
@@ -45,12 +49,12 @@ def summarise(folder: Path | str, *, maps: str = "pca") -> Summary:
         raise InputError(f"no finished run in {str(folder)!r} belongs to one of its protocols")
     count = len(splits) * len(study.methods)
     limit = min(POINTS, POINTS_OF_ALL_MAPS // count)
-    protocols = tuple(_protocol(study, split, maps, limit, SPRITE_BYTES // len(splits)) for split in splits)
+    protocols = tuple(_protocol(study, split, maps, limit, len(splits)) for split in splits)
     shared, own = shared_and_own(study.methods)
     return Summary(study, protocols, shared, own, read_figures(study.folder, study.figures))
 
 
-def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_bytes: int) -> ProtocolSummary:
+def _protocol(study: Study, split: Split, projection: str, limit: int, protocols: int) -> ProtocolSummary:
     runs = _runs_of(study, split)
     answers = {name: {seed: read_records(run, split) for seed, run in seeds.items()} for name, seeds in runs.items()}
     first = _same_images(answers)
@@ -62,7 +66,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_by
     pairs = differences_of_pairs(study, rows, answers)
     best, level = best_and_level(study, rows, pairs)
     order = stratified_order(labels, np.random.default_rng(derived_seed(0, "points", split.protocol)))
-    points = points_of(study, split, first, labels, order, limit, sprite_bytes)
+    points = points_of(study, split, first, labels, order, limit, SPRITE_BYTES // protocols)
     shown = [(runs[row.method.name][row.chosen], answers[row.method.name][row.chosen]) for row in rows]
     drawn = [draw(run, records, points, labels, order, projection) for run, records in shown]
     trained = [row for row in rows if row.method.kind == "trained"]
@@ -70,8 +74,13 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_by
     confusions = [
         confusion(row.method.name, list(answers[row.method.name].values()), study.data.classes) for row in rows
     ]
+    confused = {found.method: found for found in confusions if found is not None}
+    wrong = [mistakes(run.method, run.seed, records, labels) for run, records in shown]
+    missed = tuple(found for found in wrong if found is not None)
     return ProtocolSummary(
         split=split,
+        image_ids=first.image_ids,
+        labels=labels,
         classes=classes,
         class_sizes=tuple(np.bincount(labels, minlength=len(classes)).tolist()),
         rows=rows,
@@ -84,9 +93,12 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, sprite_by
         points=points,
         maps=tuple(map_ for map_, _ in drawn),
         separations=tuple(histogram for _, histogram in drawn),
-        confusions=tuple(found for found in confusions if found is not None),
+        confusions=tuple(confused.values()),
         curves=tuple(curve for curve in curves if curve is not None),
         trials=read_trials(study.folder, split.protocol, [row.method.name for row in rows]),
+        class_distances=tuple(class_distances(run, labels, classes, confused.get(run.method)) for run, _ in shown),
+        mistakes=missed,
+        pictured=pictured(missed, read_thumbnails(study, split), MISTAKE_BYTES // protocols),
     )
 
 

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.report.class_distances import ClassDistances
 from nearkin.report.confusion import Confusion
 from nearkin.report.curves import SERIES, Curve
+from nearkin.report.mistakes import Mistakes
 from nearkin.report.numerals import count, duration, percent, share, signed, span
 from nearkin.report.separation import Separation
+from nearkin.report.sprite import Sprite
 from nearkin.report.study import SEEDLESS
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 from nearkin.report.titles import distance_title, score_title
@@ -56,6 +59,12 @@ def _protocol(summary: Summary, protocol: ProtocolSummary) -> dict[str, Any]:
         "maps": [_map(summary, rows[drawn.method], drawn) for drawn in protocol.maps],
         "separations": [_separation(found) for found in protocol.separations],
         "confusions": [_confusion(found) for found in protocol.confusions],
+        "classDistances": [_class_distances(found) for found in protocol.class_distances],
+        "mistakes": {
+            "sprite": _sprite(protocol.pictured.sprite),
+            "pictured": len(protocol.pictured.number),
+            "methods": [_mistakes(protocol, found, rows[found.method]) for found in protocol.mistakes],
+        },
         "best": protocol.best,
         "curves": [
             _curves(name, [c for c in protocol.curves if c.method == name], rows[name])
@@ -88,16 +97,21 @@ def _points(points: Points) -> dict[str, Any]:
         "label": packed(points.label),
         "ids": _packed_bytes(json.dumps(points.image_ids, ensure_ascii=False).encode()),
         "pictured": picture.count if picture else 0,
-        "sprite": picture
-        and {
-            "media": picture.media,
-            "data": base64.b64encode(picture.encoded).decode("ascii"),
-            "height": picture.height,
-            "width": picture.width,
-            "cellHeight": picture.cell[0],
-            "cellWidth": picture.cell[1],
-            "columns": picture.columns,
-        },
+        "sprite": _sprite(picture),
+    }
+
+
+def _sprite(picture: Sprite | None) -> dict[str, Any] | None:
+    if picture is None:
+        return None
+    return {
+        "media": picture.media,
+        "data": base64.b64encode(picture.encoded).decode("ascii"),
+        "height": picture.height,
+        "width": picture.width,
+        "cellHeight": picture.cell[0],
+        "cellWidth": picture.cell[1],
+        "columns": picture.columns,
     }
 
 
@@ -141,6 +155,46 @@ def _confusion(found: Confusion) -> dict[str, Any]:
             {"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share, 1)}
             for m in found.mixups
         ],
+    }
+
+
+def _class_distances(found: ClassDistances) -> dict[str, Any]:
+    few = "" if len(found.classes) == found.of else f"; the {len(found.classes)} of {found.of:,} classes mixed up most"
+    return {
+        "method": found.method,
+        "words": f"{distance_title(found.distance)}{few}",
+        "classes": found.classes,
+        "mean": [[None if value != value else float(f"{value:.4g}") for value in row] for row in found.mean],
+    }
+
+
+def _mistakes(protocol: ProtocolSummary, found: Mistakes, row: Row) -> dict[str, Any]:
+    seed = "" if row.method.kind in SEEDLESS else f", seed {found.seed}"
+    return {
+        "method": found.method,
+        "words": f"{found.count:,} of {found.asked:,} images have a stranger nearest{seed}",
+        "count": found.count,
+        "recorded": found.recorded,
+        "worst": [
+            {
+                "image": _shown(protocol, mistake.image),
+                "firstKin": mistake.first_kin,
+                "near": [
+                    {**_shown(protocol, place), "distance": float(f"{distance:.3g}")}
+                    for place, distance in zip(mistake.neighbours, mistake.distances)
+                ],
+            }
+            for mistake in found.worst
+        ],
+    }
+
+
+def _shown(protocol: ProtocolSummary, place: int) -> dict[str, Any]:
+    """A test image: its class, its id and its thumbnail's number."""
+    return {
+        "label": int(protocol.labels[place]),
+        "id": protocol.image_ids[place],
+        "picture": protocol.pictured.number.get(place, NOWHERE),
     }
 
 

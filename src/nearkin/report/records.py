@@ -27,6 +27,7 @@ class Records:
     scores      name -> (Q,) per-query values; NaN where a query has none (the lone image of its class)
     predicted   name -> Q class names that the kNN vote answered
     neighbours  (Q, K) places of the nearest other test images within the split, nearest first; -1 pads
+    distances   (Q, K) theirs; NaN pads
     """
 
     image_ids: tuple[str, ...]
@@ -35,6 +36,7 @@ class Records:
     scores: Mapping[str, Floats]
     predicted: Mapping[str, tuple[str, ...]]
     neighbours: Integers
+    distances: Floats
 
 
 def column_of(score: str) -> str:
@@ -68,6 +70,7 @@ def read_records(run: Run, split: Split) -> Records:
         scores={name: _numbers(path, name, columns[name]) for name in scores},
         predicted={name: columns[name] for name in predicted},
         neighbours=_places(path, columns["neighbours"], split),
+        distances=_distances(path, columns["neighbours"], columns["distances"]),
     )
 
 
@@ -94,3 +97,15 @@ def _places(path: Path, cells: tuple[str, ...], split: Split) -> Integers:
     for row, near in enumerate(lists):
         places[row, : len(near)] = near
     return places
+
+
+def _distances(path: Path, near: tuple[str, ...], cells: tuple[str, ...]) -> Floats:
+    """The neighbours' distances, as many as there are neighbours."""
+    lists = [_numbers(path, "distances", tuple(cell.split())) for cell in cells]
+    wrong = next((row for row, (names, found) in enumerate(zip(near, lists)) if len(names.split()) != len(found)), None)
+    if wrong is not None:
+        raise InputError(f"{path}, row {wrong + 1}: there must be as many distances as neighbours")
+    values = np.full((len(lists), max(map(len, lists), default=0)), np.nan)
+    for row, found in enumerate(lists):
+        values[row, : len(found)] = found
+    return values

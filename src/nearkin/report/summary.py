@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.report.class_distances import ClassDistances
 from nearkin.report.confusion import Confusion
 from nearkin.report.curves import Curve
 from nearkin.report.figures import Figure
+from nearkin.report.mistakes import Mistakes, Pictured
 from nearkin.report.separation import Separation
 from nearkin.report.sprite import Sprite
 from nearkin.report.study import Method, Split, Study
@@ -86,6 +88,7 @@ class Map:
 class ProtocolSummary:
     """Everything about one protocol.
 
+    image_ids, labels   of the test images; labels are indices into `classes`
     rows        trained methods by their primary score, best first, then the references (untrained, raw pixels)
     scores      names of all scores, the primary one first
     pairs       every two methods with simultaneous intervals; empty where there are fewer than three to compare
@@ -94,9 +97,12 @@ class ProtocolSummary:
     detectable  the smallest and the largest of the rows' smallest detectable differences to the baseline, or None
     missing     (method, seed) of the runs that are not finished
     trials      of each method whose settings were searched for; empty where nothing was tuned
+    mistakes    the worst of each method, whose thumbnails are in `pictured`
     """
 
     split: Split
+    image_ids: tuple[str, ...]
+    labels: NDArray[np.int64]
     classes: tuple[str, ...]
     class_sizes: tuple[int, ...]
     rows: tuple[Row, ...]
@@ -111,7 +117,10 @@ class ProtocolSummary:
     separations: tuple[Separation, ...]
     confusions: tuple[Confusion, ...]
     curves: tuple[Curve, ...]
-    trials: tuple[Trials, ...] = ()
+    trials: tuple[Trials, ...]
+    class_distances: tuple[ClassDistances, ...]
+    mistakes: tuple[Mistakes, ...]
+    pictured: Pictured
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,8 @@
 // Mix-ups of one method: a matrix where the classes are few enough to read it, and always the list of the most frequent ones.
 
 function showConfusions(protocol) {
-  const select = document.getElementById("confusion-method");
-  const wanted = protocol.confusions.some((found) => found.method === select.value) ? select.value : protocol.best;
-  select.replaceChildren(...protocol.confusions.map((found) => element("option", { value: found.method, selected: found.method === wanted }, found.method)));
-  select.onchange = () => drawConfusion(protocol.confusions[select.selectedIndex]);
+  chooseMethod(document.getElementById("confusion-method"), protocol.confusions, protocol.best, drawConfusion);
   document.getElementById("confusion").hidden = protocol.confusions.length === 0;
-  if (protocol.confusions.length) drawConfusion(protocol.confusions[select.selectedIndex]);
 }
 
 function drawConfusion(found) {

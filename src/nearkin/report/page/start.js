@@ -10,6 +10,8 @@ async function showProtocol(number) {
   const protocol = facts.protocols[number];
   drawSeparations(protocol);
   showConfusions(protocol);
+  showClassDistances(protocol);
+  showMistakes(protocol);
   drawCurves(protocol);
   if (!mapsOf.has(number)) mapsOf.set(number, Maps.of(protocol));
   const maps = await mapsOf.get(number);
