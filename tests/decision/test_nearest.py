@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nearkin.core import InputError
 from nearkin.decision import LINKS, Space, nearest
+from nearkin.decision.nearest import References
 
 
 def sorted_all(space, queries, references, k, groups=None):
@@ -82,3 +83,16 @@ def test_an_empty_gallery_has_no_neighbours():
 def test_what_cannot_be_searched_is_told(queries, references, words, message):
     with pytest.raises(InputError, match=message):
         nearest(Space(), queries, references, 1, **words)
+
+
+def test_references_that_were_measured_once_answer_the_same() -> None:
+    draws = np.random.default_rng(3)
+    rows, asked = draws.standard_normal((50, 4)).astype(np.float32), draws.standard_normal((7, 4)).astype(np.float32)
+    for name in ("euclidean", "cosine", "inner-product"):
+        once = nearest(Space(name), asked, References(rows), 5)
+        assert np.array_equal(once.places, nearest(Space(name), asked, rows, 5).places)
+
+
+def test_rows_whose_squares_overflow_in_32_bits_are_told_apart() -> None:
+    rows = np.array([[3e19, 0], [1e20, 0], [0, 2e19]], dtype=np.float32)
+    assert nearest(Space(), rows, rows, 1).places[:, 0].tolist() == [0, 1, 2]
