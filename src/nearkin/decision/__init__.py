@@ -4,7 +4,7 @@ from nearkin.decision.links import LINKS, Space
 from nearkin.decision.nearest import Nearest, nearest
 from nearkin.decision.open_set import OpenSet, open_set
 from nearkin.decision.otsu import otsu
-from nearkin.decision.pair_sweep import pair_distances
+from nearkin.decision.pair_sweep import pair_distances, paired_distances
 from nearkin.decision.pairs import PairDistances, given_pairs
 from nearkin.decision.roc import Det, Rates, Roc, det
 from nearkin.decision.rules import THRESHOLDS
@@ -32,6 +32,7 @@ __all__ = [
     "open_set",
     "otsu",
     "pair_distances",
+    "paired_distances",
     "predicted",
     "ranking",
     "right_within",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nearkin.core import InputError, choice, integer
-from nearkin.decision.links import Space
 from nearkin.decision.pair_sample import Kept
 from nearkin.decision.pairs import Codes, PairDistances, settled
 
@@ -27,8 +26,23 @@ KEEP = 5_000_000
 """Pairs that are kept, by default: about 150 MB."""
 
 
+class Linked(Protocol):
+    """A distance of projected rows: a `Space`, or anything else with a link of arrays."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether d(a, b) = d(b, a)."""
+
+    def link(self, squared: Array, query_norm: Array, reference_norm: Array) -> Array:
+        """Elementwise and broadcasting, from squared Euclidean distances and squared norms."""
+
+
 def pair_distances(
-    space: Space,
+    space: Linked,
     rows: ArrayLike,
     labels: ArrayLike,
     others: ArrayLike | None = None,
@@ -51,6 +65,7 @@ def pair_distances(
     Memory:   `keep` pairs and blocks of 2 million distances
     Errors:   InputError for NaN, for shapes that do not agree, for fewer than two rows
 
+    >>> from nearkin.decision import Space
     >>> pair_distances(Space(), [[0.0], [1.0], [5.0]], ["a", "a", "b"]).counts()
     Counts(distances=array([1., 4., 5.]), positives=array([1., 0., 0.]), negatives=array([0., 1., 1.]))
     """
@@ -69,13 +84,40 @@ def pair_distances(
         own, other = first.codes[block], second.codes[columns]
         there = np.arange(len(other))[None] > np.arange(len(own))[:, None] if within else np.bool_(True)
         kept.add(distances, own, other, np.broadcast_to(there, distances.shape))
-    scoring = space.name if space.symmetric else f"{space.name}, the {_words(both)} of both orders"
     classes = len(np.unique(np.concatenate([first.codes, second.codes])))
-    return kept.pairs(classes, scoring)
+    return kept.pairs(classes, scoring(space, both))
 
 
-def _words(both: str) -> str:
-    return "mean" if both == "mean" else "larger"
+def paired_distances(space: Linked, first: ArrayLike, second: ArrayLike, *, both: str = "mean") -> Array:
+    """Distances of ready pairs as `pair_distances` measures them, row by row: (N, D), (N, D) projected -> (N,).
+
+    Errors:  InputError for NaN and for shapes that do not agree
+
+    >>> from nearkin.decision import Space
+    >>> paired_distances(Space("snr"), [[1.0, -1.0]], [[2.0, -2.0]])  # 1 and 0.25
+    array([0.625])
+    """
+    choice("both", both, ("mean", "max"))
+    one, two = _finite("first", first), _finite("second", second)
+    if one.shape != two.shape:
+        raise InputError(f"both sides of pairs must have one shape, got {one.shape} and {two.shape}")
+    squared = np.square(one - two).sum(1)
+    return _in_both_orders(space, squared, np.square(one).sum(1), np.square(two).sum(1), both)
+
+
+def scoring(space: Linked, both: str = "mean") -> str:
+    """How a pair is measured, in words."""
+    if space.symmetric:
+        return space.name
+    return f"{space.name}, the {'mean' if both == 'mean' else 'larger'} of both orders"
+
+
+def _in_both_orders(space: Linked, squared: Array, one: Array, two: Array, both: str) -> Array:
+    distances = space.link(squared, one, two)
+    if not space.symmetric:
+        back = space.link(squared, two, one)
+        distances = (distances + back) / 2 if both == "mean" else np.maximum(distances, back)
+    return settled(distances)
 
 
 class _Side(NamedTuple):
@@ -142,7 +184,7 @@ def _numbers(first: Codes, second: Codes, within: bool) -> tuple[int, int]:
     return positives, pairs - positives
 
 
-def _block(space: Space, first: _Side, second: _Side, block: slice, columns: slice, both: str) -> Array:
+def _block(space: Linked, first: _Side, second: _Side, block: slice, columns: slice, both: str) -> Array:
     """Distances of a block of rows to some columns."""
     length, width = first.lengths[block, None], second.lengths[None, columns]
     squared = length + width - 2 * first.centred[block] @ second.centred[columns].T
@@ -153,8 +195,4 @@ def _block(space: Space, first: _Side, second: _Side, block: slice, columns: sli
         i, j = rows[start : start + step], places[start : start + step]
         squared[i, j] = np.square(a[i] - b[j]).sum(1)
     one, two = first.norms[block, None], second.norms[None, columns]
-    distances = space.link(squared, one, two)
-    if not space.symmetric:
-        back = space.link(squared, two, one)
-        distances = (distances + back) / 2 if both == "mean" else np.maximum(distances, back)
-    return settled(distances)
+    return _in_both_orders(space, squared, one, two, both)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nearkin.core import InputError, integer, pick, within
+from nearkin.decision.class_draws import drawn, no_classes_to_draw
 from nearkin.decision.pairs import PairDistances
 from nearkin.decision.roc import Rates, Roc
 from nearkin.decision.rules import THRESHOLDS, Settings, chosen, supported_far
 from nearkin.decision.verification import needed
-
-Array: TypeAlias = NDArray[np.float64]
-
-RESAMPLED = 100_000
-"""Pairs of each kind that a bootstrap counts, at most; beyond, the nearest impostors and a sample of the others."""
 
 FEW_CLASSES = 10
 
@@ -171,13 +166,10 @@ def _interval(
 ) -> tuple[float | None, float | None, list[str]]:
     if not 0 < within("confidence", confidence, 0, 1) < 1:
         raise InputError(f"confidence must lie between 0 and 1, both excluded, got {confidence!r}")
-    if not resamples:
-        return None, None, []
-    if pairs.first is None:
-        return None, None, ["no interval: the pairs were given without their classes"]
-    if pairs.classes < 3:
-        return None, None, [f"no interval: {pairs.classes} classes are too few to resample"]
-    found = resampled(pairs, rule, settings, resamples, seed)
+    lacking = no_classes_to_draw(pairs)
+    if lacking or not resamples:
+        return None, None, [f"no interval: {lacking}"] if resamples else []
+    found = _resampled(pairs, rule, settings, resamples, seed)
     notes = []
     if len(found) < resamples:
         notes.append(f"{resamples - len(found)} of {resamples} resamples of classes had no threshold and are left out")
@@ -189,18 +181,14 @@ def _interval(
     return float(low), float(high), notes
 
 
-def resampled(pairs: PairDistances, rule: str, settings: Settings, resamples: int, seed: int = 0) -> Array:
-    """The rule's thresholds on `resamples` draws of the classes with replacement; draws without a threshold are left out."""
-    rng = np.random.default_rng(seed)
-    some = pairs.thinned(RESAMPLED, rng)
+def _resampled(pairs: PairDistances, rule: str, settings: Settings, resamples: int, seed: int) -> list[float]:
+    """The rule's threshold on every draw of the classes that has one."""
     found = []
-    for _ in range(resamples):
-        times = rng.multinomial(pairs.classes, np.full(pairs.classes, 1 / pairs.classes))
-        counts = some.counts(times)
-        if not (counts.positives.any() or not THRESHOLDS[rule].labelled) or not counts.negatives.any():
+    for counts in drawn(pairs, resamples, seed):
+        if not counts.positives.any() and THRESHOLDS[rule].labelled:
             continue
         try:
             found.append(chosen(rule, counts, settings))
-        except InputError:
+        except InputError:  # no impostor pairs in this draw, or no distance near enough for `far`
             continue
-    return np.array(found)
+    return found

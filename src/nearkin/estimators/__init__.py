@@ -9,8 +9,9 @@ from nearkin.estimators.inverse_covariance import InverseCovariance
 from nearkin.estimators.lmnn import LMNN
 from nearkin.estimators.lmnn_objective import lmnn_objective
 from nearkin.estimators.targets import target_neighbours
+from nearkin.estimators.verifier import Verifier
 
-__all__ = ["ESTIMATORS", "LMNN", "InverseCovariance", "lmnn_objective", "target_neighbours"]
+__all__ = ["ESTIMATORS", "LMNN", "InverseCovariance", "Verifier", "lmnn_objective", "target_neighbours"]
 
 ESTIMATORS: Mapping[str, type[LMNN] | type[InverseCovariance]] = MappingProxyType(
     {

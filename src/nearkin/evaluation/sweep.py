@@ -62,10 +62,12 @@ def score_name(column: str) -> str:
     return "map@r" if column == "ap@r" else column.replace("hit@", "recall@")
 
 
-def nearest_references(space: Space, neighbours: int, block: int | None = None) -> Nearest:
-    """The nearest references of every query, none of them excluded."""
+def nearest_references(
+    space: Space, neighbours: int, block: int | None = None, exclusions: Exclusions | None = None
+) -> Nearest:
+    """The nearest references of every query, none of them excluded unless `exclusions` says so."""
     found = _empty(len(space.queries), neighbours)
-    for window in windows(space, Exclusions(), np.full(len(space.queries), neighbours), block):
+    for window in windows(space, exclusions or Exclusions(), np.full(len(space.queries), neighbours), block):
         _record(found, space, window)
     return found
 
