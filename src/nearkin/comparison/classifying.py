@@ -10,22 +10,32 @@ import torch
 
 from nearkin.evaluation import Evaluation
 
-SCORES = ("accuracy", "class-accuracy")
+SCORES = ("accuracy", "class-accuracy", "accuracy-top5")
 
 
 def with_classifier(found: Evaluation, loss: Any, embeddings: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> Evaluation:
     """`found` with the accuracy of `loss.classify(embeddings) -> (n, C)`, unchanged for a loss without it.
 
     classes: (C,) the label that each column means, ascending; ties go to the first of them
-    Scores:  accuracy, over images, and class-accuracy, the mean over classes; an image of a class that was not trained on
-             cannot be labelled rightly and counts as wrong
+    Scores:  accuracy, over images, and class-accuracy, the mean over classes; accuracy-top5, the share of images whose class is
+             among the five first; an image of a class that was not trained on cannot be labelled rightly and counts as wrong
     """
-    if not callable(getattr(loss, "classify", None)):
+    logits = logits_of(loss, embeddings)
+    if logits is None:
         return found
+    five = classes[np.argsort(-logits, axis=1, kind="stable")[:, :5]] == labels[:, None]
+    right, within = five[:, 0].astype(np.float64), five.any(1).astype(np.float64)
+    by_class = [right[labels == label].mean() for label in np.unique(labels)]
+    scores = {"accuracy": float(right.mean()), "class-accuracy": float(np.mean(by_class)), "accuracy-top5": float(within.mean())}
+    records = {"accuracy": right, "accuracy-top5": within}
+    return replace(found, scores={**found.scores, **scores}, queries={**found.queries, **records})
+
+
+def logits_of(loss: Any, embeddings: np.ndarray) -> np.ndarray | None:
+    """What the loss's classifier says of embeddings (n, D): (n, C); None for a loss without one."""
+    if not callable(getattr(loss, "classify", None)):
+        return None
     with torch.inference_mode():
         at = next(loss.parameters()).device
-        answers = classes[loss.classify(torch.from_numpy(embeddings).to(at)).argmax(1).cpu().numpy()]
-    right = (answers == labels).astype(np.float64)
-    by_class = [right[labels == label].mean() for label in np.unique(labels)]
-    scores = {"accuracy": float(right.mean()), "class-accuracy": float(np.mean(by_class))}
-    return replace(found, scores={**found.scores, **scores}, queries={**found.queries, "accuracy": right})
+        logits: np.ndarray = loss.classify(torch.from_numpy(embeddings).to(at)).cpu().numpy()
+    return logits

@@ -138,6 +138,7 @@ def _judging_seconds(recipe: Recipe, images: ImageSet, split: Split) -> float:
 
 def _census(images: ImageSet, split: Split) -> dict[str, Any]:
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    parts |= {"enrolled": split.enrolled} if len(split.enrolled) else {}
     return {name: {"images": len(part), "classes": len(np.unique(images.labels[part]))} for name, part in parts.items()}
 
 

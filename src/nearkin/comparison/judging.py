@@ -12,12 +12,15 @@ import torch
 from torch import nn
 
 from nearkin.comparison.classifying import with_classifier
+from nearkin.comparison.few_shot import judged, known_answers, with_answers
+from nearkin.comparison.few_shot_answers import Searched
 from nearkin.comparison.fitting import Fitted
 from nearkin.comparison.inputs import Pixels
 from nearkin.comparison.questions import over_all, questions, sides
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.core import derived_seed
+from nearkin.data.protocols import FEW_SHOT
 from nearkin.distances import DISTANCES, Distance
 from nearkin.evaluation import Evaluation, evaluate
 from nearkin.networks import embed
@@ -71,6 +74,8 @@ def _validated(study: Study, run: Run, trained: Trained) -> float:
     metric = (recipe.tuning.get("metric") if run.trial is not None else None) or recipe.primary
     embeddings = embeddings_of(study, run, trained, split.validation)
     labels = images.labels[split.validation]
+    if split.protocol == FEW_SHOT:
+        return _few_shot_validated(study, run, trained, (embeddings, labels)).scores[metric]
     found = _evaluated(
         embeddings,
         labels,
@@ -82,6 +87,28 @@ def _validated(study: Study, run: Run, trained: Trained) -> float:
     )
     classes = np.unique(images.labels[split.train])
     return _with_classifier(found, trained, embeddings, labels, classes).scores[metric]
+
+
+def _few_shot_validated(
+    study: Study, run: Run, trained: Trained, asked: tuple[np.ndarray, np.ndarray]
+) -> Evaluation:
+    """The validation images of a few-shot split, answered by those that are trained on."""
+    train, evaluation = study.splits[run.protocol].train, study.recipe.evaluation
+    known = embeddings_of(study, run, trained, train), study.images.labels[train]
+    names = {"references": known[0], "reference_labels": known[1]}
+    found = _evaluated(
+        *asked, **names, distance=_searched(run, trained), at=evaluation["at"], knn=evaluation["knn"], clustering=False
+    )
+    found = _with_classifier(found, trained, *asked, np.unique(known[1]))
+    searched, loss = _few_shot_search(run, trained)
+    columns, _, _ = known_answers(searched, loss, asked, known, derived_seed(run.seed, "folds"))
+    return with_answers(found, columns, {}, ())
+
+
+def _few_shot_search(run: Run, trained: Trained | None) -> tuple[Searched, Any]:
+    """By what a few-shot split is searched, and the loss that may have an answer of its own; none behind an estimator."""
+    loss = None if trained is None or trained.fitted is not None else trained.loss
+    return Searched.by(_searched(run, trained), run.method.distance_options()), loss
 
 
 def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray) -> Evaluation:
@@ -98,6 +125,8 @@ def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarra
         "seed": derived_seed(run.seed, "clustering") % 2**32,
     }
     groups = _groups(study, split.test)
+    if split.protocol == FEW_SHOT:
+        return _few_shot_judged(study, run, trained, embeddings, options)
     asked = questions(study.images, split.test)
     if asked is not None:
         queries, references = sides(asked, embeddings, labels[split.test], split.test, groups)
@@ -110,6 +139,33 @@ def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarra
     )
     classes = np.unique(labels[split.train])
     return _with_classifier(found, trained, embeddings, labels[split.test], classes) if shared else found
+
+
+def _few_shot_judged(
+    study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray, options: dict[str, Any]
+) -> Evaluation:
+    split, labels = study.splits[run.protocol], study.images.labels
+    groups = _groups(study, split.test)
+
+    def retrieval(rows: np.ndarray, classes: np.ndarray, chosen: np.ndarray) -> Evaluation:
+        return _evaluated(
+            embeddings[chosen],
+            labels[split.test][chosen],
+            groups=None if groups is None else groups[chosen],
+            support=rows,
+            support_labels=classes,
+            **options,
+        )
+
+    return judged(
+        split,
+        labels,
+        embeddings,
+        lambda indices: embeddings_of(study, run, trained, indices),
+        retrieval,
+        *_few_shot_search(run, trained),
+        derived_seed(run.seed, "folds"),
+    )
 
 
 def _with_classifier(

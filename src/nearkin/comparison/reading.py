@@ -8,6 +8,7 @@ from typing import Any
 
 from nearkin.comparison import schemas
 from nearkin.comparison.classifying import SCORES as CLASSIFIER_SCORES
+from nearkin.comparison.few_shot import SCORES as FEW_SHOT_SCORES
 from nearkin.comparison.figures import check_figures
 from nearkin.comparison.grid import expand_grid
 from nearkin.comparison.method_reading import check_methods
@@ -18,6 +19,7 @@ from nearkin.comparison.recipe import FEATURES, PIXELS, UNTRAINED, Recipe
 from nearkin.comparison.shelf import recipe_text
 from nearkin.comparison.yaml_text import parse_yaml
 from nearkin.core import InputError, suggestion
+from nearkin.data.protocols import FEW_SHOT
 
 
 def read_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
@@ -94,6 +96,7 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
     trained = [method for method in recipe.methods if method.loss]
     if any(callable(getattr(loss_class(method.loss["name"]), "classify", None)) for method in trained):
         names = (*names, *CLASSIFIER_SCORES) if names else ()
+    names = (*names, *FEW_SHOT_SCORES) if names and FEW_SHOT in recipe.protocols else names
     for key, value in (("primary", recipe.primary), ("tuning.metric", recipe.tuning.get("metric"))):
         if names and value is not None and value not in names:
             problems.add(key, f"must be one of {', '.join(names)}, got {value!r}{suggestion(value, names)}")

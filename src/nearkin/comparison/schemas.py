@@ -12,11 +12,12 @@ from nearkin.comparison.recipe import OWN
 from nearkin.comparison.signatures import check_section, schema_of
 from nearkin.core import pick
 from nearkin.data import load_images, make_split
+from nearkin.data.few_shot import FewShot
 from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
 from nearkin.networks import Backbone, EmbeddingHead, Network
 from nearkin.networks.architectures import find_architecture
-from nearkin.training import Augmentation, TrainingPlan
+from nearkin.training import Augmentation, TrainingPlan, Unfreezing
 from nearkin.training.augmentation import LATER
 
 _UNSAID = (("allow_part", False), ("sampler", "random"))
@@ -57,9 +58,16 @@ def check_data(section: object, problems: Problems) -> dict[str, Any] | None:
 
 
 def check_split(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`split`: `make_split`'s shares and seed."""
+    """`split`: `make_split`'s shares and seed, and the settings of a few-shot split where there are any."""
     schema = schema_of(make_split, only=frozenset({"seed", "validation_share", "test_share", "drop_leaks"}))
-    return check_section(schema, section, "split", problems)
+    checked = check_section(schema, section, "split", problems, also=("few_shot",))
+    counts = section.get("few_shot") if isinstance(section, Mapping) else None
+    if counts is None or checked is None:
+        return checked
+    counts = check_section(schema_of(FewShot), counts, "split.few_shot", problems)
+    with problems.gathered("split"):
+        FewShot(**counts or {})
+    return None if counts is None else {**checked, "few_shot": counts}
 
 
 def check_protocols(value: object, problems: Problems) -> list[str] | None:
@@ -135,14 +143,18 @@ def _said(section: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
 
 
 def check_training(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`training`: the fields of `TrainingPlan`, with those of an `Augmentation` where there is one."""
-    schema = schema_of(TrainingPlan, only=_but(TrainingPlan, "seed", "augmentation"))
-    checked = check_section(schema, section, "training", problems, also=("augmentation",))
+    """`training`: the fields of `TrainingPlan`, with those of an `Augmentation` and an `Unfreezing` where there is one."""
+    parts = ("augmentation", "unfreeze")
+    checked = check_section(schema_of(TrainingPlan, only=_but(TrainingPlan, "seed", *parts)), section, "training", problems, also=parts)
     changes = section.get("augmentation") if isinstance(section, Mapping) else None
     if changes is not None:
         changes = check_section(schema_of(Augmentation), changes, "training.augmentation", problems)
         changes = changes and _said(changes, **LATER)
         checked = None if checked is None or changes is None else {**checked, "augmentation": changes}
+    stages = section.get("unfreeze") if isinstance(section, Mapping) else None
+    if stages is not None:
+        stages = check_section(schema_of(Unfreezing), stages, "training.unfreeze", problems)
+        checked = None if checked is None or stages is None else {**checked, "unfreeze": stages}
     if checked is not None:
         with problems.gathered("training"):
             TrainingPlan(**checked)

@@ -18,6 +18,7 @@ from nearkin.comparison.questions import can_be_asked, questions
 from nearkin.comparison.recipe import Recipe
 from nearkin.core import InputError, content_hash
 from nearkin.data import ImageSet, PKSampler, Split, Standardisation, load_images, make_split
+from nearkin.data.protocols import FEW_SHOT
 
 LARGEST_PIXEL_ROW = 64 * 64 * 3
 """Images of at most so many values are compared as raw pixels too."""
@@ -96,7 +97,8 @@ def has_pixel_row(images: ImageSet) -> bool:
 
 def split_hash(split: Split) -> str:
     """A hash of which images are in which part."""
-    return content_hash(*(part.astype("<i8").tobytes() for part in (split.train, split.validation, split.test)))[:16]
+    parts = [split.train, split.validation, split.test, *([split.enrolled] if len(split.enrolled) else [])]
+    return content_hash(*(part.astype("<i8").tobytes() for part in parts))[:16]
 
 
 def prepare(recipe: Recipe, images: ImageSet | None = None) -> tuple[Recipe, ImageSet, dict[str, Split]]:
@@ -123,8 +125,12 @@ def input_shape(recipe: Recipe, images: ImageSet) -> tuple[int, ...]:
 
 
 def _split_options(recipe: Recipe, protocol: str) -> dict[str, Any]:
-    """The official split brings its own test part; leaks are dropped only there, and elsewhere never made."""
+    """The official split brings its own test part; leaks are dropped only there, and elsewhere never made. A few-shot split
+    goes by numbers of its own."""
     options = dict(recipe.split)
+    few_shot = options.pop("few_shot", None)
+    if protocol == FEW_SHOT:
+        return {"seed": options["seed"], "few_shot": few_shot}
     return {**options, "test_share": None} if protocol == "official" else {**options, "drop_leaks": False}
 
 
@@ -135,7 +141,8 @@ def check_judgeable(images: ImageSet, split: Split) -> None:
             f"{split.protocol}: no test image that asks (query) has another of its class that may answer (gallery), so there "
             "is nothing to find; set the flags of the images' table so that some have"
         )
-    for part, indices in (("validation", split.validation), ("test", split.test)):
+    parts = [("validation", split.validation), ("test", split.test)]
+    for part, indices in parts[split.protocol == FEW_SHOT :]:  # validation images of a few-shot split ask the training ones
         if len(indices) and np.bincount(images.labels[indices]).max() < 2:
             raise InputError(
                 f"{split.protocol}: no class has two images in the {part} part, so no image has another to find there; "

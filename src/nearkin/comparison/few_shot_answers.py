@@ -1,0 +1,111 @@
+"""Answers of a few-shot search: top-1 and top-5 of a vote of the nearest known images, and the k that they are given by."""
+
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nearkin.comparison.classifying import logits_of
+from nearkin.decision import LINKS, Space, nearest
+from nearkin.decision.votes import voted_for
+from nearkin.distances import DISTANCES, Distance, make_distance
+
+GRID = (1, 3, 5, 7, 9)
+FOLDS = 5
+TOPS = {"1": 1, "5": 5}
+Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Right = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Projected rows (n, D) and their classes (n,)."""
+
+    rows: Rows
+    labels: Labels
+
+    def where(self, chosen: NDArray[np.bool_]) -> Side:
+        """Those that are chosen."""
+        return Side(self.rows[chosen], self.labels[chosen])
+
+    def beside(self, other: Side) -> Side:
+        """These and then the others."""
+        return Side(np.concatenate([self.rows, other.rows]), np.concatenate([self.labels, other.labels]))
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The distance by which rows are searched: `space` reads what `distance` projects."""
+
+    distance: Distance
+    space: Space
+
+    @classmethod
+    def by(cls, distance: Distance | str, options: dict[str, Any]) -> Searched:
+        """By a distance, or one's name; of `options` those that its link reads."""
+        made = make_distance(distance)
+        name = distance if isinstance(distance, str) else next(n for n, kind in DISTANCES.items() if type(made) is kind)
+        return cls(made, Space(name, {key: value for key, value in options.items() if key in LINKS[name].options}))
+
+    def side(self, rows: Rows, labels: Labels) -> Side:
+        """Embeddings, projected, with their classes."""
+        with torch.inference_mode():
+            at = next(self.distance.parameters(), torch.zeros(0)).device
+            projected = self.distance.project(torch.from_numpy(rows).to(at, torch.float64))
+        return Side(projected.float().cpu().numpy(), labels)
+
+
+def right_by_knn(space: Space, asked: Side, known: Side, k: int, *, groups: tuple[Labels, Labels] | None = None) -> Right:
+    """{"1": ..., "5": ...}: whether the vote of the k nearest, weighted by 1/distance, has the class first, or in its first five.
+
+    groups: of the two sides; who asks does not see the known images of the own group
+    """
+    mine, theirs = groups if groups is not None else (None, None)
+    found = nearest(space, asked.rows, known.rows, k, query_groups=mine, reference_groups=theirs)
+    classes, codes = np.unique(known.labels, return_inverse=True)
+    places = np.minimum(np.searchsorted(classes, asked.labels), len(classes) - 1)
+    truth = np.where(classes[places] == asked.labels, places, -1)
+    voters = np.where(found.places >= 0, codes[found.places], -1)
+    weights = "distance" if (found.distances >= 0).all() else "uniform"
+    first, five, _ = voted_for(found.distances, voters, truth, weights=weights)
+    return {"1": first.astype(np.float64), "5": five.astype(np.float64)}
+
+
+def chosen_k(space: Space, known: Side, seed: int) -> tuple[int, dict[int, float]]:
+    """The k of `GRID` with the best top-1 over stratified folds of the known images, the smallest of equals; and all of them.
+
+    At most `FOLDS` folds, no more than images of the smallest class: each class is spread over them evenly.
+    """
+    smallest = int(np.unique(known.labels, return_counts=True)[1].min())
+    folds = min(FOLDS, smallest)
+    if folds < 2:
+        return GRID[0], {}
+    fold = stratified(known.labels, folds, seed)
+    accuracy = {k: float(right_by_knn(space, known, known, k, groups=(fold, fold))["1"].mean()) for k in GRID}
+    return max(GRID, key=lambda k: (accuracy[k], -k)), accuracy
+
+
+def stratified(labels: Labels, folds: int, seed: int) -> Labels:
+    """The fold (n,) of each row: the rows of a class, shuffled, go round the folds from one that is drawn for the class."""
+    rng = np.random.default_rng(seed)
+    fold = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        mine = rng.permutation(np.flatnonzero(labels == label))
+        fold[mine] = (np.arange(len(mine)) + rng.integers(folds)) % folds
+    return fold
+
+
+def right_by_classifier(loss: Any, rows: Rows, labels: Labels, classes: Labels) -> Right | None:
+    """As `right_by_knn`, by the loss's own classifier; None where it has none."""
+    logits = logits_of(loss, rows)
+    if logits is None:
+        return None
+    order = np.argsort(-logits, axis=1, kind="stable")[:, : max(TOPS.values())]
+    hit = classes[order] == labels[:, None]
+    return {name: hit[:, :top].any(1).astype(np.float64) for name, top in TOPS.items()}

@@ -1,0 +1,186 @@
+"""Few-shot studies: kNN and a classifier on the same questions, k by folds, novel classes enrolled and never trained on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from comparison.studies import recipe
+from nearkin.comparison import compare
+from nearkin.comparison.few_shot_answers import GRID, Searched, Side, chosen_k, right_by_knn, stratified
+from nearkin.comparison.problems import RecipeError
+from nearkin.data import load_images, make_split
+from nearkin.decision import Space
+
+FEW = {"classes": 7, "images_per_class": 10, "train_per_class": 7, "novel": True}
+METHODS = [
+    {"name": "softmax", "loss": "joint"},
+    {"name": "triplet", "loss": {"name": "triplet", "mining": "semi-hard", "margin": 1.0}, "network": {"normalize": True}},
+]
+
+
+def few_shot_recipe(*changes: str, **parts: Any):
+    given = {
+        "protocols": ["few-shot"],
+        "split": {"seed": 1, "few_shot": FEW},
+        "methods": METHODS,
+        "primary": "top-1",
+        "baseline": "softmax",
+    }
+    return recipe(*changes, **{**given, **parts})
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("few") / "study"
+    compare(few_shot_recipe(), folder)
+    return folder
+
+
+def runs_of(folder: Path) -> dict[tuple[str, int], Path]:
+    found = {}
+    for path in folder.glob("runs/*/run.json"):
+        run = json.loads(path.read_text())
+        assert run["status"] == "done", run
+        found[run["method"], run["seed"]] = path.parent
+    return found
+
+
+def columns_of(folder: Path) -> dict[str, list[str]]:
+    with open(folder / "records.csv", newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return dict(zip(header, zip(*rows), strict=True))
+
+
+def numbers(column: Any) -> np.ndarray:
+    return np.array([float(cell) if cell else np.nan for cell in column])
+
+
+def slow_right(asked: Side, known: Side, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """One query at a time: the k nearest, 1/d for each class, ties to the lower class."""
+    first, five = [], []
+    for row, label in zip(asked.rows.astype(np.float64), asked.labels, strict=True):
+        distances = np.sqrt(np.square(known.rows - row).sum(1))
+        near = np.argsort(distances, kind="stable")[:k]
+        votes: dict[int, float] = {}
+        for place in near:
+            votes[int(known.labels[place])] = votes.get(int(known.labels[place]), 0.0) + 1 / distances[place]
+        order = sorted(votes, key=lambda one: (-votes[one], one))
+        first.append(order[0] == label)
+        five.append(label in order[:5])
+    return np.array(first, float), np.array(five, float)
+
+
+def test_every_method_answers_the_same_questions_by_its_own_answer_and_by_knn(study: Path) -> None:
+    images = load_images("digits", limit_per_class=20)
+    split = make_split(images, "few-shot", seed=1, few_shot=FEW)
+    known = np.isin(images.labels[split.test], images.labels[split.train])
+    for (method, _), folder in runs_of(study).items():
+        columns, scores = columns_of(folder), json.loads((folder / "run.json").read_text())["scores"]
+        assert columns["query"] == tuple(map(str, split.test))
+        for name in ("top-1", "top-5", "knn-top-1", "knn-top-5"):
+            values = numbers(columns[name])
+            assert np.array_equal(np.isnan(values), ~known)
+            assert scores[name] == pytest.approx(np.nanmean(values))
+        assert (columns["top-1"] == columns["knn-top-1"]) == (method != "softmax")
+        if method == "softmax":
+            assert columns["top-1"] == columns["accuracy"] and columns["top-5"] == columns["accuracy-top5"]
+            assert "classifier" not in scores
+        assert scores["train-knn-top-1-in-index"] >= scores["train-knn-top-1"]
+
+
+def test_novel_classes_are_asked_for_among_all_and_among_themselves(study: Path) -> None:
+    images = load_images("digits", limit_per_class=20)
+    split = make_split(images, "few-shot", seed=1, few_shot=FEW)
+    asked = images.labels[split.test]
+    new = ~np.isin(asked, images.labels[split.train])
+    pixels = images.scaled().reshape(len(images), -1)
+    folder = runs_of(study)["pixels", 0]
+    columns, run = columns_of(folder), json.loads((folder / "run.json").read_text())
+    k = next(int(word) for note in run["notes"] if "kNN with k" in note for word in note.replace(",", " ").split() if word.isdigit())
+    side = lambda places: Side(pixels[places], images.labels[places])  # noqa: E731
+    answering = np.concatenate([split.train, split.validation])
+    everything = np.concatenate([answering, split.enrolled])
+    for top, slow in zip((1, 5), slow_right(side(split.test), side(everything), k), strict=True):
+        np.testing.assert_array_equal(numbers(columns[f"all-classes-top-{top}"]), slow)
+        np.testing.assert_array_equal(numbers(columns[f"all-classes-novel-top-{top}"])[new], slow[new])
+        assert np.isnan(numbers(columns[f"all-classes-novel-top-{top}"])[~new]).all()
+        assert np.isnan(numbers(columns[f"all-classes-known-top-{top}"])[new]).all()
+    among, _ = slow_right(side(split.test[new]), side(split.enrolled), k)
+    np.testing.assert_array_equal(numbers(columns["novel-top-1"])[new], among)
+    of_known, _ = slow_right(side(split.test[~new]), side(answering), k)
+    np.testing.assert_array_equal(numbers(columns["top-1"])[~new], of_known)
+
+
+def test_the_paired_test_compares_the_classifier_with_the_vote(study: Path) -> None:
+    results = json.loads((study / "results.json").read_text())["protocols"][0]
+    rows = {row["method"]: row for row in results["rows"]}
+    assert rows["triplet"]["difference"]["b"] == "softmax"
+    assert rows["triplet"]["difference"]["queries"] == 21  # 7 known classes, 3 images each
+    assert rows["triplet"]["scores"]["all-classes-top-1"]["queries"] == 30
+
+
+def test_k_is_the_best_of_the_grid_by_folds_in_which_no_image_answers_for_its_own_fold() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 7)
+    rows = (rng.normal(size=(6, 3))[labels] + 0.9 * rng.normal(size=(42, 3))).astype(np.float32)
+    k, accuracy = chosen_k(Space("euclidean"), Side(rows, labels), seed=5)
+    fold = stratified(labels, 5, 5)
+    assert all(np.bincount(fold[labels == label]).tolist().count(1) == 3 for label in range(6))  # 2, 2, 1, 1, 1
+    expected = {}
+    for each in GRID:
+        right = np.zeros(42)
+        for part in range(5):
+            inside = fold == part
+            right[inside] = slow_right(Side(rows[inside], labels[inside]), Side(rows[~inside], labels[~inside]), each)[0]
+        expected[each] = right.mean()
+    assert accuracy == expected
+    assert k == min(GRID, key=lambda each: (-expected[each], each))
+
+
+def test_one_known_image_a_class_leaves_no_choice_of_k() -> None:
+    assert chosen_k(Space("euclidean"), Side(np.eye(3, dtype=np.float32), np.arange(3)), 0) == (1, {})
+
+
+def test_a_vote_where_distances_go_below_zero_is_not_weighted() -> None:
+    known = Side(np.array([[1.0, 0], [0.9, 0], [0, 1]], dtype=np.float32), np.array([1, 1, 0]))
+    searched = Searched.by("inner-product", {"unread": 1})
+    found = right_by_knn(searched.space, Side(known.rows[:1], known.labels[:1]), known, 3)
+    assert found["1"].tolist() == [1.0]
+
+
+def test_weights_are_chosen_on_validation_images_answered_by_those_trained_on(tmp_path: Path) -> None:
+    compare(few_shot_recipe("seeds=1", primary="knn-top-1"), tmp_path / "study")
+    images = load_images("digits", limit_per_class=20)
+    split = make_split(images, "few-shot", seed=1, few_shot=FEW)
+    folder = runs_of(tmp_path / "study")["triplet", 0]
+    best = json.loads((folder / "run.json").read_text())["best_validation"]
+    assert round(best * len(split.validation)) == pytest.approx(best * len(split.validation))  # a share of the 7 images
+    none = few_shot_recipe("seeds=1", split={"few_shot": {**FEW, "validation_per_class": 0}})
+    compare(none, tmp_path / "none")
+    folder = runs_of(tmp_path / "none")["triplet", 0]
+    assert json.loads((folder / "run.json").read_text())["best_validation"] is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"split": {"few_shot": {"clases": 7}}}, "did you mean 'classes'"),
+        ({"split": {"few_shot": {"novel": True}}}, "say how many"),
+        ({"primary": "novel-top-1"}, "primary"),
+        ({"protocols": ["closed-set"]}, "primary"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_trained(parts: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        few_shot_recipe(**parts)
+
+
+def test_a_recipe_without_few_shot_is_written_as_before() -> None:
+    assert "few_shot" not in recipe().as_section()["split"]
