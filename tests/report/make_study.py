@@ -293,7 +293,7 @@ def _write_records(
         writer = csv.writer(file)
         writer.writerow(["query", "image_id", "hash", "class", "group", *scores, *votes, "neighbours", "distances"])
         for row, image in enumerate(test):
-            near = order[row, :10]
+            near = order[row, : min(10, len(test) - 1)]  # the image itself stands last
             writer.writerow([
                 image, f"{pictures.name}/{image:05d}", _key("image", str(image), 0), pictures.classes[pictures.labels[image]], "",
                 *(f"{columns[name][row]:.10g}".replace("nan", "") for name in scores), *(pictures.classes[columns[name][row]] for name in votes),

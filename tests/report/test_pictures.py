@@ -138,6 +138,7 @@ def records_of(true: list[str], voted: list[str]) -> Records:
         {},
         {"predicted@1": tuple(true), "predicted@5": tuple(voted)},
         np.zeros((len(true), 1), dtype=np.int64),
+        np.zeros((len(true), 1)),
     )
 
 
