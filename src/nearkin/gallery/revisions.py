@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, select, update
 
 from nearkin.core import InputError, integer
 from nearkin.gallery.facts import now
@@ -134,7 +134,7 @@ def go_back(connection: Connection, target: int, note: str) -> Change:
     gone = memberships.c.closed.is_(None) & ~exists().where(same, open_at(then, target))
     closed = connection.execute(update(memberships).where(gone).values(closed=after)).rowcount
     here = memberships.alias("here")
-    again = select(then.c.image, then.c.label, after).where(
+    again = select(then.c.image, then.c.label, literal(after)).where(
         open_at(then, target),
         ~exists().where(here.c.image == then.c.image, here.c.label == then.c.label, here.c.closed.is_(None)),
     )

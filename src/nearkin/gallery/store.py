@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from nearkin.core import InputError, InputTypeError, integer
-from nearkin.gallery import changes, enrolled, making, revisions
+from nearkin.gallery import changes, enrolled, making, migrations, purging, revisions
+from nearkin.gallery.auditing import audit
 from nearkin.gallery.connecting import WAIT, Database
 from nearkin.gallery.enrolled import Details, Enrolled
 from nearkin.gallery.entries import Entry
 from nearkin.gallery.facts import Facts, new_facts, read_facts
+from nearkin.gallery.index import Recall
+from nearkin.gallery.purging import Purge
 from nearkin.gallery.revisions import Change, Revision
-from nearkin.gallery.schema import calibrations, open_at
+from nearkin.gallery.schema import SCHEMA, calibrations, open_at
+from nearkin.gallery.searching import Found, Searcher, Snapshot
 
 
 class _Space(Protocol):
@@ -39,6 +43,7 @@ class Store:
 
     def __init__(self, folder: Path, facts: Facts, database: Database, *, write: bool) -> None:
         self.folder, self.facts, self._database, self._write = folder, facts, database, write
+        self._searcher = Searcher(database, facts)
 
     @classmethod
     def create(
@@ -67,9 +72,13 @@ class Store:
         folder = Path(folder)
         facts = read_facts(folder)
         database = Database(folder, wait=wait)
-        making.schema_of(database)
+        if (found := making.schema_of(database)) != SCHEMA:
+            migrations.migrate(database, found)
         with database.reading() as connection:
             making.refuse_if_wrong(connection, folder, facts)
+            pending = purging.is_pending(connection)
+        if write and pending:
+            purging.finish(database)
         return cls(folder, facts, database, write=write)
 
     # Changes
@@ -130,6 +139,25 @@ class Store:
         with self._changing().writing() as connection:
             return revisions.go_back(connection, revision, _as_note(note))
 
+    def purge(self, *, label: str | None = None, hash: str | None = None) -> Purge:
+        """Erase a label or an image for good: when this returns, its bytes are in no file of the gallery.
+
+        See `nearkin.gallery.purging.purge` for what goes with it.
+        """
+        return purging.purge(self._changing(), label=label, hash=hash)
+
+    def build_index(self, *, seed: int = 0, on_progress: Callable[[str], None] | None = None) -> Recall:
+        """Build the approximate index of what is enrolled now, measure its recall, and keep it in the cache.
+
+        Errors:  MissingExtra without faiss; InputError for a distance whose order is not Euclidean
+        """
+        self._changing()
+        return self._searcher.build_index(seed, on_progress)
+
+    def index_is_due(self) -> bool:
+        """Whether so many images are enrolled that an index pays, and none that fits is there."""
+        return self._searcher.index_is_due()
+
     # Reading
 
     def revision(self) -> int:
@@ -148,11 +176,28 @@ class Store:
             return enrolled.enrolled(connection, at)
 
     def vectors(self, at: int | None = None) -> NDArray[np.float32]:
-        """Vectors of `enrolled(at)`, (N, D) float32, in its order."""
-        with self._database.reading() as connection:
-            ids = enrolled.enrolled(connection, at).ids
-            rows = [*enrolled.rows_of(connection, ids, self.facts.dimension)]
-        return np.concatenate([np.empty((0, self.facts.dimension), np.float32), *rows])
+        """Vectors of `enrolled(at)`, (N, D) float32, in its order; as a rule mapped from a file, never to be written to."""
+        return self.snapshot(at).rows
+
+    def snapshot(self, at: int | None = None) -> Snapshot:
+        """What was enrolled right after revision `at`, and its vectors; kept in memory until a change."""
+        return self._searcher.snapshot(at)
+
+    def search(self, queries: NDArray[np.float32], k: int, *, at: int | None = None, exact: bool = False) -> Found:
+        """The k nearest images of each query, exactly up to 300,000 images and beyond by the index where there is one.
+
+        queries:  projected rows (A, D) float32
+        exact:    never by the index
+        """
+        return self._searcher.search(queries, k, at=at, exact=exact)
+
+    def recall(self) -> Recall | None:
+        """What the index that is kept is worth; None where there is none."""
+        return self._searcher.recall()
+
+    def check(self) -> list[str]:
+        """Read every page and vector, and say in sentences what is wrong; an empty list is a sound gallery."""
+        return audit(self._database, self.facts)
 
     def calibration(self, at: int | None = None) -> dict[str, Any] | None:
         """The calibration that held right after revision `at`; None where there was none."""
