@@ -9,6 +9,7 @@ from nearkin.training.plan import TrainingPlan
 from nearkin.training.progress import ProgressBar, StepReport
 from nearkin.training.step import TrainingFailed
 from nearkin.training.train import train
+from nearkin.training.unfreezing import Unfreezing
 
 __all__ = [
     "Augmentation",
@@ -19,6 +20,7 @@ __all__ = [
     "StepReport",
     "TrainingFailed",
     "TrainingPlan",
+    "Unfreezing",
     "gradient_table",
     "train",
 ]

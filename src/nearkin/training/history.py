@@ -33,6 +33,8 @@ class History:
     stopped:         "budget", or "patience" when the plan's patience ended the run
     notes:           what was noticed, in words, in order of time
     seconds:         time spent training and validating, pauses left out
+    unfrozen_at:     the step after which the backbone was trained too, or None: with one stage, or where the first one
+                     never ended; `notes` say why
     shares:          what the steps' time was spent on: "input", "network", "loss", "other" (see `Stopwatch`), together
                      1; empty after a single step
     """
@@ -44,6 +46,7 @@ class History:
     notes: tuple[str, ...]
     seconds: float
     shares: Mapping[str, float] = field(default_factory=dict)
+    unfrozen_at: int | None = None
 
     @property
     def steps(self) -> int:

@@ -36,6 +36,7 @@ def write_outcome(folder: Path, network: nn.Module, loss: nn.Module, history: Hi
         "notes": list(history.notes),
         "seconds": history.seconds,
         "shares": dict(history.shares),
+        **({} if history.unfrozen_at is None else {"unfrozen_at": history.unfrozen_at}),
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in written.items()},
     }
     write_json(folder / RECORD, {**record, "checksum": _checksum(record)})
@@ -74,6 +75,7 @@ def read_outcome(
         notes=tuple(record["notes"]),
         seconds=record["seconds"],
         shares=record.get("shares", {}),
+        unfrozen_at=record.get("unfrozen_at"),
     )
     return history, []
 

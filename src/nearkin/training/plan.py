@@ -9,6 +9,7 @@ from typing import Any
 
 from nearkin.core import InputError, InputTypeError, choice, integer, non_negative, positive
 from nearkin.training.augmentation import Augmentation
+from nearkin.training.unfreezing import Unfreezing
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine")
@@ -31,6 +32,9 @@ class TrainingPlan:
     validate_every:     steps between two validations; the last step is always validated
     patience:           stop after so many validations without a better one; None: use the whole budget
     augmentation:       random changes of the training images, an `Augmentation` or its settings; None: as they are
+    unfreeze:           two stages, an `Unfreezing` or its settings: the network's backbone is frozen until the validation
+                        stands still, then trained too. A cosine then begins anew, over the steps that are left, and
+                        `patience` counts from there. None: one stage
     seed:               of batches, augmentation and random miners; the network's weights have the network's own seed
     device:             "cpu", "cuda", or one of several by number: "cuda:1"
 
@@ -49,6 +53,7 @@ class TrainingPlan:
     validate_every: int = 100
     patience: int | None = None
     augmentation: Augmentation | Mapping[str, Any] | None = None
+    unfreeze: Unfreezing | Mapping[str, Any] | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -69,22 +74,35 @@ class TrainingPlan:
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
         elif not isinstance(self.augmentation, Augmentation | None):
             raise InputTypeError(f"augmentation must be an Augmentation or its settings, got {self.augmentation!r}")
+        if isinstance(self.unfreeze, Mapping):
+            object.__setattr__(self, "unfreeze", Unfreezing(**self.unfreeze))
+        elif not isinstance(self.unfreeze, Unfreezing | None):
+            raise InputTypeError(f"unfreeze must be an Unfreezing or its settings, got {self.unfreeze!r}")
         if not isinstance(self.device, str) or self.device.partition(":")[0] not in DEVICES:
             raise InputError(
                 f"device {self.device!r} is unknown; allowed: {', '.join(DEVICES)}, or one by number: cuda:1"
             )
 
-    def rate_factor(self, step: int) -> float:
-        """What the learning rates are multiplied with at `step` = 1, ..., steps.
+    def rate_factor(self, step: int, since: int = 0) -> float:
+        """What the learning rates are multiplied with at `step` = since + 1, ..., steps; a stage begins after `since`.
 
         >>> TrainingPlan(steps=3, classes_per_batch=2, images_per_class=2, schedule="cosine").rate_factor(1)
         1.0
         """
         if self.schedule == "constant":
             return 1.0
-        return 0.5 * (1.0 + math.cos(math.pi * (step - 1) / self.steps))
+        return 0.5 * (1.0 + math.cos(math.pi * (step - 1 - since) / (self.steps - since)))
+
+    def second_rates(self) -> tuple[float, float]:
+        """The learning rates of the second stage: of the network, and of the loss's own parameters."""
+        given = self.unfreeze.learning_rate if isinstance(self.unfreeze, Unfreezing) else None
+        rate = self.learning_rate / 10 if given is None else given
+        return rate, rate if self.loss_learning_rate is None else self.loss_learning_rate
 
     def settings(self) -> dict[str, Any]:
-        """All settings as plain values, fit for JSON; an augmentation only where there is one."""
-        settings = {name: value for name, value in asdict(self).items() if name != "augmentation" or value is not None}
-        return settings | ({"augmentation": self.augmentation.settings()} if isinstance(self.augmentation, Augmentation) else {})
+        """All settings as plain values, fit for JSON; an augmentation and a second stage only where there is one."""
+        unsaid = ("augmentation", "unfreeze")
+        settings = {name: value for name, value in asdict(self).items() if name not in unsaid or value is not None}
+        return settings | (
+            {"augmentation": self.augmentation.settings()} if isinstance(self.augmentation, Augmentation) else {}
+        )

@@ -17,6 +17,7 @@ from nearkin.training.identity import weights_hash
 from nearkin.training.plan import TrainingPlan
 from nearkin.training.step import make_optimizer, optimizer_groups
 from nearkin.training.stopwatch import shares
+from nearkin.training.unfreezing import Stages, Unfreezing, unfreeze
 
 States = dict[str, dict[str, Any]]
 
@@ -36,6 +37,7 @@ class Run:
             groups = optimizer_groups(network, loss, plan)
         self.optimizer = make_optimizer(groups, plan)
         self.health = Health(plan.steps)
+        self.stages = Stages(plan.unfreeze if isinstance(plan.unfreeze, Unfreezing) else None)
         self.step = 0
         self.epoch = 0
         self.position = 0
@@ -52,18 +54,31 @@ class Run:
     @property
     def stopped(self) -> str | None:
         """Why the run is over, or None while it goes on."""
-        if self.plan.patience is not None and self.validations_since_best >= self.plan.patience:
+        patience = None if self.stages.frozen else self.plan.patience
+        if patience is not None and self.validations_since_best >= patience:
             return "patience"
         return "budget" if self.step >= self.plan.steps else None
 
     def validated(self, value: float) -> None:
         """Keep the weights when `value` is larger than every one before it."""
         self.rows["validation"][-1] = value
+        self.stages.validated(value)
         if self.best_validation is None or value > self.best_validation:
             self.best_step, self.best_validation, self.validations_since_best = self.step, value, 0
             self.best_weights = {name: _copied(state) for name, state in self._states().items()}
         else:
             self.validations_since_best += 1
+
+    def unfreeze_when_due(self) -> list[str]:
+        """Begin the second stage where the first is over; what is to be said about it."""
+        why = self.stages.reason(self.step)
+        if why is None or self.step >= self.plan.steps:
+            return []
+        self._unfreeze(self.step)
+        self.validations_since_best = 0
+        return [
+            f"step {self.step}: the backbone was unfrozen, since {why}; learning rate {self.plan.second_rates()[0]:g}"
+        ]
 
     def take_best(self) -> None:
         """Give network and loss their best weights: by validation, or the last ones without it."""
@@ -91,6 +106,7 @@ class Run:
             notes=tuple(self.notes),
             seconds=self.seconds,
             shares=shares(self.spent),
+            unfrozen_at=self.stages.unfrozen_at,
         )
 
     def record(self, **values: float | None) -> None:
@@ -113,6 +129,7 @@ class Run:
             "best_weights": self.best_weights,
             "validations_since_best": self.validations_since_best,
             "health": self.health.state(),
+            "stages": self.stages.state(),
             "notes": list(self.notes),
             "seconds": self.seconds,
             "spent": dict(self.spent),
@@ -121,6 +138,9 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+        self.stages.load(state.get("stages", {}))
+        if self.stages.unfrozen_at is not None:
+            self._unfreeze(self.stages.unfrozen_at)
         self._load_states(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rows = {name: values.tolist() for name, values in state["curves"].items()}
@@ -130,6 +150,10 @@ class Run:
         self.health.load(state["health"])
         self.notes = list(state["notes"])
         self.seconds, self.spent = state["seconds"], dict(state.get("spent", {}))
+
+    def _unfreeze(self, step: int) -> None:
+        self.stages.unfrozen_at = step
+        unfreeze(self.network, self.optimizer, self.plan, step)
 
     def _states(self) -> States:
         return {"network": dict(self.network.state_dict()), "loss": dict(self.loss.state_dict())}

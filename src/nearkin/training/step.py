@@ -55,11 +55,17 @@ def optimizer_groups(network: nn.Module, loss: nn.Module, plan: TrainingPlan) ->
     return [
         {
             "params": [p for p in trained if p.ndim > 1],
+            "role": "network",
             "base_rate": plan.learning_rate,
             "weight_decay": plan.weight_decay,
         },
-        {"params": [p for p in trained if p.ndim <= 1], "base_rate": plan.learning_rate, "weight_decay": 0.0},
-        {"params": own, "base_rate": own_rate, "weight_decay": 0.0},
+        {
+            "params": [p for p in trained if p.ndim <= 1],
+            "role": "network",
+            "base_rate": plan.learning_rate,
+            "weight_decay": 0.0,
+        },
+        {"params": own, "role": "loss", "base_rate": own_rate, "weight_decay": 0.0},
     ]
 
 
@@ -96,7 +102,7 @@ def take_step(
     if plan.gradient_clip is not None:
         nn.utils.clip_grad_norm_(_parameters(optimizer), plan.gradient_clip)
     for group in optimizer.param_groups:
-        group["lr"] = group["base_rate"] * plan.rate_factor(step)
+        group["lr"] = group["base_rate"] * plan.rate_factor(step, group.get("since", 0))
     optimizer.step()
     watch.ends("network")
     active = None if measure.active is None else float(measure.active)

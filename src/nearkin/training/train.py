@@ -28,6 +28,7 @@ from nearkin.training.saving import Saver
 from nearkin.training.shapes import give_shapes
 from nearkin.training.step import Stepped, TrainingFailed, take_step
 from nearkin.training.stopwatch import Stopwatch
+from nearkin.training.unfreezing import Unfreezing, backbone_of, freeze
 
 Validate = Callable[[nn.Module], float]
 OnStep = Callable[[StepReport], None]
@@ -81,6 +82,8 @@ def train(
     batches = Batches(images, labels, sampler, plan)
     if isinstance(loss, Adversarial):
         prepare_generation(network, loss, torch.from_numpy(batches.labels))
+    if isinstance(plan.unfreeze, Unfreezing):
+        freeze(network, plan.unfreeze, validated=validate is not None)
     network.to(batches.device)
     loss.to(batches.device)
     if is_shapeless(loss):
@@ -92,6 +95,8 @@ def train(
     history = None if saver is None else saver.finished(network, loss)
     if history is None:
         history = _trained(Run(network, loss, plan), batches, validate, saver, on_step)
+    elif history.unfrozen_at is not None:
+        backbone_of(network).unfreeze()
     network.eval()
     loss.eval()
     return history
@@ -161,6 +166,8 @@ def _advance(
     )  # fmt: skip
     watch.ends("other")
     validation = _validation(run, validate)
+    changes = run.unfreeze_when_due()
+    run.notes += changes
     run.seconds = run.rows["seconds"][-1] = clock.seconds()
     return StepReport(
         step=run.step,
@@ -172,7 +179,7 @@ def _advance(
         negative=found.negative,
         validation=validation,
         seconds_left=clock.left(),
-        notes=tuple(notes),
+        notes=(*notes, *changes),
     )
 
 
