@@ -20,7 +20,7 @@ from nearkin.networks.architectures import find_architecture
 from nearkin.training import Augmentation, TrainingPlan, Unfreezing
 from nearkin.training.augmentation import LATER
 
-_UNSAID = (("allow_part", False), ("sampler", "random"))
+_UNSAID = (("allow_part", False), ("pad", False), ("sampler", "random"))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
 
 TOP_KEYS = (

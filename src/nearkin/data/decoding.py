@@ -130,6 +130,7 @@ def _expected_bytes(seen: Sequence[tuple[NDArray[Any], str]], count: int, prepar
 def _key(items: Sequence[Item], preparation: Preparation) -> str:
     """A hash of every image's content in their order, and of all that decides the prepared pixels and notes."""
     asked = f"pixels 1, size {preparation.size}, channels {preparation.channels}, skip_bad {preparation.skip_bad}"
+    asked += ", pad" if preparation.pad else ""
     return content_hash(asked, *(part for item in items for part in (item.image_id, _content(item))))[:32]
 
 

@@ -22,6 +22,7 @@ def load_images(
     skip_bad: bool = False,
     limit_per_class: int | None = None,
     allow_part: bool = False,
+    pad: bool = False,
 ) -> ImageSet:
     """Load labelled images into memory.
 
@@ -36,6 +37,7 @@ def load_images(
     limit_per_class : keep the first so many images of each class, in each part of an official split. Default: all.
     allow_part : go on where a published data set of photos is only partly there, with a note. Default: it is an error,
         because numbers measured on a part cannot be compared with published ones.
+    pad : bring images to `size` with their own aspect ratio, in the middle of black. Default: they are stretched.
 
     Classes and images come in natural order whatever the file system says; class names are literal text.
     Raises InputError for a missing or damaged source, an image that cannot be read, differing sizes, a single class.
@@ -47,6 +49,7 @@ def load_images(
         skip_bad=skip_bad,
         limit_per_class=limit_per_class,
         allow_part=allow_part,
+        pad=pad,
     )
     if not isinstance(source, str | PathLike):
         raise InputTypeError(f"images come from a name or a path, got {source!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from nearkin.data.assembling import assemble
 from nearkin.data.decoding import Item
 from nearkin.data.folders import picture
 from nearkin.data.images import ImageSet
-from nearkin.data.opening import SUFFIXES
+from nearkin.data.opening import SUFFIXES, Opened
 from nearkin.data.preparing import Preparation
 from nearkin.data.shelves import Parts, Shelf
 
@@ -73,8 +73,9 @@ def assemble_official(
     *,
     top: Parts = (),
     notes: Iterable[str] = (),
+    opened: Callable[[Shelf, Parts], Callable[[], Opened]] = picture,
 ) -> ImageSet:
-    """An `ImageSet` of the rows, after a check that they are the published set.
+    """An `ImageSet` of the rows, after a check that they are the published set. `opened` says how an image is read.
 
     `top` is left out of the images' names. Raises InputError where listed images are missing, a class is on both sides
     of the split, or the counts are not the published ones; with `allow_part` the first and the last become notes.
@@ -84,7 +85,7 @@ def assemble_official(
     _check_disjoint(name, shelf, rows)
     _check_counts(name, shelf, rows, expected, preparation.allow_part, notes)
     items = [
-        Item("/".join(path[len(top) :]), class_name, picture(shelf, path), split=part)
+        Item("/".join(path[len(top) :]), class_name, opened(shelf, path), split=part)
         for path, class_name, part in rows
     ]
     return assemble(name, items, preparation, source=shelf.name, notes=notes)

@@ -7,6 +7,7 @@ from nearkin.data.cars196 import find_cars196, read_cars196
 from nearkin.data.cub200_2010 import find_cub200_2010, read_cub200_2010
 from nearkin.data.cub200_2011 import find_cub200_2011, read_cub200_2011
 from nearkin.data.entry import Entry
+from nearkin.data.fss1000 import find_fss1000, read_fss1000
 from nearkin.data.sop import find_sop, read_sop
 
 _FLICKR = "not stated; the photos, from Flickr, remain their owners', for research and education"
@@ -64,6 +65,19 @@ PHOTOS: dict[str, Entry] = {
         contents="Ebay_train.txt and Ebay_test.txt with the folders that they name, or Stanford_Online_Products.zip",
         advice="its publisher gives no checksum; get Stanford_Online_Products.zip (cvgl.stanford.edu/projects/"
         "lifted_struct) and put it there, zipped or extracted",
+    ),
+    "fss1000": Entry(
+        description="photos of 1,000 classes of objects, ten each, cut to the box of their mask, 224 x 224; no split",
+        images=10000,
+        classes=1000,
+        shape=(3, 224, 224),
+        licence="not stated; the photos are from the web, for research",
+        read=read_fss1000,
+        find=find_fss1000,
+        folders=("fss1000", "FSS-1000", "fss-1000", "FSS1000"),
+        contents="fewshot_data with one folder a class (1.jpg to 10.jpg, 1.png to 10.png), or a zip of it",
+        advice="its publisher gives no checksum; get fewshot_data.zip of FSS-1000 (github.com/HKUSTCV/FSS-1000) and put it "
+        "there, zipped or extracted",
     ),
     "caltech101": Entry(
         description="photos of objects in 101 classes, without the background and without Faces_easy, "

@@ -27,6 +27,7 @@ class Preparation:
     skip_bad: bool = False
     limit_per_class: int | None = None
     allow_part: bool = False
+    pad: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -45,6 +46,7 @@ class Preparation:
             object.__setattr__(self, "value_range", _checked_range(self.value_range))
         flag("skip_bad", self.skip_bad)
         flag("allow_part", self.allow_part)
+        flag("pad", self.pad)
         if self.limit_per_class is not None:
             integer("limit_per_class", self.limit_per_class, minimum=1)
 
@@ -53,8 +55,19 @@ class Preparation:
         if self.channels is not None:
             pixels = with_channels(pixels, self.channels, name)
         if self.size is not None:
-            pixels = resized(pixels, self.size)
+            pixels = padded(pixels, self.size) if self.pad else resized(pixels, self.size)
         return np.moveaxis(pixels, 2, 0)
+
+
+def padded(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Bring (H, W, C) to `size` with its own aspect ratio: as large as fits, in the middle of black."""
+    high, wide = pixels.shape[:2]
+    factor = min(size[0] / high, size[1] / wide)
+    inner = min(size[0], max(1, round(high * factor))), min(size[1], max(1, round(wide * factor)))
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    framed = np.zeros((*size, pixels.shape[2]), dtype=pixels.dtype)
+    framed[top : top + inner[0], left : left + inner[1]] = resized(pixels, inner)
+    return framed
 
 
 def _checked_range(value: object) -> tuple[float, float]:
