@@ -1,11 +1,16 @@
 """From neighbours to an answer: exact search, votes, prototypes, thresholds, probability, "unknown". numpy, no torch."""
 
+from nearkin.decision.choosing import ChosenK, choose_k
+from nearkin.decision.leaving_out import LeftOut, left_out, left_out_prototypes
 from nearkin.decision.links import LINKS, Space
 from nearkin.decision.nearest import Nearest, nearest
 from nearkin.decision.open_set import OpenSet, open_set
 from nearkin.decision.otsu import otsu
 from nearkin.decision.pair_sweep import pair_distances, paired_distances
 from nearkin.decision.pairs import PairDistances, given_pairs
+from nearkin.decision.probability import Probability, calibrated_probability, fit_probability
+from nearkin.decision.prototypes import class_means
+from nearkin.decision.reliability import Reliability, brier_of_classes, reliability
 from nearkin.decision.roc import Det, Rates, Roc, det
 from nearkin.decision.rules import THRESHOLDS
 from nearkin.decision.thresholds import Threshold, calibrate_threshold
@@ -15,19 +20,30 @@ from nearkin.decision.votes import class_scores, predicted, ranking, right_withi
 __all__ = [
     "LINKS",
     "THRESHOLDS",
+    "ChosenK",
     "Det",
+    "LeftOut",
     "Nearest",
     "OpenSet",
     "PairDistances",
+    "Probability",
     "Rates",
+    "Reliability",
     "Roc",
     "Space",
     "Threshold",
     "Verification",
+    "brier_of_classes",
     "calibrate_threshold",
+    "calibrated_probability",
+    "choose_k",
+    "class_means",
     "class_scores",
     "det",
+    "fit_probability",
     "given_pairs",
+    "left_out",
+    "left_out_prototypes",
     "nearest",
     "open_set",
     "otsu",
@@ -35,6 +51,7 @@ __all__ = [
     "paired_distances",
     "predicted",
     "ranking",
+    "reliability",
     "right_within",
     "verification",
 ]
