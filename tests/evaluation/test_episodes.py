@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from evaluation.test_check_values import entries
 from nearkin.core import InputError, InputTypeError
 from nearkin.distances import Mahalanobis
-from nearkin.evaluation import Draw, Episodes, draw_episodes, episodes, judge_episodes
+from nearkin.evaluation import Draw, Episodes, draw_episodes, episodes, given_episodes, judge_episodes
 from nearkin.evaluation.episode_draw import distinct
 from nearkin.statistics import episode_interval
 from oracles.episodes import named_rightly
@@ -218,3 +218,34 @@ def test_rows_that_do_not_fit_are_refused():
     draw = draw_episodes(LABELS, ways=3, queries=2, episodes=3)
     with pytest.raises(InputError, match="rows that 4 embeddings do not have"):
         judge_episodes(rows()[:4], draw)
+
+
+def test_given_episodes_are_the_groups_with_what_is_asked_in_each():
+    rng = np.random.default_rng(3)
+    groups, labels, asks = (each.ravel() for each in np.indices((4, 3, 5)))
+    order = rng.permutation(len(groups))
+    groups, labels, asks = (
+        np.array(["b", "a", "d", "c"])[groups[order]],
+        10 * groups[order] + labels[order],
+        asks[order] >= 2,
+    )
+    draw = given_episodes(labels, groups, asks)
+    assert draw.groups.tolist() == ["a", "b", "c", "d"]
+    assert (draw.support.shape, draw.queries.shape) == ((4, 3, 2), (4, 3, 3))
+    assert sorted([*draw.support.ravel(), *draw.queries.ravel()]) == list(range(60))
+    assert asks[draw.queries].all()
+    assert not asks[draw.support].any()
+    for rows in (draw.support, draw.queries):
+        assert (labels[rows] == draw.labels[:, :, None]).all()
+        assert (groups[rows] == draw.groups[:, None, None]).all()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_given_episodes_that_differ_are_refused(lost):
+    labels, groups, asks = np.array([0, 0, 1, 1, 2, 2, 3, 3]), np.repeat([0, 1], 4), np.tile([False, True], 4)
+    given_episodes(labels, groups, asks)
+    kept = np.arange(8) != lost
+    with pytest.raises(InputError, match="episodes must be alike"):
+        given_episodes(labels[kept], groups[kept], asks[kept])
+    with pytest.raises(InputError, match="asks must be 8 flags"):
+        given_episodes(labels, groups, asks[:-1])

@@ -13,6 +13,7 @@ from nearkin.data.entry import Entry, Places, RemoteFile
 from nearkin.data.faces import ARCHIVES, find_faces, read_faces
 from nearkin.data.mnist import find_mnist, read_mnist
 from nearkin.data.omniglot import find_omniglot, read_omniglot
+from nearkin.data.omniglot_one_shot import find_one_shot, read_one_shot
 from nearkin.data.photos import PHOTOS
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -81,6 +82,24 @@ CATALOGUE: dict[str, Entry] = {
                 "images_evaluation.zip",
                 f"{_OMNIGLOT}/images_evaluation.zip",
                 "md5:6b91aef0f799c5bb55b94e3f2daec811",
+            ),
+        ),
+    ),
+    "omniglot-one-shot": Entry(
+        description="20 runs of 20-way one-shot classification: a drawing to learn each character from, one to name",
+        images=800,
+        classes=400,
+        shape=(1, 105, 105),
+        licence="MIT (Brenden Lake, 2015)",
+        read=read_one_shot,
+        find=find_one_shot,
+        folders=("omniglot-one-shot", "omniglot", "omniglot/python/one-shot-classification"),
+        contents="all_runs.zip, or the folders run01 to run20 that it holds",
+        remote=(
+            RemoteFile(
+                "all_runs.zip",
+                f"{_OMNIGLOT}/one-shot-classification/all_runs.zip",
+                "sha256:437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325",
             ),
         ),
     ),

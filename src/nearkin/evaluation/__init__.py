@@ -2,7 +2,7 @@
 
 from nearkin.decision.votes import class_scores
 from nearkin.evaluation.clustering import cluster
-from nearkin.evaluation.episode_draw import Draw, draw_episodes
+from nearkin.evaluation.episode_draw import Draw, draw_episodes, given_episodes
 from nearkin.evaluation.episode_scores import Episodes, episodes, judge_episodes
 from nearkin.evaluation.k_means import Clusters, kmeans
 from nearkin.evaluation.open_set import open_set_scores
@@ -26,6 +26,7 @@ __all__ = [
     "draw_episodes",
     "episodes",
     "evaluate",
+    "given_episodes",
     "judge_episodes",
     "kmeans",
     "normalized_mutual_information",

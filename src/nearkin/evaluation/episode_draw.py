@@ -77,6 +77,34 @@ def draw_episodes(
     )
 
 
+def given_episodes(labels: object, groups: object, asks: object) -> Draw:
+    """Episodes that a data set brings with it: each group is one; its rows with `asks` are to be named, the others known.
+
+    Shapes:  labels, groups and asks (N,), asks True or False
+    Errors:  InputError where groups differ in their numbers of classes, or classes in theirs of images
+
+    >>> given_episodes([0, 1, 0, 1], ["one"] * 4, [False, False, True, True]).queries.tolist()
+    [[[2], [3]]]
+    """
+    codes = exact_labels("labels", labels, len(np.asarray(labels)))
+    names, flags = sample_names("groups", groups, len(codes)), np.asarray(asks)
+    if flags.dtype != np.bool_ or flags.shape != codes.shape:
+        raise InputError(f"asks must be {len(codes)} flags, got {flags.dtype} of shape {flags.shape}")
+    kinds, group = np.unique(names, return_inverse=True)
+    rows = np.lexsort((np.arange(len(codes)), flags, codes, group))
+    found, counts = np.unique(np.stack([group, codes, flags])[:, rows], axis=1, return_counts=True)
+    images = {asked: counts[found[2] == asked] for asked in (0, 1)}
+    ways = np.bincount(found[0, found[2] == 0], minlength=len(kinds))
+    paired = np.array_equal(found[:2, found[2] == 0], found[:2, found[2] == 1])
+    if not paired or any(len(set(each.tolist())) != 1 for each in (ways, *images.values())):
+        raise InputError(
+            "the episodes must be alike: as many classes in every group, as many images of each class that are known, "
+            "and as many that are asked"
+        )
+    known, asked = (rows[flags[rows] == each].reshape(len(kinds), ways[0], -1) for each in (False, True))
+    return Draw(labels=codes[known[:, :, 0]], support=known, queries=asked, groups=kinds)
+
+
 def distinct(rng: np.random.Generator, sizes: Array, count: int) -> Array:
     """`count` distinct numbers below each of `sizes` (M,), in the order drawn, (M, count): every order equally likely.
 
