@@ -13,10 +13,12 @@ import pytest
 
 from comparison.studies import recipe
 from nearkin.comparison import compare
-from nearkin.comparison.few_shot_answers import GRID, Searched, Side, chosen_k, right_by_knn, stratified
+from nearkin.comparison.few_shot_answers import Searched, Side, right_by_knn
 from nearkin.comparison.problems import RecipeError
+from nearkin.core import derived_seed
 from nearkin.data import load_images, make_split
 from nearkin.decision import Space
+from nearkin.decision.choosing import choose_k
 
 FEW = {"classes": 7, "images_per_class": 10, "train_per_class": 7, "novel": True}
 METHODS = [
@@ -126,26 +128,23 @@ def test_the_paired_test_compares_the_classifier_with_the_vote(study: Path) -> N
     assert rows["triplet"]["scores"]["all-classes-top-1"]["queries"] == 30
 
 
-def test_k_is_the_best_of_the_grid_by_folds_in_which_no_image_answers_for_its_own_fold() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(6), 7)
-    rows = (rng.normal(size=(6, 3))[labels] + 0.9 * rng.normal(size=(42, 3))).astype(np.float32)
-    k, accuracy = chosen_k(Space("euclidean"), Side(rows, labels), seed=5)
-    fold = stratified(labels, 5, 5)
-    assert all(np.bincount(fold[labels == label]).tolist().count(1) == 3 for label in range(6))  # 2, 2, 1, 1, 1
-    expected = {}
-    for each in GRID:
-        right = np.zeros(42)
-        for part in range(5):
-            inside = fold == part
-            right[inside] = slow_right(Side(rows[inside], labels[inside]), Side(rows[~inside], labels[~inside]), each)[0]
-        expected[each] = right.mean()
-    assert accuracy == expected
-    assert k == min(GRID, key=lambda each: (-expected[each], each))
+def test_k_is_chosen_by_folds_of_the_known_images(study: Path) -> None:
+    images = load_images("digits", limit_per_class=20)
+    split = make_split(images, "few-shot", seed=1, few_shot=FEW)
+    answering = np.concatenate([split.train, split.validation])
+    rows = images.scaled(answering).reshape(len(answering), -1)
+    found = choose_k(Space(), rows, images.labels[answering], folds=5, seed=derived_seed(0, "folds"))
+    notes = json.loads((runs_of(study)["pixels", 0] / "run.json").read_text())["notes"]
+    shares = ", ".join(f"{k}: {share:.4f}" for k, share in found.accuracy.items())
+    assert f"kNN with k = {found.k}, weighted by distance, chosen by 5 folds of the known images ({shares})" in notes
 
 
-def test_one_known_image_a_class_leaves_no_choice_of_k() -> None:
-    assert chosen_k(Space("euclidean"), Side(np.eye(3, dtype=np.float32), np.arange(3)), 0) == (1, {})
+def test_one_known_image_a_class_leaves_no_choice_of_k(tmp_path: Path) -> None:
+    few = {"images_per_class": 3, "train_per_class": 1, "validation_per_class": 0}
+    training = {"steps": 1, "classes_per_batch": 4, "images_per_class": 1}
+    compare(few_shot_recipe("seeds=1", split={"few_shot": few}, training=training, methods=METHODS[:1]), tmp_path)
+    notes = json.loads((runs_of(tmp_path)["softmax", 0] / "run.json").read_text())["notes"]
+    assert "kNN with k = 1: there is one known image a class" in notes
 
 
 def test_a_vote_where_distances_go_below_zero_is_not_weighted() -> None:

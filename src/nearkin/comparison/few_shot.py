@@ -29,17 +29,19 @@ from nearkin.comparison.few_shot_answers import (
     Rows,
     Searched,
     Side,
-    chosen_k,
     right_by_classifier,
     right_by_knn,
 )
 from nearkin.comparison.questions import Questions, over_all
 from nearkin.data import Split
 from nearkin.decision import Space
+from nearkin.decision.choosing import choose_k
 from nearkin.evaluation import Evaluation
 
 SCORES = tuple(f"{kind}top-{top}" for kind in ("", "knn-") for top in TOPS)
 """What may decide: it can be measured on validation images too."""
+
+FOLDS = 5
 
 Retrieval = Callable[[Rows, Labels, NDArray[np.bool_]], Evaluation]
 
@@ -81,13 +83,21 @@ def known_answers(
                    of everything else the vote of the k nearest known images.
     """
     asked, answering = searched.side(*tested), searched.side(*known)
-    k, accuracy = chosen_k(searched.space, answering, seed)
+    k, words = _chosen(searched.space, answering, seed)
     by_knn = right_by_knn(searched.space, asked, answering, k)
     own = right_by_classifier(loss, *tested, np.unique(known[1])) or by_knn
     columns = {f"top-{top}": own[top] for top in TOPS} | {f"knn-top-{top}": by_knn[top] for top in TOPS}
-    shares = ", ".join(f"{each}: {share:.4f}" for each, share in accuracy.items())
-    folds = f"chosen by folds of the known images ({shares})" if accuracy else "there is one known image a class"
-    return columns, k, f"kNN with k = {k}, weighted by distance; {folds}"
+    return columns, k, words
+
+
+def _chosen(space: Space, known: Side, seed: int) -> tuple[int, str]:
+    """The k that answers best in stratified folds of the known images, no more folds than images of a class; and in words."""
+    folds = min(FOLDS, int(np.unique(known.labels, return_counts=True)[1].min()))
+    if folds < 2:
+        return 1, "kNN with k = 1: there is one known image a class"
+    found = choose_k(space, known.rows, known.labels, folds=folds, seed=seed)
+    shares = ", ".join(f"{k}: {share:.4f}" for k, share in found.accuracy.items())
+    return found.k, f"kNN with k = {found.k}, weighted by distance, chosen by {folds} folds of the known images ({shares})"
 
 
 def training_scores(searched: Searched, loss: Any, known: tuple[Rows, Labels], k: int) -> dict[str, float]:

@@ -15,8 +15,6 @@ from nearkin.decision import LINKS, Space, nearest
 from nearkin.decision.votes import voted_for
 from nearkin.distances import DISTANCES, Distance, make_distance
 
-GRID = (1, 3, 5, 7, 9)
-FOLDS = 5
 TOPS = {"1": 1, "5": 5}
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -75,30 +73,6 @@ def right_by_knn(space: Space, asked: Side, known: Side, k: int, *, groups: tupl
     weights = "distance" if (found.distances >= 0).all() else "uniform"
     first, five, _ = voted_for(found.distances, voters, truth, weights=weights)
     return {"1": first.astype(np.float64), "5": five.astype(np.float64)}
-
-
-def chosen_k(space: Space, known: Side, seed: int) -> tuple[int, dict[int, float]]:
-    """The k of `GRID` with the best top-1 over stratified folds of the known images, the smallest of equals; and all of them.
-
-    At most `FOLDS` folds, no more than images of the smallest class: each class is spread over them evenly.
-    """
-    smallest = int(np.unique(known.labels, return_counts=True)[1].min())
-    folds = min(FOLDS, smallest)
-    if folds < 2:
-        return GRID[0], {}
-    fold = stratified(known.labels, folds, seed)
-    accuracy = {k: float(right_by_knn(space, known, known, k, groups=(fold, fold))["1"].mean()) for k in GRID}
-    return max(GRID, key=lambda k: (accuracy[k], -k)), accuracy
-
-
-def stratified(labels: Labels, folds: int, seed: int) -> Labels:
-    """The fold (n,) of each row: the rows of a class, shuffled, go round the folds from one that is drawn for the class."""
-    rng = np.random.default_rng(seed)
-    fold = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        mine = rng.permutation(np.flatnonzero(labels == label))
-        fold[mine] = (np.arange(len(mine)) + rng.integers(folds)) % folds
-    return fold
 
 
 def right_by_classifier(loss: Any, rows: Rows, labels: Labels, classes: Labels) -> Right | None:
