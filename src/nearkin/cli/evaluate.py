@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nearkin.cli.answers import aligned, json_option, print_json
+from nearkin.cli.episodes import episode_line, episode_options, episode_section, episodes_of
 from nearkin.core import InputError, need
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 @click.option("--at", multiple=True, type=click.IntRange(min=1), default=(1, 2, 4, 8), show_default=True, help="K of Recall@K; repeatable.")
 @click.option("--knn", multiple=True, type=click.IntRange(min=1), default=(1, 5), show_default=True, help="k of kNN; repeatable.")
 @click.option("--clustering/--no-clustering", default=True, show_default=True, help="k-means with NMI, AMI and F1.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of k-means.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of k-means and episodes.")
+@episode_options
 @json_option
 def evaluate(
     embeddings: Path,
@@ -36,10 +38,13 @@ def evaluate(
     support: Path | None,
     support_labels: Path | None,
     distance: str | None,
+    sizes: tuple[tuple[int, int], ...],
+    episode_queries: int,
+    within: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Judge EMBEDDINGS by retrieval, kNN and clustering.
+    """Judge EMBEDDINGS by retrieval, kNN, clustering and episodes.
 
     EMBEDDINGS is a .npy of shape (rows, dimensions), a CSV with columns label, e0, e1, ... (as every run writes), or the
     folder of a run.
@@ -52,6 +57,7 @@ def evaluate(
     queries = read_rows(embeddings, labels)
     voters = read_rows(support, support_labels) if support else None
     codes = _codes(queries, voters)
+    searched = distance or _own_distance(embeddings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they stand in the notes
         found = judge(
@@ -59,14 +65,19 @@ def evaluate(
             codes[: len(queries.rows)],
             support=voters.rows if voters else None,
             support_labels=codes[len(queries.rows) :] if voters else None,
-            distance=distance or _own_distance(embeddings),
+            distance=searched,
             **options,
         )
+    few = episodes_of(
+        queries.rows, codes[: len(queries.rows)], sizes,
+        queries=episode_queries, within=within, distance=searched, seed=options["seed"],
+    )  # fmt: skip
     if as_json:
-        print_json({"scores": found.scores, "lone": found.lone, "notes": list(found.notes)})
+        more = {"episodes": [episode_section(each) for each in few]} if few else {}
+        print_json({"scores": found.scores, "lone": found.lone, "notes": list(found.notes), **more})
         return
-    click.echo(aligned([(name, f"{score:.4f}") for name, score in found.scores.items()]))
-    for note in found.notes:
+    click.echo(aligned([*((name, f"{score:.4f}") for name, score in found.scores.items()), *map(episode_line, few)]))
+    for note in dict.fromkeys([*found.notes, *(note for each in few for note in each.notes)]):
         click.echo(f"! {note}", err=True)
 
 
