@@ -120,9 +120,7 @@ def test_intervals_come_from_the_classes():
     rng = np.random.default_rng(2)
     own = np.repeat(np.arange(20), 6)
     two = np.array([(a, b) for a in range(20) for b in range(a)]).repeat(3, 0)
-    pairs = given_pairs(
-        rng.normal(0, 1, 120), rng.normal(2, 1, len(two)), positive_classes=own, negative_classes=two
-    )
+    pairs = given_pairs(rng.normal(0, 1, 120), rng.normal(2, 1, len(two)), positive_classes=own, negative_classes=two)
     found = verification(pairs, far=(0.1,), bootstrap=200)
     assert set(found.intervals) == {"auc", "eer", "tar@far=0.1", "balanced-accuracy"}
     for name, (low, high) in found.intervals.items():

@@ -38,9 +38,9 @@ def otsu(distances: Array, weights: Array) -> tuple[float, float]:
     if len(values) < 2:
         raise InputError("Otsu's threshold needs two different distances; all of these are equal")
     centred = values - values @ weights
-    below = np.cumsum(weights)[:-1]
+    below, above = np.cumsum(weights)[:-1], np.cumsum(weights[::-1])[::-1][1:]  # not 1 - below: few may lie above
     moment = np.cumsum(weights * centred)[:-1]
-    between = moment**2 / (below * (1 - below)).clip(1e-300)
+    between = moment**2 / (below * above)
     place = int(np.argmax(between >= between.max() * (1 - EQUAL)))
     return float((values[place] + values[place + 1]) / 2), float(between[place])
 

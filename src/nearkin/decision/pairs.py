@@ -99,17 +99,15 @@ class PairDistances:
         heights = [np.histogram(self.distances[k], edges, weights=self.weights[k])[0] for k in (self.same, ~self.same)]
         return edges, heights[0] / max(1, self.positives), heights[1] / max(1, self.negatives)
 
-    def thinned(self, limit: int, rng: np.random.Generator) -> PairDistances:
-        """At most `limit` pairs of each kind that stand for all: the nearest half of the negative ones as they are, a
-        sample of the others, which weighs as much as what it stands for; positive ones by a sample."""
+    def thinned(self, limit: int) -> PairDistances:
+        """About `limit` pairs of each kind that stand for all: the nearest quarter of the negative ones one by one, and
+        every n-th of the others, which weighs as much as what it stands for."""
         most = integer("limit", limit, minimum=100)
         positive, negative = np.flatnonzero(self.same), np.flatnonzero(~self.same)
-        near, far = negative[: most // 2], negative[most // 2 :]
-        if len(negative) <= most:
-            near, far = negative, negative[:0]
-        kept, weights = [near], [self.weights[near]]
-        for crowd, room in ((far, most - most // 2), (positive, most)):
-            chosen = crowd if len(crowd) <= room else rng.choice(crowd, room, replace=False)
+        near = len(negative) if len(negative) <= most else most // 4
+        kept, weights = [negative[:near]], [self.weights[negative[:near]]]
+        for crowd, room in ((negative[near:], most - near), (positive, most)):
+            chosen = crowd[:: max(1, -(-len(crowd) // max(1, room)))]
             whole, part = self.weights[crowd].sum(), self.weights[chosen].sum()
             kept.append(chosen)
             weights.append(self.weights[chosen] * (whole / part if len(chosen) else 1.0))

@@ -91,7 +91,7 @@ def calibrate_threshold(
                 "otsu-balanced" with half of the weight for each kind
     settings:   those of the rule: `far`; `beta`; `false_accept_cost`, `false_reject_cost`, `positive_share`; `bins`
     Interval:   percentiles over `bootstrap` resamples of the classes (1000 by default, 0 for none): pairs that share a
-                class are not independent, so a bootstrap over pairs would be far too sure. Of more than 100,000 pairs of a
+                class are not independent, so a bootstrap over pairs would be far too sure. Of more than 1,000,000 pairs of a
                 kind the nearest impostors and a sample of the others are counted
     Errors:     InputError for `far` that the impostor pairs cannot support, fewer than 10/far, with the smallest that
                 they do; for an unknown rule or a setting that it does not read; without pairs of both kinds
