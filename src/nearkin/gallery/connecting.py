@@ -70,37 +70,28 @@ class Database:
     def _writers(self) -> Engine:
         return _engine(self._to_write, "BEGIN IMMEDIATE")
 
-    def _connect(self, how: str) -> sqlite3.Connection:
+    def _connect(self, how: str, *first: str) -> sqlite3.Connection:
         place = f"file:{quote(str(self.path.absolute()))}?{how}"
-        connection = sqlite3.connect(
-            place, uri=True, timeout=self.wait, isolation_level=None, check_same_thread=False, cached_statements=64
-        )
-        connection.execute("PRAGMA trusted_schema = OFF")
+        connection = sqlite3.connect(place, uri=True, timeout=self.wait, isolation_level=None, check_same_thread=False)
+        try:
+            for statement in ("PRAGMA trusted_schema = OFF", *first):
+                connection.execute(statement).fetchall()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _to_read(self) -> sqlite3.Connection:
-        connection = self._connect("mode=ro")
         try:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return self._connect("mode=ro", "SELECT count(*) FROM sqlite_schema")
         except sqlite3.OperationalError as error:
-            connection.close()
             if not (error.sqlite_errorname.startswith(_NOT_TO_BE_WRITTEN) and self._is_at_rest()):
                 raise
-            connection = self._connect("mode=ro&immutable=1")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return self._connect("mode=ro&immutable=1")
 
     def _to_write(self) -> sqlite3.Connection:
-        connection = self._connect("mode=rw")
-        try:
-            for pragma in ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON", "cell_size_check = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        settings = ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON", "cell_size_check = ON")
+        return self._connect("mode=rw", *(f"PRAGMA {setting}" for setting in settings))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
