@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +19,7 @@ from nearkin.embedding.model_folder import DESCRIPTOR, NETWORK, RECORD, Model, r
 from nearkin.embedding.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
+    from nearkin.embedding.exporting import Parity
     from nearkin.embedding.preprocessing import Preprocessing as Input
 
 RUNNERS = ("auto", "onnx", "torch")
@@ -48,7 +51,7 @@ class Embedder:
     preprocessing : from an opened image to the network's input.
     """
 
-    def __init__(self, model: Model, runner: str = "auto") -> None:
+    def __init__(self, model: Model, runner: str = "auto", *, run: Runner | None = None) -> None:
         choice("runner", runner, RUNNERS)
         self.model = model
         self.name = model.name
@@ -57,7 +60,7 @@ class Embedder:
         self.space = Space.from_section(model.space)
         self.trained_on = model.trained_on
         self.preprocessing = Preprocessing.from_section(model.input)
-        self.runner, self._run = _runner(model, runner)
+        self.runner, self._run = _runner(model, runner) if run is None else (runner, run)
 
     @classmethod
     def load(cls, place: str | PathLike[str], runner: str = "auto") -> Embedder:
@@ -95,10 +98,12 @@ class Embedder:
         input:      `Preprocessing`; a `Network` of images scaled by their whole range needs none
         trained_on: hashes of the images seen while training and choosing, as `ImageSet.hashes` has them
         """
+        need("torch", extra="train", purpose="a network")
         from nearkin.embedding.torch_model import model_of
+        from nearkin.embedding.torch_runner import TorchRunner
 
-        model = model_of(network, distance, input, frozenset(trained_on), name, dict(origin or {}))
-        return cls(model, "torch")
+        model, chain = model_of(network, distance, input, frozenset(trained_on), name, dict(origin or {}))
+        return cls(model, "torch", run=TorchRunner(chain))
 
     @classmethod
     def from_backbone(
@@ -133,6 +138,24 @@ class Embedder:
         if len(broken):
             raise InputError(f"{self.name}: the embedding of image {broken[0]} is not finite, nor are {len(broken) - 1} more")
         return rows
+
+    def export(self, *, tolerance: float = 1e-4) -> tuple[Embedder, Parity]:
+        """The same model with an ONNX file, run by onnxruntime, and how far that is from torch at several batch sizes.
+
+        Errors: MissingExtra without the extra `export`; InputError for the descriptor, and where the file's numbers differ
+                from torch's by more than `tolerance` times the largest of them
+        """
+        if self.model.kind == DESCRIPTOR:
+            raise InputError("the descriptor has no network to export: it works without torch as it is")
+        need("torch", extra="train", purpose="exporting a model")
+        from nearkin.embedding.exporting import export_onnx
+        from nearkin.embedding.torch_model import build
+        from nearkin.embedding.torch_runner import TorchRunner
+
+        chain = self._run.chain if isinstance(self._run, TorchRunner) else build(self.model)
+        about = {"name": self.name, "fingerprint": self.fingerprint, "space": json.dumps(self.space.as_section())}
+        content, parity = export_onnx(chain, self.preprocessing, about=about, tolerance=tolerance)
+        return Embedder(replace(self.model, onnx=content), "onnx"), parity
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write the model folder: everything that `load` needs, the ONNX file where there is one."""
@@ -178,6 +201,7 @@ def _runner(model: Model, wanted: str) -> tuple[str, Runner]:
             if wanted == "onnx":
                 raise
     need("torch", extra="train", purpose=f"running {model.name} without onnxruntime (extra gallery)")
+    from nearkin.embedding.torch_model import build
     from nearkin.embedding.torch_runner import TorchRunner
 
-    return "torch", TorchRunner(model)
+    return "torch", TorchRunner(build(model))
