@@ -1,5 +1,6 @@
 """From neighbours to an answer: exact search, votes, prototypes, thresholds, probability, "unknown". numpy, no torch."""
 
+from nearkin.decision.answering import Answering, calibrate_answers
 from nearkin.decision.choosing import ChosenK, choose_k
 from nearkin.decision.leaving_out import LeftOut, left_out, left_out_prototypes
 from nearkin.decision.links import LINKS, Space
@@ -8,7 +9,7 @@ from nearkin.decision.open_set import OpenSet, open_set
 from nearkin.decision.otsu import otsu
 from nearkin.decision.pair_sweep import pair_distances, paired_distances
 from nearkin.decision.pairs import PairDistances, given_pairs
-from nearkin.decision.probability import Probability, calibrated_probability, fit_probability
+from nearkin.decision.probability import Probability, fit_probability
 from nearkin.decision.prototypes import class_means
 from nearkin.decision.reliability import Reliability, brier_of_classes, reliability
 from nearkin.decision.roc import Det, Rates, Roc, det
@@ -20,6 +21,7 @@ from nearkin.decision.votes import class_scores, predicted, ranking, right_withi
 __all__ = [
     "LINKS",
     "THRESHOLDS",
+    "Answering",
     "ChosenK",
     "Det",
     "LeftOut",
@@ -34,8 +36,8 @@ __all__ = [
     "Threshold",
     "Verification",
     "brier_of_classes",
+    "calibrate_answers",
     "calibrate_threshold",
-    "calibrated_probability",
     "choose_k",
     "class_means",
     "class_scores",

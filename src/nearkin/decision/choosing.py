@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nearkin.core import InputError, derived_seed, integer
-from nearkin.decision.leaving_out import LeftOut
 from nearkin.decision.links import Space
 from nearkin.decision.nearest import nearest
 from nearkin.decision.votes import voted_for
@@ -74,16 +73,11 @@ def choose_k(
 def best_k(
     distances: NDArray[np.float64], voters: NDArray[np.int64], truth: NDArray[np.int64], ks: Sequence[int], weights: str
 ) -> ChosenK:
-    """The best k of searches that were made already, (A, K) with K at least the largest k."""
+    """The best k of searches that were made already, (A, K) with K at least the largest k; the smallest without searches."""
+    if not len(truth):
+        return ChosenK(min(ks), {}, 0)
     accuracy = {k: float(voted_for(distances[:, :k], voters[:, :k], truth, weights=weights)[0].mean()) for k in ks}
     return ChosenK(max(ks, key=lambda k: (accuracy[k], -k)), accuracy, len(truth))
-
-
-def k_of_left_out(asked: LeftOut, codes: NDArray[Any], ks: Sequence[int], weights: str) -> ChosenK:
-    """The best k of rows that asked as if they were new; the smallest where none could ask."""
-    if not len(asked.asked):
-        return ChosenK(min(ks), {}, 0)
-    return best_k(asked.distances, asked.voters, codes[asked.asked], ks, weights)
 
 
 def checked_grid(grid: Sequence[int]) -> tuple[int, ...]:

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearkin.core import InputError, choice, integer, positive
 from nearkin.decision.evidence import Evidence, evidence_of
-from nearkin.decision.leaving_out import LeftOut, left_out
-from nearkin.decision.links import Space
 from nearkin.decision.slopes import EXPECTED, fit_slopes, probabilities
 from nearkin.decision.votes import WEIGHTS
 
@@ -117,18 +115,20 @@ def fit_probability(
     k: int,
     weights: str = "distance",
     kept: float = 1.0,
+    scale: float | None = None,
 ) -> Probability:
     """The probability that fits searches whose right class is known.
 
     Shapes:   distances, voters (A, K) as `Probability.of` takes them, truth (A,) class codes
     kept:     share of a class's images that these searches saw: slopes are made larger by (1/kept)^0.2, as they grow
               with the images of a class
+    scale:    `Probability.scale`; the median distance to the nearest neighbour by default
     Source:   a conditional logit (McFadden 1974) on distances; its likelihood is a proper score, so that what comes out
               is calibrated where the form fits
     """
     far, codes, right = np.asarray(distances), np.asarray(voters), np.asarray(truth)
     signed = bool((far[codes >= 0] < 0).any())
-    scale = _scale(far[:, 0][codes[:, 0] >= 0]) if codes.shape[1] else 1.0
+    scale = typical_distance(far[:, 0][codes[:, 0] >= 0]) if scale is None else scale
     found = evidence_of(far, codes, classes, scale=scale, k=k, weights=weights)
     free = np.array([not signed, True, k > 1, bool((found.unseen > 0).any())])
     slopes = fit_slopes(found, right, free=free) if len(right) else np.where(free, EXPECTED, 0.0)
@@ -138,40 +138,7 @@ def fit_probability(
     return Probability(ratio, difference, votes, unseen, scale, k, weights, len(right))
 
 
-def calibrated_probability(
-    space: Space,
-    rows: ArrayLike,
-    codes: ArrayLike,
-    *,
-    k: int = 1,
-    weights: str = "distance",
-    depth: int = DEPTH,
-    may_ask: ArrayLike | None = None,
-) -> Probability:
-    """The probability fitted to enrolled rows that ask as if they were new (`left_out`).
-
-    Shapes:  projected rows (N, D), codes (N,) in [0, classes)
-    may_ask: (N,) bool, rows that may be asked: not those that the embedding was trained on
-    """
-    labels = np.asarray(codes)
-    asked = left_out(space, rows, labels, max(depth, k), may_ask=may_ask)
-    return probability_of_left_out(asked, labels, k=k, weights=weights)
-
-
-def probability_of_left_out(asked: LeftOut, codes: NDArray[Any], *, k: int, weights: str = "distance") -> Probability:
-    """The probability fitted to searches that were made already."""
-    return fit_probability(
-        asked.distances,
-        asked.voters,
-        codes[asked.asked],
-        int(codes.max()) + 1,
-        k=k,
-        weights=weights,
-        kept=asked.kept,
-    )
-
-
-def _scale(distances: Floats) -> float:
+def typical_distance(distances: Floats) -> float:
     """The median, or the mean where the median is 0, or 1; of what distances are in size."""
     sizes = np.abs(distances)
     for value in (np.median(sizes), sizes.mean()) if len(sizes) else ():

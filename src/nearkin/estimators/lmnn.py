@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nearkin.core import InputError, choice, flag, integer, positive
 from nearkin.distances import Mahalanobis
-from nearkin.estimators.lmnn_objective import lmnn_objective
+from nearkin.estimators.impostors import lmnn_objective
 from nearkin.estimators.targets import NOBODY, target_neighbours
 
 Floats = NDArray[np.float64]
