@@ -79,7 +79,7 @@ def _validated(study: Study, run: Run, trained: Trained) -> float:
     found = _evaluated(
         embeddings,
         labels,
-        distance=_searched(run, trained),
+        distance=searched_by(run, trained),
         groups=_groups(study, split.validation),
         at=recipe.evaluation["at"],
         knn=recipe.evaluation["knn"],
@@ -97,7 +97,7 @@ def _few_shot_validated(
     known = embeddings_of(study, run, trained, train), study.images.labels[train]
     names = {"references": known[0], "reference_labels": known[1]}
     found = _evaluated(
-        *asked, **names, distance=_searched(run, trained), at=evaluation["at"], knn=evaluation["knn"], clustering=False
+        *asked, **names, distance=searched_by(run, trained), at=evaluation["at"], knn=evaluation["knn"], clustering=False
     )
     found = _with_classifier(found, trained, *asked, np.unique(known[1]))
     searched, loss = _few_shot_search(run, trained)
@@ -108,7 +108,7 @@ def _few_shot_validated(
 def _few_shot_search(run: Run, trained: Trained | None) -> tuple[Searched, Any]:
     """By what a few-shot split is searched, and the loss that may have an answer of its own; none behind an estimator."""
     loss = None if trained is None or trained.fitted is not None else trained.loss
-    return Searched.by(_searched(run, trained), run.method.distance_options()), loss
+    return Searched.by(searched_by(run, trained), run.method.distance_options()), loss
 
 
 def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray) -> Evaluation:
@@ -118,7 +118,7 @@ def judge(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarra
     """
     labels, evaluation, split = study.images.labels, study.recipe.evaluation, study.splits[run.protocol]
     options = {
-        "distance": _searched(run, trained),
+        "distance": searched_by(run, trained),
         "at": evaluation["at"],
         "knn": evaluation["knn"],
         "clustering": evaluation["clustering"],
@@ -177,7 +177,7 @@ def _with_classifier(
     return with_classifier(found, trained.loss, embeddings, labels, classes)
 
 
-def _searched(run: Run, trained: Trained | None) -> Distance | str:
+def searched_by(run: Run, trained: Trained | None) -> Distance | str:
     """By which distance embeddings are searched: the loss's own, with what it learned, where the name means that one.
 
     Behind an estimator, whose rows are in a space of their own, it is the one of that name.
@@ -189,7 +189,7 @@ def _searched(run: Run, trained: Trained | None) -> Distance | str:
 
 def drawn_rows(run: Run, trained: Trained | None, embeddings: np.ndarray) -> np.ndarray:
     """The embeddings that are written: after the projection of a distance with learned parameters, else as they are."""
-    distance = _searched(run, trained)
+    distance = searched_by(run, trained)
     if isinstance(distance, str) or not any(True for _ in distance.parameters()):
         return embeddings
     with torch.inference_mode():
