@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Point = tuple[float, float, float | None]
 Labelled = tuple[float, bool]
@@ -40,7 +41,7 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
 def eer(positive: Sequence[float], negative: Sequence[float]) -> tuple[float, float]:
     """The rate where FAR = 1 - TAR, linear between two points, and the threshold of the nearer of them."""
     points = roc(positive, negative)
-    for (far0, tar0, t0), (far1, tar1, t1) in zip(points, points[1:]):
+    for (far0, tar0, t0), (far1, tar1, t1) in pairwise(points):
         # whole numbers, so that a crossing that falls on a point is met exactly
         before = round((far0 - 1 + tar0) * len(positive) * len(negative))
         after = round((far1 - 1 + tar1) * len(positive) * len(negative))
@@ -92,7 +93,7 @@ def otsu(values: Sequence[float], weights: Sequence[float]) -> tuple[float, floa
     """The first midpoint of sorted distinct values with the largest w0 w1 (mu0 - mu1)^2, and that variance."""
     distinct, total = sorted(set(values)), sum(weights)
     found: list[tuple[float, float]] = []
-    for low, high in zip(distinct, distinct[1:]):
+    for low, high in pairwise(distinct):
         t = (low + high) / 2
         sides = [[(v, w / total) for v, w in zip(values, weights) if (v <= t) is left] for left in (True, False)]
         (w0, w1) = (sum(w for _, w in side) for side in sides)
@@ -111,6 +112,6 @@ def open_set(correct: Sequence[int], known: Sequence[float], unknown: Sequence[f
         points.append((fpr, sum(c and s >= t for c, s in zip(correct, known)) / len(known)))
         if fpr_at is None and 100 * accepted >= 95 * len(known):
             fpr_at = fpr
-    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in zip(points, points[1:]))
+    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
     assert fpr_at is not None
     return {"auroc": auc([-s for s in known], [-s for s in unknown]), "fpr@95tpr": fpr_at, "oscr": area}

@@ -13,6 +13,16 @@ import click
 
 from nearkin.cli.answers import aligned, json_option, print_json
 from nearkin.cli.episodes import episode_line, episode_options, episode_section, episodes_of
+from nearkin.cli.pair_scores import (
+    open_set_lines,
+    open_set_of,
+    open_set_section,
+    pair_options,
+    verification_lines,
+    verification_notes,
+    verification_of,
+    verification_section,
+)
 from nearkin.core import InputError, need
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--clustering/--no-clustering", default=True, show_default=True, help="k-means with NMI, AMI and F1.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of k-means and episodes.")
 @episode_options
+@pair_options
 @json_option
 def evaluate(
     embeddings: Path,
@@ -41,10 +52,12 @@ def evaluate(
     sizes: tuple[tuple[int, int], ...],
     episode_queries: int,
     within: Path | None,
+    verification: bool,
+    unknown: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Judge EMBEDDINGS by retrieval, kNN, clustering and episodes.
+    """Judge EMBEDDINGS by retrieval, kNN, clustering, episodes, pairs and unknown classes.
 
     EMBEDDINGS is a .npy of shape (rows, dimensions), a CSV with columns label, e0, e1, ... (as every run writes), or the
     folder of a run.
@@ -68,16 +81,23 @@ def evaluate(
             distance=searched,
             **options,
         )
+    own = codes[: len(queries.rows)]
     few = episodes_of(
-        queries.rows, codes[: len(queries.rows)], sizes,
-        queries=episode_queries, within=within, distance=searched, seed=options["seed"],
-    )  # fmt: skip
+        queries.rows, own, sizes, queries=episode_queries, within=within, distance=searched, seed=options["seed"]
+    )
+    paired = verification_of(queries.rows, own, asked=verification, distance=searched, seed=options["seed"])
+    opened = open_set_of(queries.rows, own, queries.labels, unknown, support=voters is not None, distance=searched)
     if as_json:
-        more = {"episodes": [episode_section(each) for each in few]} if few else {}
+        more: dict[str, Any] = {"episodes": [episode_section(each) for each in few]} if few else {}
+        more |= {"verification": verification_section(paired)} if paired else {}
+        more |= {"open_set": open_set_section(opened)} if opened else {}
         print_json({"scores": found.scores, "lone": found.lone, "notes": list(found.notes), **more})
         return
-    click.echo(aligned([*((name, f"{score:.4f}") for name, score in found.scores.items()), *map(episode_line, few)]))
-    for note in dict.fromkeys([*found.notes, *(note for each in few for note in each.notes)]):
+    lines = [*((name, f"{score:.4f}") for name, score in found.scores.items()), *map(episode_line, few)]
+    lines += verification_lines(paired) if paired else []
+    click.echo(aligned([*lines, *(open_set_lines(opened) if opened else [])]))
+    notes = [*found.notes, *(note for each in few for note in each.notes), *(verification_notes(paired) if paired else [])]
+    for note in dict.fromkeys(notes):
         click.echo(f"! {note}", err=True)
 
 

@@ -75,24 +75,20 @@ class Verifier(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Verifier:
         """Choose the threshold on embeddings X (N, D) with classes y (N,)."""
-        pairs = self._pairs(X, y, reset=True)
-        settings = ("far", "beta", "false_accept_cost", "false_reject_cost", "positive_share")
-        return self._calibrated(pairs, self.rule, self.bootstrap, {name: getattr(self, name) for name in settings})
+        return self._calibrated(self._pairs(X, y, reset=True), self.rule, self.bootstrap, self._settings())
 
     def calibrate_threshold(
         self, X: Any, y: Any, *, rule: str | None = None, bootstrap: int | None = None, **settings: Any
     ) -> Verifier:
         """Choose the threshold anew, on other embeddings X (N, D) with classes y (N,) or by another rule.
 
-        rule:      a name of `nearkin.decision.THRESHOLDS`; by default the estimator's own, with its settings
+        rule:      a name of `nearkin.decision.THRESHOLDS`; the estimator's own by default. Its own comes with its settings
         settings:  `far`, `beta`, `false_accept_cost`, `false_reject_cost`, `positive_share`, `bins`
         """
-        if rule is None and not settings:
-            names = ("far", "beta", "false_accept_cost", "false_reject_cost", "positive_share")
-            settings = {name: getattr(self, name) for name in names}
+        chosen = self.rule if rule is None else rule
+        given = {**(self._settings() if chosen == self.rule else {}), **settings}
         pairs = self._pairs(X, y, reset=not hasattr(self, "threshold_"))
-        count = self.bootstrap if bootstrap is None else bootstrap
-        return self._calibrated(pairs, self.rule if rule is None else rule, count, settings)
+        return self._calibrated(pairs, chosen, self.bootstrap if bootstrap is None else bootstrap, given)
 
     def distance_pairs(self, A: Any, B: Any) -> Floats:
         """Distances of ready pairs, row by row: A (N, D), B (N, D) -> (N,)."""
@@ -137,6 +133,11 @@ class Verifier(BaseEstimator):  # type: ignore[misc]
         )
         self.threshold_ = self.calibration_.value
         return self
+
+    def _settings(self) -> dict[str, Any]:
+        """The rule's settings, as the constructor took them."""
+        names = ("far", "beta", "false_accept_cost", "false_reject_cost", "positive_share")
+        return {name: getattr(self, name) for name in names}
 
     def _projected(self, space: LinkedDistance, rows: Any) -> Floats:
         rows = validate_data(self, rows, reset=False, dtype=[np.float64, np.float32])

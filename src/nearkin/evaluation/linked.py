@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nearkin.distances import Distance, make_distance, wide
+from nearkin.distances import DISTANCES, Distance, make_distance, wide
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class LinkedDistance:
 
     def __init__(self, distance: Distance | str) -> None:
         self.distance = make_distance(distance)
-        self.name = distance if isinstance(distance, str) else repr(self.distance)
+        self.name = distance if isinstance(distance, str) else _name(self.distance)
         self.symmetric = self.distance.symmetric
 
     def project(self, rows: Tensor) -> Floats:
@@ -42,3 +42,9 @@ class LinkedDistance:
             )
         found: Floats = linked.numpy()
         return found
+
+
+def _name(distance: Distance) -> str:
+    """Its name in the table where it is as the table makes it, else what it shows of itself."""
+    shown = repr(distance)
+    return next((name for name, kind in DISTANCES.items() if type(distance) is kind and shown == repr(kind())), shown)
