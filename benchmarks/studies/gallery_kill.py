@@ -14,6 +14,7 @@ Ends with 1 where a promise was broken, or a kind of change was never hit.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -203,10 +204,8 @@ def differences(store: Store, model: Model, rng: random.Random) -> str:
 
 def traces(folder: Path, names: set[str]) -> str:
     """A file that holds a name, hash, vector or thumbnail that was purged."""
-    numbers = {image_hash(number): number for number in range(100_000)} if not _NUMBERS else _NUMBERS
-    _NUMBERS.update(numbers)
     needles = [name.encode() for name in names]
-    needles += [entry(numbers[name], "-").vector.tobytes() for name in names if name in numbers]
+    needles += [entry(numbers()[name], "-").vector.tobytes() for name in names if name in numbers()]
     for path in (each for each in folder.rglob("*") if each.is_file()):
         content = path.read_bytes()
         for needle in needles:
@@ -215,7 +214,10 @@ def traces(folder: Path, names: set[str]) -> str:
     return ""
 
 
-_NUMBERS: dict[str, int] = {}
+@functools.cache
+def numbers() -> dict[str, int]:
+    """The images by their hashes."""
+    return {image_hash(number): number for number in range(100_000)}
 
 
 def judged(folder: Path, before: Model, after: Model, done: bool, rng: random.Random) -> tuple[Model | None, str]:
@@ -256,7 +258,7 @@ def study(kills: int, seed: int, folder: Path) -> dict[str, Any]:
         spot = folder / f"new-{rounds}" if phase == "create" else place
         before = Model(states=[]) if phase == "create" else model
         after = before.after(phase, change)
-        calm = rng.random() < 0.15
+        calm = rng.random() < 0.3  # nobody is killed, so that it is known how long a change takes
         done, seconds = killed(
             spot, phase, change, None if calm else rng.uniform(0, 1.1 * statistics.median(usual[phase]))
         )

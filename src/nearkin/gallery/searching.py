@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nearkin.core import InputError, MissingExtra
 from nearkin.decision import Space, nearest
 from nearkin.decision.nearest import References
-from nearkin.gallery.connecting import Database
+from nearkin.gallery.connecting import DamagedGallery, Database
 from nearkin.gallery.enrolled import Enrolled, enrolled
 from nearkin.gallery.facts import Facts
 from nearkin.gallery.index import Index, Recall, built, kept_recall, load, save, wanted
@@ -141,11 +141,17 @@ class Searcher:
         """What was enrolled at a revision, and its vectors."""
         last = self._snapshot
         with self._database.reading() as connection:
-            number = known(connection, at)
-            if last and (last.enrolled.revision, last.enrolled.purged) == (number, last_purge(connection)):
+            number, purged = known(connection, at), last_purge(connection)
+            if last and (last.enrolled.revision, last.enrolled.purged) == (number, purged):
                 return last
             found = enrolled(connection, at)
-        snapshot = Snapshot(found, self._matrix.of(found, keep=at is None))
+        try:
+            snapshot = Snapshot(found, self._matrix.of(found, keep=at is None))
+        except DamagedGallery:
+            with self._database.reading() as connection:
+                if last_purge(connection) == purged:
+                    raise
+            return self.snapshot(at)  # a purge came in between
         if at is None:
             self._snapshot = snapshot
         return snapshot
