@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -39,20 +39,27 @@ class Embeds(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A photo that was read: content hash, projected embedding (D,), size, and a thumbnail where one was asked for."""
+    """A photo that was read: content hash, projected embedding (D,), size, what had to be done to it, and a thumbnail
+    where one was asked for."""
 
     photo: Photo
     hash: str
     vector: NDArray[np.float32]
     width: int
     height: int
+    remarks: tuple[str, ...] = ()
     thumbnail: bytes = b""
 
 
 def read_rows(
-    collection: Collection, embedder: Embeds, *, thumbnails: bool = False, on_progress: Progress | None = None
+    collection: Collection,
+    embedder: Embeds,
+    *,
+    only: Container[str] | None = None,
+    thumbnails: bool = False,
+    on_progress: Progress | None = None,
 ) -> Iterator[Row]:
-    """Every photo of `collection` as a row, in order.
+    """Every photo of `collection` as a row, in order; with `only`, those of these content hashes.
 
     Bad files go to `collection.bad` with their reason. Where `skip_bad` is off, all photos are still opened, so that one
     error can name all bad files; and an error it is where none can be read.
@@ -61,14 +68,16 @@ def read_rows(
     done = kept = 0
     collection.bad.clear()
     for batch in _batches(collection, os.cpu_count() or 1):
-        good = [(photo, opened.pixels) for photo, opened in batch if isinstance(opened, Opened)]
+        read = [(photo, opened, image_hash(opened.pixels)) for photo, opened in batch if isinstance(opened, Opened)]
+        good = [each for each in read if only is None or each[2] in only]
         collection.bad += [(photo.name, str(opened)) for photo, opened in batch if not isinstance(opened, Opened)]
         if good and (collection.skip_bad or not collection.bad):
-            vectors = embedder.embed([pixels for _, pixels in good])
-            for (photo, pixels), vector in zip(good, vectors, strict=True):
-                small = thumbnail(pixels) if thumbnails else b""
-                yield Row(photo, image_hash(pixels), vector, pixels.shape[1], pixels.shape[0], small)
-            kept += len(good)
+            vectors = embedder.embed([opened.pixels for _, opened, _ in good])
+            for (photo, opened, content), vector in zip(good, vectors, strict=True):
+                small = thumbnail(opened.pixels) if thumbnails else b""
+                height, width = opened.pixels.shape[:2]
+                yield Row(photo, content, vector, width, height, opened.remarks, small)
+        kept += len(read)
         done += len(batch)
         if on_progress is not None:
             on_progress(done, len(collection))

@@ -1,0 +1,216 @@
+"""Calibrating a gallery: the threshold of a promise about searches, class probabilities, and a threshold for pairs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.core import InputError, within
+from nearkin.decision.answering import calibrate_answers
+from nearkin.decision.growth import LEFT_OUT, left_out_room
+from nearkin.decision.leaving_out import left_out
+from nearkin.decision.nearest import nearest
+from nearkin.decision.pair_sweep import pair_distances
+from nearkin.decision.promise import promise
+from nearkin.decision.support import smallest_rate
+from nearkin.decision.thresholds import Threshold, calibrate_threshold
+from nearkin.decision.unknowns import PairRate, answered, pair_rate
+from nearkin.gallery.calibration import Calibration
+from nearkin.gallery.collecting import Collection, some
+from nearkin.gallery.deciding import voters_of
+from nearkin.gallery.reading import Progress, read_rows
+from nearkin.gallery.viewing import View
+
+if TYPE_CHECKING:
+    from nearkin.gallery.gallery import Gallery
+
+ASKED = 20_000
+"""Left-out images that ask, at most, spread evenly."""
+
+PAIRED = 4000
+"""Images whose pairs are measured for `verify`, at most, spread evenly: 8 million pairs."""
+
+RESAMPLES = 200
+
+
+class Unknowns(NamedTuple):
+    """Searches of photos of classes that are not enrolled.
+
+    distances, classes: (N,) the distance that decides, and the class code, of each photo
+    set_aside:   photos left out because the model was trained on them or on their class
+    size:        classes of the gallery that was asked
+    words:       where the photos came from
+    room, independent: see `nearkin.decision.promise`
+    """
+
+    distances: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    set_aside: int
+    size: int
+    words: str
+    room: float = 1.0
+    independent: float = 1.0
+
+
+def calibrated(
+    gallery: Gallery,
+    rate: float,
+    photos: Collection | None,
+    *,
+    confidence: float,
+    room: float,
+    pair_false_accept: float,
+    seed: int,
+    on_progress: Progress | None,
+) -> Calibration:
+    """See `Gallery.calibrate`; nothing is kept yet."""
+    view, embedder = gallery.view(), gallery.embedder
+    if not len(view.enrolled):
+        raise InputError(f"nothing is enrolled in {gallery.folder}, so there is nothing to calibrate; nearkin gallery add enrols images")
+    fresh = _fresh(view, embedder.trained_on)
+    answers = calibrate_answers(view.space, view.vectors, view.enrolled.codes, weights=view.weights, may_ask=fresh)
+    votes = answers.probability.k
+    if photos is None:
+        unknowns = _left_out_classes(view, fresh, votes)
+    else:
+        unknowns = _given(gallery, view, photos, votes, on_progress)
+    room = within("room", room, 1, 1e3) * unknowns.room
+    _refuse_less_than_supported(unknowns, rate, confidence, room)
+    kept = promise(
+        unknowns.distances, unknowns.classes, rate, confidence=confidence, room=room, independent=unknowns.independent
+    )
+    right, named = _of_left_out(view, fresh, votes, kept.threshold)
+    pairs, no_pairs = _pairs(view, fresh, pair_false_accept, seed)
+    return Calibration(
+        threshold=kept.threshold,
+        promise=kept,
+        unknowns=unknowns.words,
+        asked_classes=unknowns.size,
+        enrolled_classes=len(view.enrolled.names),
+        enrolled_images=len(view.enrolled),
+        votes=votes,
+        accuracy=right,
+        named=named,
+        asked=answers.chosen.asked,
+        probability=answers.probability,
+        pairs=pairs,
+        no_pairs=no_pairs,
+        pair_rate=_pair_rate(view, fresh, kept.threshold),
+        set_aside=unknowns.set_aside,
+        model=embedder.fingerprint,
+        notes=kept.notes,
+    )
+
+
+def _fresh(view: View, trained_on: frozenset[str]) -> NDArray[np.bool_]:
+    """(N,) enrolled images that the model was not trained on."""
+    if not trained_on:
+        return np.ones(len(view.enrolled), dtype=bool)
+    return np.array([content not in trained_on for content in view.hashes], dtype=bool)
+
+
+def _left_out_classes(view: View, fresh: NDArray[np.bool_], votes: int) -> Unknowns:
+    """Whole enrolled classes as unknown ones: their images asked of all other classes. A class of which the model has seen
+    an image is not unknown to it, and is set aside."""
+    codes = view.enrolled.codes
+    seen = np.unique(codes[~fresh])
+    places = np.flatnonzero(~np.isin(codes, seen))
+    classes = len(np.unique(codes[places]))
+    if classes < 2:
+        why = f"the model was trained on images of {len(seen):,} of them" if len(seen) else "at least two are needed"
+        raise InputError(
+            f"no promise can be calibrated by leaving out whole classes of the {len(view.enrolled.names):,} enrolled: {why}; "
+            "give photos of classes that are not enrolled and that the model has not seen: --unknowns FOLDER"
+        )
+    aside = len(codes) - len(places)
+    if len(places) > ASKED:
+        places = places[np.arange(ASKED) * len(places) // ASKED]
+    found = nearest(
+        view.space,
+        view.vectors[places],
+        view.snapshot.references,
+        votes,
+        query_groups=codes[places],
+        reference_groups=codes,
+    )
+    distance = answered(found.distances, voters_of(found.places, codes), weights=view.weights)[1]
+    count = len(view.enrolled.names)
+    words = "enrolled classes, each left out in turn"
+    return Unknowns(distance, codes[places], aside, count - 1, words, left_out_room(count), LEFT_OUT)
+
+
+def _given(gallery: Gallery, view: View, photos: Collection, votes: int, on_progress: Progress | None) -> Unknowns:
+    """Photos that somebody says are of classes that are not enrolled."""
+    known = sorted({photo.label or "" for photo in photos.photos} & set(view.enrolled.names))
+    if known:
+        raise InputError(f"of the unknown classes {len(known):,} are enrolled: {some(known)}; leave their folders out")
+    rows = list(read_rows(photos, gallery.embedder, on_progress=on_progress))
+    enrolled, trained_on = set(view.hashes), gallery.embedder.trained_on
+    copies = [row.photo.name for row in rows if row.hash in enrolled]
+    if copies:
+        raise InputError(f"{len(copies):,} of the unknown photos are enrolled under another name: {some(copies)}")
+    seen = {row.photo.label for row in rows if row.hash in trained_on}
+    kept = [row for row in rows if row.photo.label not in seen]
+    aside = len(rows) - len(kept)
+    names, codes = np.unique(np.array([row.photo.label for row in kept], dtype=object).astype(str), return_inverse=True)
+    if len(names) < 2:
+        raise InputError(
+            f"a promise needs photos of at least two unknown classes, one folder a class, and {len(names)} is left; "
+            f"{aside:,} photos were set aside because the model was trained on them or on their class"
+        )
+    found = view.search(np.stack([row.vector for row in kept]), votes)
+    distance = answered(found.distances, voters_of(found.places, view.enrolled.codes), weights=view.weights)[1]
+    size = len(view.enrolled.names)
+    return Unknowns(distance, codes.astype(np.int64), aside, size, "classes that are not enrolled")
+
+
+def _refuse_less_than_supported(unknowns: Unknowns, rate: float, confidence: float, room: float) -> None:
+    least = smallest_rate(unknowns.classes, confidence=confidence, room=room, independent=unknowns.independent)
+    if not 0 < within("false_accept", rate, 0, 1) < least:
+        return
+    smallest = math.ceil(least * 1000) / 1000
+    needed = math.ceil(math.log1p(-confidence) / math.log1p(-rate))
+    aside = f" ({unknowns.set_aside:,} photos are set aside: the model was trained on them or on their class)"
+    raise InputError(
+        f"{len(np.unique(unknowns.classes)):,} {unknowns.words}, support no promise below {smallest:g} "
+        f"with {confidence:.0%} confidence{aside if unknowns.set_aside else ''}, and {rate:g} was asked for. Promise at least that "
+        f"much (--false-accept {smallest:g}), or give photos of {needed:,} or more classes that are not enrolled (--unknowns FOLDER)"
+    )
+
+
+def _of_left_out(
+    view: View, fresh: NDArray[np.bool_], votes: int, threshold: float
+) -> tuple[float | None, float | None]:
+    """Share of left-out enrolled images that are voted into their class, and that are named at all."""
+    asked = left_out(view.space, view.vectors, view.enrolled.codes, votes, may_ask=fresh)
+    if not len(asked.asked):
+        return None, None
+    winner, distance = answered(asked.distances, asked.voters, weights=view.weights)
+    return float((winner == view.enrolled.codes[asked.asked]).mean()), float((distance <= threshold).mean())
+
+
+def _pairs(view: View, fresh: NDArray[np.bool_], rate: float, seed: int) -> tuple[Threshold | None, str | None]:
+    """The threshold of `verify`, at a rate over pairs of enrolled classes; or why there is none."""
+    places = _some(fresh)
+    try:
+        pairs = pair_distances(view.space, view.vectors[places], view.enrolled.codes[places], seed=seed)
+        return calibrate_threshold(pairs, "far", far=rate, bootstrap=RESAMPLES, seed=seed), None
+    except InputError as error:
+        return None, str(error)
+
+
+def _pair_rate(view: View, fresh: NDArray[np.bool_], threshold: float) -> PairRate | None:
+    """What the search's threshold would accept of pairs of two enrolled classes; None where there are none."""
+    places = _some(fresh)
+    rows, codes = view.vectors[places], view.enrolled.codes[places]
+    if len(np.unique(codes)) < 2:
+        return None
+    return pair_rate(view.space, rows, rows, threshold, query_groups=codes, reference_groups=codes)
+
+
+def _some(fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
+    places = np.flatnonzero(fresh)
+    return places if len(places) <= PAIRED else places[np.arange(PAIRED) * len(places) // PAIRED]
