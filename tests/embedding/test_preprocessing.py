@@ -38,6 +38,13 @@ def test_preprocessing_gives_the_bits_that_load_images_gives(tmp_path, modes, ch
     assert made(opened).tobytes() == images.scaled().tobytes()
 
 
+def test_padding_is_that_of_load_images(tmp_path):
+    paths = folder_of_images(tmp_path / "set", ("RGB", "RGB"))
+    images = load_images(tmp_path / "set", size=(40, 24), pad=True)
+    opened = [open_image(path.read_bytes(), str(path)).pixels for path in paths]
+    assert Preprocessing.of(images, pad=True)(opened).tobytes() == images.scaled().tobytes()
+
+
 def test_images_of_the_own_size_are_not_resized():
     images = RNG.integers(0, 256, (3, 9, 8, 1)).astype(np.uint8)
     assert (Preprocessing(1, 9, 8)(list(images)) == images.transpose(0, 3, 1, 2) / np.float32(255)).all()
@@ -51,7 +58,7 @@ def test_a_range_of_16_bits_meets_images_of_8_as_if_they_had_been_raised():
 
 @pytest.mark.parametrize("value_range", [None, (3, 77)])
 def test_a_section_gives_it_again(value_range):
-    made = Preprocessing(3, 4, 5, value_range, value_range and 8)
+    made = Preprocessing(3, 4, 5, value_range, value_range and 8, bool(value_range))
     assert Preprocessing.from_section(made.as_section()) == made
 
 

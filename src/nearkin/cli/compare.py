@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,11 @@ def make_study(recipe: Recipe, images: ImageSet | None, folder: Path, jobs: int)
         return compare_methods(recipe, folder, jobs=jobs, listener=live, images=images, command=command)
 
 
-def conclude(outcome: Outcome, as_json: bool) -> None:
-    """Print the table, what it shows, where the page is, and the line to type next; exit 1 where runs failed."""
+def conclude(outcome: Outcome, as_json: bool, more: Mapping[str, Any] | None = None, last_words: str = "") -> None:
+    """Print the table, what it shows, where the page is, and the lines to type next; exit 1 where runs failed.
+
+    more: goes into the JSON answer; last_words take the place of the line for one's own images
+    """
     from rich.console import Console
 
     from nearkin.report import to_table
@@ -118,20 +122,18 @@ def conclude(outcome: Outcome, as_json: bool) -> None:
     folder = outcome.study.folder
     if as_json:
         results = json.loads((folder / "results.json").read_text("utf-8"))
-        print_json({**results, "report": str(outcome.report), "study": str(folder)})
+        print_json({**results, "report": str(outcome.report), "study": str(folder), **(more or {})})
     else:
         console = Console()
         console.print(to_table(outcome.summary))
-        click.echo(closing_words(outcome.report))
+        click.echo(closing_words(outcome.report, last_words))
     for run, reason in outcome.failed:
         click.echo(f"! {run.name} failed: {reason}", err=True)
     if outcome.failed:
         raise SystemExit(1)
 
 
-def closing_words(report: Path) -> str:
+def closing_words(report: Path, last_words: str = "") -> str:
     """What stands under every table."""
-    return (
-        f"The page with maps, neighbours, curves and every number:  {report}\n"
-        f"The same for your own images, a folder with one folder a class:\n    {OWN_IMAGES}"
-    )
+    same = f"The same for your own images, a folder with one folder a class:\n    {OWN_IMAGES}"
+    return f"The page with maps, neighbours, curves and every number:  {report}\n{last_words or same}"

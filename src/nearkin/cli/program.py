@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from nearkin import __version__
-from nearkin.cli import classify, compare, data, doctor, evaluate, gallery, listing, report, search, train, verify
+from nearkin.cli import classify, compare, data, doctor, evaluate, export, gallery, listing, report, search, train, verify
 from nearkin.cli.answers import OWN_IMAGES
 from nearkin.core import InputError, MissingExtra, raise_on_signals
 
@@ -97,6 +97,7 @@ def program(ctx: click.Context) -> None:
 for _command in (
     compare.compare,
     train.train,
+    export.export,
     gallery.gallery,
     classify.classify,
     verify.verify,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.core import InputError, InputTypeError, integer
+from nearkin.core import InputError, InputTypeError, flag, integer
 from nearkin.data.images import ImageSet
-from nearkin.data.preparing import resized, with_channels
+from nearkin.data.preparing import padded, resized, with_channels
 
 RESIZE = "triangle filter as wide as the reduction, at the image's own depth"
 _WHOLE = {8: (0.0, 255.0), 16: (0.0, 65535.0)}
@@ -27,6 +27,7 @@ class Preprocessing:
     value_range: the values that mean black and white. Default: the image's whole range, 0 to 255 or 0 to 65535
     bits:        8 or 16, the depth that `value_range` is of; an image of the other depth is brought to it (times 257, or
                  divided by 257). Nothing is clipped.
+    pad:         images keep their own aspect ratio, in the middle of black, instead of being stretched
     Errors:      InputError for an image of another shape or type, and for channels that cannot be made equal
 
     >>> Preprocessing(1, 1, 2)([np.array([[[0], [255]]], np.uint8)])
@@ -38,10 +39,12 @@ class Preprocessing:
     width: int
     value_range: tuple[float, float] | None = None
     bits: int | None = None
+    pad: bool = False
 
     def __post_init__(self) -> None:
         for side in ("channels", "height", "width"):
             integer(side, getattr(self, side), minimum=1)
+        flag("pad", self.pad)
         if self.value_range is None:
             return
         low, high = self.value_range
@@ -52,14 +55,14 @@ class Preprocessing:
             )
 
     @classmethod
-    def of(cls, images: ImageSet) -> Preprocessing:
-        """By which an opened image becomes what `images.scaled()` has of it."""
+    def of(cls, images: ImageSet, *, pad: bool = False) -> Preprocessing:
+        """By which an opened image becomes what `images.scaled()` has of it; `pad` as `load_images` was told."""
         channels, height, width = images.image_shape
         bits = 8 * images.pixels.dtype.itemsize
         low, high = (float(value) for value in images.value_range)
         if (low, high) == _WHOLE[bits]:
-            return cls(channels, height, width)
-        return cls(channels, height, width, (low, high), bits)
+            return cls(channels, height, width, pad=pad)
+        return cls(channels, height, width, (low, high), bits, pad)
 
     def __call__(self, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """All images, (N, channels, height, width)."""
@@ -74,7 +77,8 @@ class Preprocessing:
             raise InputTypeError(f"{name} must be an array (H, W, C) of uint8 or uint16 as open_image gives it, got {kind}")
         if image.ndim != 3 or 0 in image.shape:
             raise InputError(f"{name} must have the shape (H, W, C), got {image.shape}")
-        equal = resized(with_channels(image, self.channels, name), (self.height, self.width))
+        sized = padded if self.pad else resized
+        equal = sized(with_channels(image, self.channels, name), (self.height, self.width))
         low, high = self.value_range or _WHOLE[8 * image.dtype.itemsize]
         values = np.moveaxis(equal, 2, 0).astype(np.float32)
         if self.bits is not None and self.bits != 8 * image.dtype.itemsize:
@@ -88,7 +92,7 @@ class Preprocessing:
         """Plain values, fit for JSON."""
         value_range = None if self.value_range is None else list(self.value_range)
         sides = {"channels": self.channels, "height": self.height, "width": self.width}
-        return {**sides, "value_range": value_range, "bits": self.bits, "resize": RESIZE}
+        return {**sides, "value_range": value_range, "bits": self.bits, "resize": RESIZE, "pad": self.pad}
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> Preprocessing:
@@ -97,4 +101,4 @@ class Preprocessing:
             raise InputError(f"the model's images are resized by {section['resize']!r}; this version knows {RESIZE!r}")
         given = section["value_range"]
         value_range = None if given is None else (float(given[0]), float(given[1]))
-        return cls(section["channels"], section["height"], section["width"], value_range, section["bits"])
+        return cls(section["channels"], section["height"], section["width"], value_range, section["bits"], section["pad"])
