@@ -73,7 +73,7 @@ def box_of(mask: NDArray[Any]) -> tuple[int, int, int, int]:
     gives the whole image.
     """
     largest = int(mask.max(initial=0))
-    found = (mask.astype(np.int64) * 2 > largest).any(2) if largest else np.ones(mask.shape[:2], dtype=bool)
+    found = 2 * mask.max(2).astype(np.int64) > largest if largest else np.ones(mask.shape[:2], dtype=bool)
     rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 

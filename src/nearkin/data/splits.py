@@ -103,7 +103,8 @@ def _few_shot(images: ImageSet, seed: int, given: FewShot | Mapping[str, Any] | 
     settings = given if isinstance(given, FewShot) else FewShot(**given or {})
     dealt = deal_few_shot(images, settings, np.random.default_rng(derived_seed(seed, "split", FEW_SHOT)))
     parts = dealt.train, dealt.validation, dealt.test
-    description = {"protocol": FEW_SHOT, "seed": seed, "data_hash": images.data_hash} | dealt.facts | _census(images, parts)
+    description: dict[str, Any] = {"protocol": FEW_SHOT, "seed": seed, "data_hash": images.data_hash}
+    description |= dealt.facts | _census(images, parts)
     if len(dealt.enrolled):
         description["images"]["enrolled"] = len(dealt.enrolled)
         description["classes"]["enrolled"] = len(np.unique(images.labels[dealt.enrolled]))

@@ -15,6 +15,22 @@ TITLES = {
     "pairwise-f1": "Pairwise F1",
     "accuracy": "Accuracy",
     "class-accuracy": "Class accuracy",
+    "accuracy-top5": "Accuracy top-5",
+    **{
+        name.format(top): title.format(top)
+        for top in (1, 5)
+        for name, title in {
+            "top-{}": "Top-{}",
+            "knn-top-{}": "Top-{} by kNN",
+            "train-top-{}": "Top-{} on known images",
+            "train-knn-top-{}": "Top-{} by kNN on known images, each left out",
+            "train-knn-top-{}-in-index": "Top-{} by kNN on known images, each in the index",
+            "all-classes-top-{}": "Top-{} among all classes, novel ones too",
+            "all-classes-known-top-{}": "Top-{} of known classes among all",
+            "all-classes-novel-top-{}": "Top-{} of novel classes among all",
+            "novel-top-{}": "Top-{} among novel classes",
+        }.items()
+    },
 }
 MEANINGS = {
     "map": "mean over images of the average precision at R, R the number of other images of the class",
@@ -28,6 +44,24 @@ MEANINGS = {
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
     "accuracy": "share of images that the method's own classifier labels rightly",
     "class-accuracy": "mean over classes of the classifier's accuracy",
+    "accuracy-top5": "share of images whose class is among the five first of the method's own classifier",
+    **{
+        name.format(top): meaning.format("first" if top == 1 else "among the first five")
+        for top in (1, 5)
+        for name, meaning in {
+            "top-{}": "share of images of known classes whose class the method's own answer has {}: its classifier's where it has "
+            "one, else the vote of the k nearest known images, weighted by 1/distance, k chosen by folds of the known images",
+            "knn-top-{}": "the same, by that vote for every method: share with the class {}",
+            "train-top-{}": "share of known images whose class the method's own answer has {}; kNN leaves each image out of its search",
+            "train-knn-top-{}": "share of known images whose class the vote of the others has {}",
+            "all-classes-top-{}": "share of images, of known and of novel classes, whose class the vote has {}, the novel classes "
+            "enrolled beside the known ones and never trained on",
+            "all-classes-known-top-{}": "the same of the images of known classes: share with the class {}",
+            "all-classes-novel-top-{}": "the same of the images of novel classes: share with the class {}",
+            "novel-top-{}": "share of images of novel classes whose class the vote of enrolled images of novel classes alone has {}",
+        }.items()
+    },
+    "train-knn-top-1-in-index": "the same where each image answers itself: 1 by construction, what comes of not leaving it out",
 }
 DISTANCES = {
     "euclidean": "Euclidean distance",
@@ -81,7 +115,10 @@ def distance_title(name: str) -> str:
 
 
 def headline_scores(names: Sequence[str]) -> tuple[str, ...]:
-    """The scores of the short table: the primary one, Recall@1, kNN accuracy with the largest k, NMI."""
+    """The scores of the short table: the primary one, Recall@1, kNN accuracy with the largest k, NMI; of a few-shot study its own."""
     ranks = sorted(int(name[4:]) for name in names if name.startswith("knn@") and name[4:].isdigit())
+    if "knn-top-1" in names:
+        few_shot = (names[0], "top-1", "top-5", "knn-top-1", "all-classes-top-1", "all-classes-novel-top-1")
+        return tuple(dict.fromkeys(name for name in few_shot if name in names))
     wanted = [names[0], "recall@1", *(f"knn@{rank}" for rank in ranks[-1:]), "nmi"]
     return tuple(dict.fromkeys(name for name in wanted if name in names))
