@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--unknowns", metavar="FOLDER", help="Photos of classes that are not enrolled, one folder a class.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the promise, one-sided, over classes.")
 @click.option("--room", type=float, default=1.0, show_default=True, help="How much the gallery may grow: 1.2 for a fifth more classes.")
-@click.option("--pair-false-accept", type=float, default=0.01, show_default=True, help="For verify: share of pairs of two classes.")
+@click.option("--pair-false-accept", type=float, help="For verify: share of pairs of two classes; default 0.01, if there are 1,000 pairs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of samples and resamples.")
 @gallery_option
 @skip_bad_option
@@ -33,7 +33,7 @@ def calibrate(
     unknowns: str | None,
     confidence: float,
     room: float,
-    pair_false_accept: float,
+    pair_false_accept: float | None,
     seed: int,
     folder: Path | None,
     skip_bad: bool,

@@ -15,6 +15,7 @@ from nearkin.decision.leaving_out import left_out
 from nearkin.decision.nearest import nearest
 from nearkin.decision.pair_sweep import pair_distances
 from nearkin.decision.promise import promise
+from nearkin.decision.rules import supported_far
 from nearkin.decision.support import smallest_rate
 from nearkin.decision.thresholds import Threshold, calibrate_threshold
 from nearkin.decision.unknowns import PairRate, answered, pair_rate
@@ -34,6 +35,9 @@ PAIRED = 4000
 """Images whose pairs are measured for `verify`, at most, spread evenly: 8 million pairs."""
 
 RESAMPLES = 200
+
+PAIR_RATE = 0.01
+"""Share of pairs of two classes that `verify` accepts by default; more where there are fewer than 1,000 such pairs."""
 
 
 class Unknowns(NamedTuple):
@@ -62,7 +66,7 @@ def calibrated(
     *,
     confidence: float,
     room: float,
-    pair_false_accept: float,
+    pair_false_accept: float | None,
     seed: int,
     on_progress: Progress | None,
 ) -> Calibration:
@@ -138,7 +142,7 @@ def _left_out_classes(view: View, fresh: NDArray[np.bool_], votes: int) -> Unkno
     )
     distance = answered(found.distances, voters_of(found.places, codes), weights=view.weights)[1]
     count = len(view.enrolled.names)
-    words = "enrolled classes, each left out in turn"
+    words = "enrolled classes left out in turn"
     return Unknowns(distance, codes[places], aside, count - 1, words, left_out_room(count), LEFT_OUT)
 
 
@@ -175,7 +179,7 @@ def _refuse_less_than_supported(unknowns: Unknowns, rate: float, confidence: flo
     needed = math.ceil(math.log1p(-confidence) / math.log1p(-rate))
     aside = f" ({unknowns.set_aside:,} photos are set aside: the model was trained on them or on their class)"
     raise InputError(
-        f"{len(np.unique(unknowns.classes)):,} {unknowns.words}, support no promise below {smallest:g} "
+        f"{len(np.unique(unknowns.classes)):,} {unknowns.words} support no promise below {smallest:g} "
         f"with {confidence:.0%} confidence{aside if unknowns.set_aside else ''}, and {rate:g} was asked for. Promise at least that "
         f"much (--false-accept {smallest:g}), or give photos of {needed:,} or more classes that are not enrolled (--unknowns FOLDER)"
     )
@@ -192,11 +196,13 @@ def _of_left_out(
     return float((winner == view.enrolled.codes[asked.asked]).mean()), float((distance <= threshold).mean())
 
 
-def _pairs(view: View, fresh: NDArray[np.bool_], rate: float, seed: int) -> tuple[Threshold | None, str | None]:
+def _pairs(view: View, fresh: NDArray[np.bool_], rate: float | None, seed: int) -> tuple[Threshold | None, str | None]:
     """The threshold of `verify`, at a rate over pairs of enrolled classes; or why there is none."""
     places = _some(fresh)
     try:
         pairs = pair_distances(view.space, view.vectors[places], view.enrolled.codes[places], seed=seed)
+        if rate is None:
+            rate = max(PAIR_RATE, supported_far(pairs.negatives))
         return calibrate_threshold(pairs, "far", far=rate, bootstrap=RESAMPLES, seed=seed), None
     except InputError as error:
         return None, str(error)

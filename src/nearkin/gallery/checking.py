@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from nearkin.gallery.gallery import Gallery
     from nearkin.gallery.store import Store
 
-SURE = 0.8
+SURE = 0.7
 """Probability of another class from which on a label is doubted."""
 
 ASKED = 20_000
 """Images looked at, at most, spread evenly."""
 
-CLOSE = 0.25
+CLOSE = 0.5
 """Pairs nearer than this share of the median distance to the nearest neighbour are looked at as near duplicates."""
 
 ALIKE = 0.98
 """Correlation of their thumbnails' grey pixels from which on they are."""
 
-SIDE = 32
+SIDE = 16
 MOST_PAIRS = 5000
 
 
@@ -84,7 +84,7 @@ def checked(gallery: Gallery) -> Checked:
     """Look at every enrolled image as if it were new, among all others.
 
     Label errors: the class's probability is that of `nearkin.decision.probability`, fitted to the gallery itself; a label
-    is doubted where another class has at least 0.8. An exact copy under two labels cannot be enrolled (`add` reports it).
+    is doubted where another class has at least 0.7. An exact copy under two labels cannot be enrolled (`add` reports it).
     """
     faults = tuple(gallery.store.check())
     view = gallery.view()

@@ -125,7 +125,7 @@ class Gallery(Asked):
         *,
         confidence: float = 0.95,
         room: float = 1.0,
-        pair_false_accept: float = 0.01,
+        pair_false_accept: float | None = None,
         skip_bad: bool = False,
         seed: int = 0,
         on_progress: Progress | None = None,
@@ -136,7 +136,8 @@ class Gallery(Asked):
         unknowns:   photos of classes that are not enrolled, one folder a class; without them, whole enrolled classes are
                     left out in turn
         confidence: of the one-sided bound over classes
-        pair_false_accept: for `verify`: the share of pairs of two classes that its threshold accepts; 1 % by default
+        pair_false_accept: for `verify`: the share of pairs of two classes that its threshold accepts; 1 %
+                    by default, more where fewer than 1,000 such pairs are enrolled
         room:       by how much the number of classes may grow with the promise kept: 1.2 for a fifth more
         Errors:     InputError for a smaller rate than these classes support, with the smallest that they do. Images that
                     the model was trained on are set aside, and their classes; too few left is an error
