@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from nearkin.core import InputError
-from nearkin.core.names import suggestion
 from nearkin.gallery.entries import Entry, as_hash, checked
 from nearkin.gallery.labels import as_label
 from nearkin.gallery.revisions import Change, Conflict, current, record
@@ -63,7 +61,8 @@ def remove(connection: Connection, chosen: Sequence[int], note: str) -> Change:
 def relabel(connection: Connection, chosen: Sequence[int], label: str, note: str) -> Change:
     """Close the memberships of these images and open them under `label`; those that bear it already are left alone."""
     after = current(connection) + 1
-    code = _Labels(connection).code(as_label(label))
+    label = as_label(label)
+    code = _Labels(connection).codes([label])[label]
     moved = [
         image
         for part in chunks(chosen)
@@ -81,51 +80,11 @@ def relabel(connection: Connection, chosen: Sequence[int], label: str, note: str
     return Change(after if moved else after - 1, relabelled=len(moved), unchanged=len(chosen) - len(moved))
 
 
-def chosen_images(
-    connection: Connection, ids: Iterable[int] | None, label: str | None, hashes: Iterable[str] | None
-) -> list[int]:
-    """The enrolled images named by exactly one of ids, label and hashes, in order.
-
-    Errors:  InputError for what is not enrolled, and for none or several of the three
-    """
-    if sum(each is not None for each in (ids, label, hashes)) != 1:
-        raise InputError("name the images by one of ids, label and hashes")
-    if label is not None:
-        return _of_label(connection, as_label(label))
-    column, wanted = (images.c.id, ids) if ids is not None else (images.c.hash, hashes)
-    asked = list(dict.fromkeys(int(each) if ids is not None else as_hash(each) for each in wanted or ()))
-    found: dict[Any, int] = {}
-    for part in chunks(asked):
-        open_now = select(column, images.c.id).join(memberships).where(memberships.c.closed.is_(None), column.in_(part))
-        found.update((row[0], row[1]) for row in connection.execute(open_now))
-    missing = [each for each in asked if each not in found]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(f"no image {missing[0]}{more} is enrolled now (nearkin gallery list); nothing was changed")
-    return sorted(found.values())
-
-
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Lists of at most `size` items."""
     source = iter(items)
     while part := list(islice(source, size)):
         yield part
-
-
-def _of_label(connection: Connection, label: str) -> list[int]:
-    open_now = select(memberships.c.image).join(labels).where(memberships.c.closed.is_(None), labels.c.name == label)
-    found = sorted(connection.scalars(open_now))
-    if not found:
-        raise InputError(unknown_label(connection, label))
-    return found
-
-
-def unknown_label(connection: Connection, label: str) -> str:
-    """Words for a label that nothing bears, with the nearest one that is borne."""
-    names = connection.scalars(
-        select(labels.c.name).where(labels.c.id.in_(select(memberships.c.label).where(memberships.c.closed.is_(None))))
-    )
-    return f"nothing is enrolled under {label!r}{suggestion(label, names)} (nearkin gallery list)"
 
 
 def _held(connection: Connection, hashes: Sequence[str]) -> dict[str, str]:
@@ -150,7 +109,8 @@ def _open(connection: Connection, fresh: dict[str, Entry], ids: _Labels, after: 
         shown = [{"image": known[entry.hash], "content": entry.thumbnail} for entry in new if entry.thumbnail]
         if shown:
             connection.execute(insert(thumbnails), shown)
-    rows = [{"image": known[key], "label": ids.code(entry.label), "opened": after} for key, entry in fresh.items()]
+    codes = ids.codes(entry.label for entry in fresh.values())
+    rows = [{"image": known[key], "label": codes[entry.label], "opened": after} for key, entry in fresh.items()]
     connection.execute(insert(memberships), rows)
 
 
@@ -176,21 +136,24 @@ def _close(connection: Connection, chosen: Sequence[int], after: int) -> None:
 
 
 class _Labels:
-    """Ids of labels; one that is new is written."""
+    """Ids of labels; those that are new are written."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._codes: dict[str, int] = {}
+        self._known: dict[str, int] = {}
 
-    def code(self, name: str) -> int:
-        if name not in self._codes:
-            self._codes[name] = self._find(name) or self._make(name)
-        return self._codes[name]
+    def codes(self, names: Iterable[str]) -> dict[str, int]:
+        """The id of every name."""
+        wanted = sorted(set(names))
+        for part in chunks(name for name in wanted if name not in self._known):
+            rows = self._connection.execute(select(labels.c.name, labels.c.id).where(labels.c.name.in_(part)))
+            self._known.update((row[0], row[1]) for row in rows)
+            self._make([name for name in part if name not in self._known])
+        return {name: self._known[name] for name in wanted}
 
-    def _find(self, name: str) -> int | None:
-        return self._connection.scalar(select(labels.c.id).where(labels.c.name == name))
-
-    def _make(self, name: str) -> int:
-        number = int(self._connection.scalar(select(func.coalesce(func.max(labels.c.id), 0))) or 0) + 1
-        self._connection.execute(insert(labels).values(id=number, name=name))
-        return number
+    def _make(self, names: list[str]) -> None:
+        if names:
+            last = int(self._connection.scalar(select(func.coalesce(func.max(labels.c.id), 0))) or 0)
+            made = {name: number for number, name in enumerate(names, last + 1)}
+            self._connection.execute(insert(labels), [{"id": number, "name": name} for name, number in made.items()])
+            self._known |= made

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from nearkin.core import InputError, InputTypeError, integer
-from nearkin.gallery import changes, enrolled, making, migrations, purging, revisions
+from nearkin.gallery import changes, choosing, enrolled, making, migrations, purging, revisions
 from nearkin.gallery.auditing import audit
 from nearkin.gallery.connecting import WAIT, Database
 from nearkin.gallery.enrolled import Details, Enrolled
@@ -27,7 +27,8 @@ from nearkin.gallery.index import Recall
 from nearkin.gallery.purging import Purge
 from nearkin.gallery.revisions import Change, Revision
 from nearkin.gallery.schema import SCHEMA, calibrations, open_at
-from nearkin.gallery.searching import Found, Searcher, Snapshot
+from nearkin.gallery.searcher import Searcher
+from nearkin.gallery.searching import Found, Snapshot
 
 
 class _Space(Protocol):
@@ -104,7 +105,7 @@ class Store:
     ) -> Change:
         """Remove the images named by one of ids, label and hashes. Earlier revisions still show them; see `purge`."""
         with self._changing().writing() as connection:
-            chosen = changes.chosen_images(connection, ids, label, hashes)
+            chosen = choosing.chosen_images(connection, ids, label, hashes)
             return changes.remove(connection, chosen, _as_note(note))
 
     def relabel(
@@ -118,7 +119,7 @@ class Store:
     ) -> Change:
         """Give the images named by one of ids, label and hashes the label `to`."""
         with self._changing().writing() as connection:
-            chosen = changes.chosen_images(connection, ids, label, hashes)
+            chosen = choosing.chosen_images(connection, ids, label, hashes)
             return changes.relabel(connection, chosen, to, _as_note(note))
 
     def calibrate(self, section: Mapping[str, Any] | None, *, note: str = "") -> Change:
