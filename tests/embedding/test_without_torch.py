@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import numpy as np
-from oracles.onnx_files import mean_of_colours
 
 from nearkin.decision import Space
 from nearkin.embedding import Preprocessing
 from nearkin.embedding.model_folder import Model, write_model
+from oracles.onnx_files import mean_of_colours
 
 HEAVY = ("torch", "torchvision", "timm", "scipy", "sklearn", "onnx", "onnxscript", "optuna", "pandas", "matplotlib")
 
