@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, select
@@ -39,13 +37,14 @@ def make(folder: Path, made: Facts) -> None:
 
 
 def _fill(folder: Path, part: Path, made: Facts) -> None:
-    with closing(sqlite3.connect(part)) as connection:
+    part.touch()
+    database = Database(folder)
+    database.path = part
+    with database.bare() as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {SCHEMA}")
         if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise InputError(f"the file system of {folder} cannot hold a gallery (no shared memory for SQLite's log)")
-    database = Database(folder)
-    database.path = part
     with database.writing() as change:
         TABLES.create_all(change)
         change.execute(insert(facts).values(key="gallery", value=facts_as_text(made)))

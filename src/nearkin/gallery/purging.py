@@ -37,6 +37,8 @@ from nearkin.gallery.schema import (
     vectors,
 )
 
+_LATER = "they are wiped when the gallery is next opened for writing"
+
 
 @dataclass(frozen=True)
 class Purge:
@@ -54,12 +56,17 @@ def purge(database: Database, *, label: str | None = None, hash: str | None = No
     label:   its name goes, and with it every image that bears it, or bore it last. An image that has another label now
              keeps that one; only its time under the purged label is erased
     hash:    the image goes, whatever labels it bore, and labels that no other image bore
-    Errors:  InputError for a label or an image that no revision knows; TimeoutError where a reader keeps the log in use:
-             the rows are gone then, and the traces in files are wiped by the next opening for writing
+    Errors:  InputError for a label or an image that no revision knows; OSError where a reader keeps the log in use or the
+             disk has no room to rewrite the database: the rows are gone then, and their traces in files are wiped by
+             the next opening for writing
     """
     with database.writing() as connection:
         done = _forget(connection, label, hash)
-    finish(database)
+    try:
+        finish(database)
+    except OSError as error:
+        said = f"the rows are purged, but not yet their traces in files ({error.strerror}); {_LATER}"
+        raise OSError(error.errno, said, str(database.folder)) from error
     return done
 
 
@@ -72,18 +79,14 @@ def finish(database: Database) -> None:
     """Wipe the traces of what was purged, and take back the note that they are pending."""
     with database.reading() as connection:
         newest = connection.scalar(select(func.max(erasures.c.revision)))
+    place = str(database.folder)
     caching.clear(database.folder)
     for copy in copies(database.folder):
         copy.unlink(missing_ok=True)
     with database.bare() as connection:
         connection.execute("VACUUM")
         if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            raise TimeoutError(
-                errno.ETIMEDOUT,
-                "the rows are purged, but a reader keeps the log in use, which still holds traces of them; "
-                "they are wiped when the gallery is next opened for writing",
-                str(database.folder),
-            )
+            raise TimeoutError(errno.ETIMEDOUT, f"a reader keeps the log in use, and with it traces; {_LATER}", place)
     with database.writing() as change:
         change.execute(delete(erasures).where(erasures.c.revision <= newest))  # later ones are another purge's
 
