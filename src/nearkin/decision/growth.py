@@ -53,7 +53,9 @@ def outgrown(promise: Promise, calibrated: Size, present: Size) -> Growth:
     ratio = max(now.classes / before.classes, now.images / before.images)
     at_most = min(1.0, promise.upper / promise.room * max(1.0, ratio))
     over = at_most > promise.rate * (1 + 1e-9)
-    sizes = f"{now.classes:,} classes and {now.images:,} images, {before.classes:,} and {before.images:,} when calibrated"
+    sizes = (
+        f"{now.classes:,} classes and {now.images:,} images, {before.classes:,} and {before.images:,} when calibrated"
+    )
     if over:
         words = (
             f"the gallery has outgrown its calibration ({sizes}): up to {at_most:.2%} of unknown photos may now get a name, "
