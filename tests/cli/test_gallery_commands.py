@@ -161,7 +161,7 @@ def test_label_errors_are_listed_and_damage_ends_with_1(kin: Path) -> None:
 
 def test_new_classes_that_look_like_others_and_outgrown_promises_are_said(kin: Path, tmp_path: Path) -> None:
     told = said("gallery", "add", folder_of(tmp_path / "more", range(3, 4), range(30, 34), name="twin"))
-    assert "will be taken for others" in told and "'kind 3'" in told
+    assert "1 of 1 new class will be taken for others" in told and "'kind 3'" in told
     assert "outgrown" in said("gallery", "add", folder_of(tmp_path / "most", range(200, 215), range(2)))
     assert "outgrown" in said("gallery", "info")
 

@@ -91,7 +91,8 @@ def say_added(added: Added, gallery: Gallery) -> None:
         for line in first_of([f"{each.source}: {each.label!r} here, enrolled as {each.enrolled_as!r}" for each in added.conflicts]):
             click.echo(f"    {line}", err=True)
     if added.confusions:
-        warn("new classes that will be taken for others:")
+        count = len({each.label for each in added.confusions})
+        warn(f"{count:,} of {counted(added.classes, 'new class', 'new classes')} will be taken for others:")
         for line in first_of([str(each) for each in added.confusions]):
             click.echo(f"    {line}", err=True)
     if added.outgrown:

@@ -50,15 +50,15 @@ def say_bad(bad: Sequence[tuple[str, str]]) -> None:
 
 def answered(answer: Answer) -> None:
     """One photo's answer with everything that it rests on."""
-    from nearkin.gallery.answers import percent, shown
+    from nearkin.gallery.answers import shown
 
     best = answer.candidates[0]
     click.echo(f"{answer.image}: {verdict(answer)}")
     beyond = "" if answer.threshold is None else f", {'within' if answer.decision == 'named' else 'beyond'} {shown(answer.threshold)}"
     rows = [("distance", f"{shown(answer.distance)} to the nearest of {best.label}{beyond}")]
     if answer.probability is not None:
-        others = "".join(f", {each.label} {percent(each.probability or 0)}" for each in answer.candidates[1:4])
-        rows.append(("likely", f"{best.label} {percent(answer.probability)}{others}, if it is an enrolled class"))
+        others = "".join(f", {each.label} {sure(each.probability or 0)}" for each in answer.candidates[1:4])
+        rows.append(("likely", f"{best.label} {sure(answer.probability)}{others}, if it is an enrolled class"))
     rows += [("nearest" if not place else "", _neighbour(each)) for place, each in enumerate(answer.neighbours[:FIRST])]
     columns(rows)
     for remark in answer.remarks:
@@ -68,11 +68,11 @@ def answered(answer: Answer) -> None:
 
 def answers_table(answers: Sequence[Answer]) -> None:
     """Many photos' answers, a line each."""
-    from nearkin.gallery.answers import percent, shown
+    from nearkin.gallery.answers import shown
 
     rows = []
     for answer in answers:
-        likely = "" if answer.probability is None or answer.label is None else percent(answer.probability)
+        likely = "" if answer.probability is None or answer.label is None else sure(answer.probability)
         best = answer.candidates[0].label
         after = f"nearest is {best}" if answer.decision == "unknown" else ""
         rows.append((answer.image, verdict(answer, plain=True), likely.rjust(8), shown(answer.distance), after))
@@ -109,6 +109,13 @@ def footer(answers: Sequence[Answer]) -> None:
     )
     if kept.outgrown:
         warn(kept.outgrown)
+
+
+def sure(probability: float) -> str:
+    """A probability as people read it; none is certain."""
+    from nearkin.gallery.answers import percent
+
+    return percent(min(probability, 1 - 1e-9))
 
 
 def compared(pair: Pair) -> None:
