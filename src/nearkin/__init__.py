@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from nearkin.core import InputError, MissingExtra
     from nearkin.data import ImageSet, PKSampler, load_images, make_split
     from nearkin.distances import SNR, Distance, Mahalanobis, RelativeMahalanobis, SymmetricSNR, make_distance
-    from nearkin.embedding import cached_features
+    from nearkin.embedding import Embedder, cached_features
     from nearkin.estimators import LMNN, InverseCovariance
     from nearkin.evaluation import evaluate
+    from nearkin.gallery import Gallery
     from nearkin.generation import Adversarial, EmbeddingExpansion, Segment, SymmetricalSynthesis
     from nearkin.losses import (
         DDML,
@@ -93,6 +94,7 @@ _HOME = {
     "DDML": "nearkin.losses",
     "Decorrelation": "nearkin.losses",
     "Distance": "nearkin.distances",
+    "Embedder": "nearkin.embedding",
     "EmbeddingExpansion": "nearkin.generation",
     "EmbeddingHead": "nearkin.networks",
     "EmbeddingNorm": "nearkin.losses",
@@ -101,6 +103,7 @@ _HOME = {
     "FastAP": "nearkin.losses",
     "FineTuned": "nearkin.networks",
     "Foreign": "nearkin.losses",
+    "Gallery": "nearkin.gallery",
     "GeneralizedLifted": "nearkin.losses",
     "ImageSet": "nearkin.data",
     "InputError": "nearkin.core",
@@ -174,6 +177,7 @@ __all__ = [
     "CosFace",
     "Decorrelation",
     "Distance",
+    "Embedder",
     "EmbeddingExpansion",
     "EmbeddingHead",
     "EmbeddingNorm",
@@ -182,6 +186,7 @@ __all__ = [
     "FastAP",
     "FineTuned",
     "Foreign",
+    "Gallery",
     "GeneralizedLifted",
     "ImageSet",
     "InputError",
