@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearkin.core import choice
 from nearkin.decision.choosing import GRID, ChosenK, best_k, checked_grid
-from nearkin.decision.leaving_out import left_out, left_out_prototypes
+from nearkin.decision.leaving_out import left_out, left_out_prototypes, some_of
 from nearkin.decision.links import Space
 from nearkin.decision.nearest import nearest
 from nearkin.decision.probability import DEPTH, Probability, fit_probability, typical_distance
@@ -73,6 +73,6 @@ def calibrate_answers(
 def _to_others(space: Space, rows: NDArray[Any], most: int = 1000) -> NDArray[np.float64]:
     """Distances of rows to their nearest other row."""
     groups = np.arange(len(rows))
-    some = groups[np.arange(min(most, len(rows))) * len(rows) // min(most, len(rows))]
+    some = some_of(groups, most)
     found = nearest(space, rows[some], rows, 1, query_groups=some, reference_groups=groups).distances[:, 0]
     return found[np.isfinite(found)]

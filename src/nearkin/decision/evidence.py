@@ -15,6 +15,9 @@ NAMES = ("ratio", "difference", "votes", "unseen")
 NEAR = 0.1
 """Distances far below this share of the scale count as equal: one wrong label on a duplicate must not decide the rest."""
 
+STEEP = 8
+"""Power at which farther neighbours of a class count beside its nearest: one at 1.5 times the distance counts 4 %."""
+
 
 class Evidence(NamedTuple):
     """A table of what was found, one column a neighbour and a last one for the classes that no neighbour has.
@@ -49,10 +52,10 @@ def evidence_of(
     Equation: with x_c = d_c / scale, d_c the distance to the nearest neighbour of class c,
                 ratio      = -log sqrt(x_c^2 + 0.1^2)       only ratios of distances count
                 difference = -x_c                           only differences count
-                votes      = log(sum of the votes of the first k for c, counted in votes of its nearest), 0 without
+                votes    = log sum over the neighbours i of class c of (d_c / d_i)^8, 0 for one alone
                 unseen     = -1 for a class that no neighbour has, else 0
               A class that no neighbour has is at least as far as the farthest neighbour, and gets its ratio and
-              difference. `ratio` is 0 for searches with distances below 0.
+              difference. Where a distance is below 0, ratio and votes are 0.
     Shapes:   distances (A, K), nearest first, voters (A, K) class codes in [0, classes) or -1 -> see `Evidence`
     winner:   the class that the first k vote for [EVA-3]
     """
@@ -62,10 +65,10 @@ def evidence_of(
     first = _first(codes)
     shown = np.where(there, far, 0.0) / scale
     values = np.zeros((*far.shape, len(NAMES)))
+    values[..., 1] = -shown
     if not (far[there] < 0).any():
         values[..., 0] = -0.5 * np.log(np.square(shown) + NEAR**2)
-    values[..., 1] = -shown
-    values[:, :k, 2] = _votes(far[:, :k], codes[:, :k], first[:, :k], weights)
+        values[..., 2] = _votes(far, codes, first)
     last = np.where(there, np.arange(far.shape[1]), -1).max(1, initial=-1)
     beyond = np.zeros((len(far), 1, len(NAMES)))
     beyond[:, 0, :2] = np.where(last[:, None] >= 0, values[np.arange(len(far)), last, :2], 0.0)
@@ -88,20 +91,14 @@ def _first(codes: NDArray[np.int64]) -> NDArray[np.bool_]:
     return first
 
 
-def _votes(
-    distances: NDArray[np.float64], codes: NDArray[np.int64], first: NDArray[np.bool_], weights: str
-) -> NDArray[np.float64]:
-    """(A, k) log of how many votes a class has, in votes of its nearest neighbour, in that neighbour's column."""
+def _votes(distances: NDArray[np.float64], codes: NDArray[np.int64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(A, K) log sum of (d_c / d_i)^8 over the neighbours i of a class c, in the column of its nearest; 0 / 0 counts 1."""
     total = np.zeros(distances.shape)
     for place in range(distances.shape[1]):
-        same = (codes == codes[:, [place]]) & (codes >= 0)
-        if weights == "uniform":
-            total[:, place] = same.sum(1)
-            continue
-        own = distances[:, [place]]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(distances == own, 1.0, np.where(distances > 0, own / distances, 0.0))
-        total[:, place] = np.where(same, share, 0.0).sum(1)
+        same = first & (codes == codes[:, [place]])
+        other = distances[:, [place]]
+        ratio = np.divide(distances, other, out=np.ones(distances.shape), where=same & (other > 0))
+        total += np.where(same, ratio**STEEP, 0.0)
     return np.where(first, np.log(np.maximum(total, 1.0)), 0.0)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nearkin.core import InputError
+from nearkin.core import InputError, derived_seed
 from nearkin.decision.links import Space
 from nearkin.decision.nearest import nearest
 from nearkin.decision.prototypes import class_means
@@ -62,7 +62,7 @@ def left_out(
     Shapes:   projected rows (N, D), codes (N,) integers
     may_ask:  (N,) bool, by default all: rows that the embedding was trained on lie nearer to their class than new ones
               do, and must not ask
-    most:     rows asked at most, spread evenly; 2,000 by default
+    most:     rows asked at most, a sample drawn with a fixed seed; 2,000 by default
     """
     kept, labels = np.asarray(rows, dtype=np.float32), np.asarray(codes)
     parts, asked = _who_asks(labels, may_ask, most)
@@ -89,6 +89,14 @@ def left_out_prototypes(
     return _answered(labels, parts, asked, distances, voters)
 
 
+def some_of(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The places, or a sample of `most` of them in rising order, the same for the same number of places."""
+    if len(places) <= most:
+        return places
+    drawn = np.random.default_rng(derived_seed(0, "asked", len(places), most)).permutation(len(places))[:most]
+    return places[np.sort(drawn)]
+
+
 def _who_asks(codes: NDArray[Any], may_ask: ArrayLike | None, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     parts = parts_of(codes)
     able = parts >= 0
@@ -100,9 +108,7 @@ def _who_asks(codes: NDArray[Any], may_ask: ArrayLike | None, most: int) -> tupl
             )
         able &= allowed
     places = np.flatnonzero(able)
-    if len(places) > most:
-        places = places[np.arange(most) * len(places) // most]
-    return parts, places
+    return parts, some_of(places, most)
 
 
 def _answered(

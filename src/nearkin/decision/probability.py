@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 DEPTH = 50
 """Neighbours of a search that probabilities are made of; those beyond add less than is worth their search."""
 
+DOUBT = 20
+"""Searches that count as seen where none could be: with so few no answer is surer than 95 %."""
+
 GROWTH = 0.2
 """Power of the number of images a class with which slopes grow: measured 0.1 to 0.35 from 1 to 8 images on six sets."""
 
@@ -28,11 +31,12 @@ class Probability:
     """Class probabilities of a search's answer, as parameters fitted to searches whose answers are known.
 
     Equation: P(c) = w_c / sum over all classes of w, with
-                log w_c = ratio * -log sqrt(x_c^2 + 0.1^2) + difference * -x_c + votes * log(votes of c) [- unseen]
-              for x_c = (distance to the nearest neighbour of c) / scale, and votes among the first k in units of the
-              vote of c's nearest one. A class that no neighbour has is taken to lie with the farthest neighbour, less
-              `unseen`. The answered class is the one that k neighbours vote for [EVA-3]; its w is raised to the largest
-              where another class has more, so that the answer is always the likeliest class
+                log w_c = ratio * -log sqrt(x_c^2 + 0.1^2) + difference * -x_c + votes * votes_c [- unseen]
+              for x_c = d_c / scale, d_c the distance to the nearest neighbour of c, and votes_c the log of the sum of
+              (d_c / d_i)^8 over all neighbours i of c. A class that no neighbour has is taken to lie with the farthest
+              neighbour, less `unseen`. The answered class is the one that k neighbours vote for [EVA-3]; where another
+              has a larger w, that is lowered to it, so that the answer is always the likeliest class. At last
+              P <- (1 - e) P + e / classes with e = 1 / (fitted + 20): few searches cannot support certainty
     ratio, difference, votes, unseen: the slopes, all at least 0
     scale:    a distance, so that slopes have no unit: the median distance to the nearest neighbour
     k, weights: of the vote
@@ -89,8 +93,11 @@ class Probability:
         found = evidence_of(distances, voters, classes, scale=self.scale, k=self.k, weights=self.weights)
         logits = found.logits(self._slopes)
         rows = np.arange(len(logits))
-        logits[rows, found.column] = np.maximum(logits[rows, found.column], logits.max(1, initial=-np.inf) + 1e-9)
-        return found, probabilities(found, logits)
+        answered = logits[rows, found.column]
+        logits = np.minimum(logits, answered[:, None] - 1e-9)
+        logits[rows, found.column] = answered
+        shares, doubt = probabilities(found, logits), 1 / (self.fitted + DOUBT)
+        return found, np.where(found.present, (1 - doubt) * shares + doubt / classes, 0.0)
 
     @property
     def _slopes(self) -> Floats:
@@ -130,7 +137,7 @@ def fit_probability(
     signed = bool((far[codes >= 0] < 0).any())
     scale = typical_distance(far[:, 0][codes[:, 0] >= 0]) if scale is None else scale
     found = evidence_of(far, codes, classes, scale=scale, k=k, weights=weights)
-    free = np.array([not signed, True, k > 1, bool((found.unseen > 0).any())])
+    free = np.array([not signed, True, not signed, bool((found.unseen > 0).any())])
     slopes = fit_slopes(found, right, free=free) if len(right) else np.where(free, EXPECTED, 0.0)
     slopes[:2] *= (1 / kept) ** GROWTH
     slopes[3] = slopes[3] if free[3] else EXPECTED[3]
