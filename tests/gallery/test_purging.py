@@ -11,7 +11,7 @@ import pytest
 
 from gallery.made import entry, held, image_hash, store_in, vector
 from nearkin.core import InputError
-from nearkin.gallery import Enrolled, Store, migrations
+from nearkin.gallery import DamagedGallery, Enrolled, Store, migrations, purging
 
 NAME = "Zoë Żółć"  # composed and split spellings differ
 
@@ -140,6 +140,27 @@ def test_a_reader_that_a_purge_overtakes_sees_what_is_left_and_puts_nothing_back
     assert NAME not in reader.snapshot().enrolled.names
     assert len(reader.vectors()) == len(store.enrolled())
     assert gone(tmp_path / "g")
+
+
+def test_a_file_of_vectors_that_a_purge_overtakes_while_it_is_written_is_never_kept(tmp_path, monkeypatch):
+    store = full(tmp_path / "g")
+    reader = Store.open(tmp_path / "g")
+    (tmp_path / "g" / "cache" / "vectors.json").unlink()
+    matrix = reader._searcher._matrix
+    write = matrix._written
+
+    def overtaken(*given: object) -> object:
+        record = write(*given)
+        with store._database.writing() as connection:
+            purging._forget(connection, NAME, None)  # the first half of a purge, by a process that is killed then
+        return record
+
+    with monkeypatch.context() as patch:
+        patch.setattr(matrix, "_written", overtaken)
+        with pytest.raises(DamagedGallery, match="missing"):
+            matrix.of(reader.enrolled(), keep=True)
+    assert list((tmp_path / "g" / "cache").glob("vectors*")) == []
+    assert len(reader.vectors()) == len(store.enrolled())
 
 
 def test_what_no_revision_knows_cannot_be_purged(tmp_path):

@@ -67,7 +67,7 @@ def test_a_damaged_file_is_made_anew(tmp_path, damage):
     if damage == "vectors":
         file.write_bytes(b"\1" + file.read_bytes()[1:])
     elif damage == "ids":
-        file.with_suffix(".ids").write_bytes(np.array([1, 3]).tobytes())
+        file.with_suffix(".ids").write_bytes(np.array([2, 3]).tobytes())
     elif damage == "short":
         os.truncate(file, 10)
     elif damage == "record":

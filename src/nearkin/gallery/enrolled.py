@@ -60,7 +60,7 @@ def enrolled(connection: Connection, at: int | None) -> Enrolled:
     number = known(connection, at)
     when = memberships.c.closed.is_(None) if at is None else open_at(memberships, number)
     pairs = select(memberships.c.image, memberships.c.label).where(when).order_by(memberships.c.image)
-    rows = np.array([tuple(row) for row in connection.execute(pairs)], dtype=np.int64).reshape(-1, 2)
+    rows = np.array([tuple(row) for row in connection.execute(pairs).all()], dtype=np.int64).reshape(-1, 2)
     names = {row[0]: row[1] for row in connection.execute(select(labels.c.id, labels.c.name))}
     borne, codes = np.unique(rows[:, 1], return_inverse=True)
     words = [names[code] for code in borne.tolist()]
