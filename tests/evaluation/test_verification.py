@@ -66,6 +66,13 @@ def test_references_are_the_other_side_of_every_pair():
     assert found.positives + found.negatives == 8 * 16 and found.positives == 8 * 8
 
 
+def test_progress_is_told_up_to_1(monkeypatch):
+    monkeypatch.setattr("nearkin.decision.pair_sweep.BLOCK", 100)
+    told = []
+    verification_scores(X, Y, on_progress=told.append)
+    assert told == sorted(told) and len(told) == 6 and told[-1] == 1
+
+
 def test_intervals_on_request():
     assert verification_scores(X, Y).intervals == {}
     low, high = verification_scores(X, Y, bootstrap=100).intervals["auc"]

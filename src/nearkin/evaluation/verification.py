@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from nearkin.core import InputError
 from nearkin.decision.pair_sweep import KEEP, pair_distances
@@ -26,6 +27,7 @@ def verification_scores(
     confidence: float = 0.95,
     keep: int = KEEP,
     seed: int = 0,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Verification:
     """Judge embeddings by all their pairs: ROC, AUC, equal error rate, TAR at false-accept rates, balanced accuracy.
 
@@ -36,6 +38,7 @@ def verification_scores(
     keep, seed: as in `nearkin.decision.pair_distances`: up to 5 million pairs are counted one by one; of more all positive
                 and the nearest negative ones are, and a sample stands for the others
     Threshold:  choose it on other data (`nearkin.estimators.Verifier`), then `found.at(threshold)` has its TPR and TNR here
+    Progress:   `on_progress` is called with the share of the rows whose pairs are measured, up to 1
     Errors:     InputError for one class, for classes of one row each, NaN, labels that are no whole numbers
 
     >>> import torch
@@ -43,7 +46,9 @@ def verification_scores(
     >>> found.auc, found.positives, found.negatives
     (1.0, 2, 4)
     """
-    pairs = pairs_of(embeddings, labels, distance, references, reference_labels, keep=keep, seed=seed)
+    pairs = pairs_of(
+        embeddings, labels, distance, references, reference_labels, keep=keep, seed=seed, on_progress=on_progress
+    )
     return verification(pairs, far=far, bootstrap=bootstrap, confidence=confidence, seed=seed)
 
 
@@ -56,16 +61,16 @@ def pairs_of(
     *,
     keep: int = KEEP,
     seed: int = 0,
+    on_progress: Callable[[float], None] | None = None,
 ) -> PairDistances:
     """The pairs that `verification_scores` judges: for a threshold of `nearkin.decision.calibrate_threshold`, or a histogram."""
     if (references is None) != (reference_labels is None):
         raise InputError("give references and reference_labels together, or neither")
     rows, space = side("embeddings", "", embeddings, labels), LinkedDistance(distance)
     projected = space.project(rows.rows)
-    if references is None:
-        return pair_distances(space, projected, rows.labels, keep=keep, seed=seed)
-    others = side("references", "reference_", references, reference_labels)
-    same_width(rows, others)
-    return pair_distances(
-        space, projected, rows.labels, space.project(others.rows), others.labels, keep=keep, seed=seed
-    )
+    second: tuple[Any, Any] = (None, None)
+    if references is not None:
+        others = side("references", "reference_", references, reference_labels)
+        same_width(rows, others)
+        second = space.project(others.rows), others.labels
+    return pair_distances(space, projected, rows.labels, *second, keep=keep, seed=seed, on_progress=on_progress)
