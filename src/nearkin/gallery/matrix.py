@@ -111,7 +111,11 @@ class Matrix:
                 kept = self._kept(enrolled.purged)
                 if kept and _begins(kept.ids, enrolled.ids):
                     return kept
-                record = self._written(folder, enrolled, kept)
+                try:
+                    record = self._written(folder, enrolled, kept)
+                except BaseException:
+                    _remove_but(folder, kept.record.file if kept else None)
+                    raise
                 with self._database.reading() as connection:
                     if last_purge(connection) != enrolled.purged:
                         _remove_but(folder, None)
