@@ -16,6 +16,7 @@ from nearkin.comparison.run_files import write_embeddings, write_record, write_r
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.tables import write_tables
+from nearkin.comparison.verifying import verified, write_verification
 from nearkin.core import InputError, derived_seed
 from nearkin.generation import Adversarial
 from nearkin.training import History, StepReport, TrainingFailed, train
@@ -36,11 +37,22 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
     write_embeddings(run.folder, rows, study.images, split.test, csv=run.method.kind not in SEEDLESS)
     write_records(run.folder, found, study.images, split.test)
     write_tables(run.folder)
-    scores = {name: score for name, score in found.scores.items() if np.isfinite(score)}
+    everything = {**found.scores, **_pair_scores(study, run, trained, embeddings)}
+    scores = {name: score for name, score in everything.items() if np.isfinite(score)}
     outcome = {"status": "done", "scores": scores, "notes": [*_notes(trained), *found.notes]}
     write_record(run.folder, {**_identity(study, run), **outcome, **_course(study, run, trained)})
     shown = study.recipe.primary if study.recipe.primary in found.scores else next(iter(found.scores))
     listener.finished(run.name, f"{shown} {found.scores[shown]:.3f}")
+
+
+def _pair_scores(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray) -> dict[str, float]:
+    """Scores of pairs, and `verification.json`, where the recipe asks for them."""
+    if not study.recipe.evaluation.get("verification"):
+        return {}
+    facts = verified(study, run, trained, embeddings)
+    write_verification(run.folder, facts)
+    found: dict[str, float] = facts["scores"]
+    return found
 
 
 def perform_trial(study: Study, run: Run, listener: Listener) -> None:
@@ -146,4 +158,5 @@ def _training_course(history: History | None) -> dict[str, Any]:
         "best_validation": history.best_validation,
         "steps": history.steps,
         "shares": dict(history.shares),
+        **({} if history.unfrozen_at is None else {"unfrozen_at": history.unfrozen_at}),
     }

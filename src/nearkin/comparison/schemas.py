@@ -20,7 +20,7 @@ from nearkin.networks.architectures import find_architecture
 from nearkin.training import Augmentation, TrainingPlan, Unfreezing
 from nearkin.training.augmentation import LATER
 
-_UNSAID = (("allow_part", False), ("pad", False), ("sampler", "random"))
+_UNSAID = (("allow_part", False), ("pad", False), ("sampler", "random"), ("verification", False))
 """Options younger than studies that may be resumed: at their default they are not written down, so that nothing differs."""
 
 TOP_KEYS = (
@@ -172,7 +172,8 @@ def check_evaluation(section: object, problems: Problems) -> dict[str, Any] | No
     for key in ("at", "knn"):
         if not checked[key] or min(checked[key]) < 1:
             problems.add(f"evaluation.{key}", f"must be a list of whole numbers of at least 1, got {checked[key]!r}")
-    return checked if len(problems.found) == before else None
+    kept = {key: value for key, value in checked.items() if (key, value) not in _UNSAID}
+    return kept if len(problems.found) == before else None
 
 
 def _evaluation(
@@ -181,6 +182,7 @@ def _evaluation(
     clustering: bool = True,
     distance: str = OWN,
     ignore_own_group: bool = True,
+    verification: bool = False,
 ) -> None:
     """The keys of the section `evaluation`."""
 

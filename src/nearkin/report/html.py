@@ -32,6 +32,7 @@ SCRIPTS = (
     "confusion.js",
     "class_distances.js",
     "mistakes.js",
+    "verification.js",
     "curves.js",
     "start.js",
 )

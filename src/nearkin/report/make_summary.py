@@ -27,6 +27,7 @@ from nearkin.report.settings import shared_and_own
 from nearkin.report.study import Run, Split, Study, read_study
 from nearkin.report.summary import ProtocolSummary, Summary
 from nearkin.report.trials import read_trials
+from nearkin.report.verification import read_verification
 
 POINTS = 5_000  # in one map
 POINTS_OF_ALL_MAPS = 100_000
@@ -77,6 +78,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, protocols
     confused = {found.method: found for found in confusions if found is not None}
     wrong = [mistakes(run.method, run.seed, records, labels) for run, records in shown]
     missed = tuple(found for found in wrong if found is not None)
+    verified = [read_verification(run) for run, _ in shown]
     return ProtocolSummary(
         split=split,
         image_ids=first.image_ids,
@@ -98,6 +100,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, protocols
         trials=read_trials(study.folder, split.protocol, [row.method.name for row in rows]),
         class_distances=tuple(class_distances(run, labels, classes, confused.get(run.method)) for run, _ in shown),
         mistakes=missed,
+        verified=tuple(found for found in verified if found is not None),
         pictured=pictured(missed, read_thumbnails(study, split), MISTAKE_BYTES // protocols),
     )
 

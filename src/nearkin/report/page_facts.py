@@ -21,6 +21,7 @@ from nearkin.report.sprite import Sprite
 from nearkin.report.study import SEEDLESS
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 from nearkin.report.titles import distance_title, score_title
+from nearkin.report.verification import KINDS, PARTS, Verified
 
 NOWHERE = 65_535  # a number of a point or of a class that is not there
 
@@ -65,6 +66,7 @@ def _protocol(summary: Summary, protocol: ProtocolSummary) -> dict[str, Any]:
             "pictured": len(protocol.pictured.number),
             "methods": [_mistakes(protocol, found, rows[found.method]) for found in protocol.mistakes],
         },
+        "verified": [_verified(found, rows[found.method]) for found in protocol.verified],
         "best": protocol.best,
         "curves": [
             _curves(name, [c for c in protocol.curves if c.method == name], rows[name])
@@ -155,6 +157,31 @@ def _confusion(found: Confusion) -> dict[str, Any]:
             {"true": m.true, "answered": m.answered, "count": m.count, "share": percent(m.share, 1)}
             for m in found.mixups
         ],
+    }
+
+
+def _verified(found: Verified, row: Row) -> dict[str, Any]:
+    seed = "" if row.method.kind in SEEDLESS else f", seed {found.seed}"
+    pairs = {part: {kind: f"{found.numbers[part][kind]:,}" for kind in KINDS} for part in PARTS}
+    return {
+        "method": found.method,
+        "words": f"AUC {share(found.auc)}, equal error rate {percent(found.eer, 1)} on the test pairs{seed}",
+        "distance": distance_title(found.distance),
+        "low": float(found.edges[0]),
+        "high": float(found.edges[-1]),
+        "shares": {part: {kind: _short(found.shares[part][kind]) for kind in KINDS} for part in PARTS},
+        "pairs": pairs,
+        "thresholds": [
+            {
+                "rule": each.rule,
+                "value": float(f"{each.value:.4g}"),
+                "rates": [percent(rate, 2) for rate in (*each.training, *each.test)],
+                "precision": "–" if each.precision is None else percent(each.precision, 1),
+            }
+            for each in found.thresholds
+        ],
+        "far": _short(found.far),
+        "tar": _short(found.tar),
     }
 
 

@@ -20,6 +20,7 @@ from nearkin.report.separation import Separation
 from nearkin.report.sprite import Sprite
 from nearkin.report.study import Method, Split, Study
 from nearkin.report.trials import Trials
+from nearkin.report.verification import Verified
 from nearkin.statistics import Difference, Interval
 
 
@@ -121,6 +122,7 @@ class ProtocolSummary:
     class_distances: tuple[ClassDistances, ...]
     mistakes: tuple[Mistakes, ...]
     pictured: Pictured
+    verified: tuple[Verified, ...]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,11 @@ TITLES = {
     "nmi": "NMI",
     "ami": "AMI",
     "pairwise-f1": "Pairwise F1",
+    "verification-auc": "Verification AUC",
+    "eer": "EER",
+    "tar": "TAR",
+    "tpr-at-threshold": "TPR at threshold",
+    "tnr-at-threshold": "TNR at threshold",
     "accuracy": "Accuracy",
     "class-accuracy": "Class accuracy",
     "accuracy-top5": "Accuracy top-5",
@@ -42,6 +47,11 @@ MEANINGS = {
     "nmi": "normalised mutual information between classes and k-means clusters",
     "ami": "mutual information between classes and k-means clusters, adjusted for chance",
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
+    "verification-auc": "chance that a pair of one class is nearer than a pair of two",
+    "eer": "equal error rate: as many pairs of two classes accepted as pairs of one refused; lower is better",
+    "tar": "share of pairs of one class accepted where that share of pairs of two is",
+    "tpr-at-threshold": "share of test pairs of one class within the threshold of equal error of the training pairs",
+    "tnr-at-threshold": "share of test pairs of two classes beyond that threshold",
     "accuracy": "share of images that the method's own classifier labels rightly",
     "class-accuracy": "mean over classes of the classifier's accuracy",
     "accuracy-top5": "share of images whose class is among the five first of the method's own classifier",
@@ -98,7 +108,7 @@ def score_meanings(names: Sequence[str]) -> list[str]:
     >>> score_meanings(["recall@1", "recall@2"])
     ['Recall@K: share of images with at least one of their class among the K nearest']
     """
-    ranks = {"map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
+    ranks = {"tar": "@FAR", "map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
     measures = dict.fromkeys(name.partition("@")[0] for name in names)
     return [
         f"{TITLES[measure]}{ranks.get(measure, '')}: {MEANINGS[measure]}" for measure in measures if measure in MEANINGS

@@ -12,6 +12,7 @@ async function showProtocol(number) {
   showConfusions(protocol);
   showClassDistances(protocol);
   showMistakes(protocol);
+  showVerification(protocol);
   drawCurves(protocol);
   if (!mapsOf.has(number)) mapsOf.set(number, Maps.of(protocol));
   const maps = await mapsOf.get(number);
