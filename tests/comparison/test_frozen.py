@@ -13,11 +13,14 @@ from sklearn.decomposition import PCA
 
 from comparison.studies import recipe, results
 from nearkin.comparison import compare, open_study
+from nearkin.comparison.building import build_plan
 from nearkin.comparison.frozen import features_folder
 from nearkin.comparison.inputs import Features
 from nearkin.comparison.problems import RecipeError
+from nearkin.comparison.reading import check_recipe
 from nearkin.core import InputError
 from nearkin.evaluation import evaluate
+from nearkin.training import Unfreezing
 
 NETWORK: dict[str, Any] = {"backbone": {"name": "mobilenet_v2", "weights": "random", "size": 32}, "embedding_size": 4}
 
@@ -142,6 +145,26 @@ def test_features_cannot_be_augmented():
     training = {"steps": 2, "classes_per_batch": 2, "images_per_class": 2, "augmentation": {"flip": True}}
     with pytest.raises(RecipeError, match="training.augmentation: changes images"):
         small(network={"embedding_size": 4, **NETWORK}, training=training)
+
+
+@pytest.mark.parametrize("network", [{**NETWORK}, {}])
+def test_only_a_backbone_that_is_trained_can_be_unfrozen(network):
+    training = {"steps": 2, "classes_per_batch": 2, "images_per_class": 2, "unfreeze": {"latest": 1}}
+    with pytest.raises(RecipeError, match="training.unfreeze: is for a backbone .* network.backbone with frozen: false"):
+        small(network={"embedding_size": 4, **network}, training=training)
+
+
+def test_two_stages_reach_the_plan_and_are_written_down_where_there_are_two():
+    training = {"steps": 2, "classes_per_batch": 2, "images_per_class": 2}
+    network = {"embedding_size": 4, "backbone": {**NETWORK["backbone"], "frozen": False}}
+    chosen = small(network=network, training={**training, "unfreeze": {"latest": 1}})
+    stages = {"patience": 5, "relative": 0.001, "learning_rate": None, "latest": 1}
+    assert chosen.as_section()["training"]["unfreeze"] == stages
+    assert check_recipe(chosen.as_section()) == chosen
+    assert build_plan(chosen, chosen.methods[0], 0).unfreeze == Unfreezing(latest=1)
+    assert "unfreeze" not in small(network=network, training=training).training
+    with pytest.raises(RecipeError, match="training.unfreeze.latest: must be a whole number"):
+        small(network=network, training={**training, "unfreeze": {"latest": "soon"}})
 
 
 def test_weights_that_are_not_there_are_an_error_and_nothing_is_written(tmp_path):
