@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from comparison.studies import recipe
 from nearkin.comparison import compare
-from nearkin.comparison.few_shot_answers import Searched, Side, right_by_knn
+from nearkin.comparison.few_shot_answers import Searched, Side, right_by_knn, voters_for_five
 from nearkin.comparison.problems import RecipeError
 from nearkin.core import derived_seed
 from nearkin.data import load_images, make_split
@@ -105,11 +106,13 @@ def test_novel_classes_are_asked_for_among_all_and_among_themselves(study: Path)
     pixels = images.scaled().reshape(len(images), -1)
     folder = runs_of(study)["pixels", 0]
     columns, run = columns_of(folder), json.loads((folder / "run.json").read_text())
-    k = next(int(word) for note in run["notes"] if "kNN with k" in note for word in note.replace(",", " ").split() if word.isdigit())
+    said = next(note for note in run["notes"] if "kNN with k" in note)
+    k, five = (int(re.search(words, said)[1]) for words in (r"k = (\d+)", r"(\d+) vote for top-5"))
     side = lambda places: Side(pixels[places], images.labels[places])  # noqa: E731
     answering = np.concatenate([split.train, split.validation])
     everything = np.concatenate([answering, split.enrolled])
-    for top, slow in zip((1, 5), slow_right(side(split.test), side(everything), k), strict=True):
+    for place, (top, voters) in enumerate(((1, k), (5, five))):
+        slow = slow_right(side(split.test), side(everything), voters)[place]
         np.testing.assert_array_equal(numbers(columns[f"all-classes-top-{top}"]), slow)
         np.testing.assert_array_equal(numbers(columns[f"all-classes-novel-top-{top}"])[new], slow[new])
         assert np.isnan(numbers(columns[f"all-classes-novel-top-{top}"])[~new]).all()
@@ -136,7 +139,7 @@ def test_k_is_chosen_by_folds_of_the_known_images(study: Path) -> None:
     found = choose_k(Space(), rows, images.labels[answering], folds=5, seed=derived_seed(0, "folds"))
     notes = json.loads((runs_of(study)["pixels", 0] / "run.json").read_text())["notes"]
     shares = ", ".join(f"{k}: {share:.4f}" for k, share in found.accuracy.items())
-    assert f"kNN with k = {found.k}, weighted by distance, chosen by 5 folds of the known images ({shares})" in notes
+    assert f"kNN with k = {found.k}, weighted by distance, chosen by 5 folds of the known images ({shares})" in notes[-1]
 
 
 def test_one_known_image_a_class_leaves_no_choice_of_k(tmp_path: Path) -> None:
@@ -144,13 +147,27 @@ def test_one_known_image_a_class_leaves_no_choice_of_k(tmp_path: Path) -> None:
     training = {"steps": 1, "classes_per_batch": 4, "images_per_class": 1}
     compare(few_shot_recipe("seeds=1", split={"few_shot": few}, training=training, methods=METHODS[:1]), tmp_path)
     notes = json.loads((runs_of(tmp_path)["softmax", 0] / "run.json").read_text())["notes"]
-    assert "kNN with k = 1: there is one known image a class" in notes
+    assert "kNN with k = 1: there is one known image a class" in notes[-1]
+
+
+def test_for_five_classes_five_neighbours_or_more_vote_as_is_best_for_images_left_out() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(20), 7)
+    rows = (rng.normal(size=(20, 3))[labels] + 0.9 * rng.normal(size=(140, 3))).astype(np.float32)
+    left_out = {}
+    for k in (5, 7, 9):
+        others = [np.arange(140) != one for one in range(140)]
+        asked = [Side(rows[[one]], labels[[one]]) for one in range(140)]
+        left_out[k] = np.mean([slow_right(ask, Side(rows[of], labels[of]), k)[1][0] for ask, of in zip(asked, others, strict=True)])
+    assert voters_for_five(Space(), Side(rows, labels)) == max(left_out, key=lambda k: (left_out[k], k))
+    apart = Side(np.eye(20, dtype=np.float32)[labels], labels)
+    assert voters_for_five(Space(), apart) == 9  # all right with any, so as many as can be
 
 
 def test_a_vote_where_distances_go_below_zero_is_not_weighted() -> None:
     known = Side(np.array([[1.0, 0], [0.9, 0], [0, 1]], dtype=np.float32), np.array([1, 1, 0]))
     searched = Searched.by("inner-product", {"unread": 1})
-    found = right_by_knn(searched.space, Side(known.rows[:1], known.labels[:1]), known, 3)
+    found = right_by_knn(searched.space, Side(known.rows[:1], known.labels[:1]), known, {"1": 3})
     assert found["1"].tolist() == [1.0]
 
 

@@ -3,7 +3,8 @@
 Columns, one number an asking image (nothing where it has none), and scores, their means:
 
     top-1, top-5                by the method's own answer: its classifier's where its loss has one, else by kNN
-    knn-top-1, knn-top-5        by the vote of the k nearest known images, weighted by 1/distance; k chosen by folds of those
+    knn-top-1, knn-top-5        by the vote of the k nearest known images, weighted by 1/distance; k chosen by folds of those,
+                                for top-5 among 5, 7 and 9
     all-classes-top-1, ...-5    by the same vote, the novel classes enrolled too: of every asking image, and apart
                                 (all-classes-known, all-classes-novel) of those of known and of novel classes
     novel-top-1, novel-top-5    the novel ones among the novel classes alone
@@ -29,8 +30,10 @@ from nearkin.comparison.few_shot_answers import (
     Rows,
     Searched,
     Side,
+    Voters,
     right_by_classifier,
     right_by_knn,
+    voters_for_five,
 )
 from nearkin.comparison.questions import Questions, over_all
 from nearkin.data import Split
@@ -66,55 +69,58 @@ def judged(
     of_known = np.isin(asked, known[1])
     tested = embeddings[of_known], asked[of_known]
     found = with_classifier(retrieval(*known, of_known), loss, *tested, np.unique(known[1]))
-    columns, k, words = known_answers(searched, loss, tested, known, seed)
+    columns, voters, words = known_answers(searched, loss, tested, known, seed)
     columns = {name: spread(column, of_known) for name, column in columns.items()}
     if len(split.enrolled):
         enrolled = searched.side(embed(split.enrolled), labels[split.enrolled])
-        columns |= novel_columns(searched.space, searched.side(embeddings, asked), searched.side(*known), enrolled, k)
-    return with_answers(over_known(found, of_known), columns, training_scores(searched, loss, known, k), (words,))
+        columns |= novel_columns(searched.space, searched.side(embeddings, asked), searched.side(*known), enrolled, voters)
+    return with_answers(over_known(found, of_known), columns, training_scores(searched, loss, known, voters), (words,))
 
 
 def known_answers(
     searched: Searched, loss: Any, tested: tuple[Rows, Labels], known: tuple[Rows, Labels], seed: int
-) -> tuple[Right, int, str]:
-    """Columns of the asking images of known classes, the chosen k, and a sentence about it.
+) -> tuple[Right, Voters, str]:
+    """Columns of the asking images of known classes, how many neighbours vote, and a sentence about it.
 
     tested, known: embeddings (not projected) and classes. The own answer of a loss with a classifier is the classifier's,
                    of everything else the vote of the k nearest known images.
     """
     asked, answering = searched.side(*tested), searched.side(*known)
-    k, words = _chosen(searched.space, answering, seed)
-    by_knn = right_by_knn(searched.space, asked, answering, k)
+    voters, words = _chosen(searched.space, answering, seed)
+    by_knn = right_by_knn(searched.space, asked, answering, voters)
     own = right_by_classifier(loss, *tested, np.unique(known[1])) or by_knn
     columns = {f"top-{top}": own[top] for top in TOPS} | {f"knn-top-{top}": by_knn[top] for top in TOPS}
-    return columns, k, words
+    return columns, voters, words
 
 
-def _chosen(space: Space, known: Side, seed: int) -> tuple[int, str]:
-    """The k that answers best in stratified folds of the known images, no more folds than images of a class; and in words."""
+def _chosen(space: Space, known: Side, seed: int) -> tuple[Voters, str]:
+    """How many neighbours vote, and that in words: for top-1 as many as answer best in stratified folds of the known images, no
+    more folds than images of a class; for top-5 see `voters_for_five`."""
+    five = voters_for_five(space, known)
     folds = min(FOLDS, int(np.unique(known.labels, return_counts=True)[1].min()))
     if folds < 2:
-        return 1, "kNN with k = 1: there is one known image a class"
+        return {"1": 1, "5": five}, f"kNN with k = 1: there is one known image a class; {five} vote for top-5"
     found = choose_k(space, known.rows, known.labels, folds=folds, seed=seed)
     shares = ", ".join(f"{k}: {share:.4f}" for k, share in found.accuracy.items())
-    return found.k, f"kNN with k = {found.k}, weighted by distance, chosen by {folds} folds of the known images ({shares})"
+    words = f"kNN with k = {found.k}, weighted by distance, chosen by {folds} folds of the known images ({shares})"
+    return {"1": found.k, "5": five}, f"{words}; {five} vote for top-5, chosen on known images left out one by one"
 
 
-def training_scores(searched: Searched, loss: Any, known: tuple[Rows, Labels], k: int) -> dict[str, float]:
+def training_scores(searched: Searched, loss: Any, known: tuple[Rows, Labels], voters: Voters) -> dict[str, float]:
     """Scores on the known images themselves: each left out of its own search, and, named, with itself in the index."""
     side, own_place = searched.side(*known), np.arange(len(known[1]))
-    left_out = right_by_knn(searched.space, side, side, k, groups=(own_place, own_place))
+    left_out = right_by_knn(searched.space, side, side, voters, groups=(own_place, own_place))
     own = right_by_classifier(loss, *known, np.unique(known[1])) or left_out
     scores = {f"train-top-{top}": float(own[top].mean()) for top in TOPS}
     scores |= {f"train-knn-top-{top}": float(left_out[top].mean()) for top in TOPS}
-    return scores | {"train-knn-top-1-in-index": float(right_by_knn(searched.space, side, side, k)["1"].mean())}
+    return scores | {"train-knn-top-1-in-index": float(right_by_knn(searched.space, side, side, voters)["1"].mean())}
 
 
-def novel_columns(space: Space, asked: Side, known: Side, enrolled: Side, k: int) -> Right:
+def novel_columns(space: Space, asked: Side, known: Side, enrolled: Side, voters: Voters) -> Right:
     """Columns of all asking images with the novel classes enrolled beside the known, and of novel ones among themselves."""
     new = np.isin(asked.labels, enrolled.labels)
-    everything = right_by_knn(space, asked, known.beside(enrolled), k)
-    among = right_by_knn(space, asked.where(new), enrolled, k)
+    everything = right_by_knn(space, asked, known.beside(enrolled), voters)
+    among = right_by_knn(space, asked.where(new), enrolled, voters)
     columns: Right = {}
     for top in TOPS:
         columns[f"all-classes-top-{top}"] = everything[top]

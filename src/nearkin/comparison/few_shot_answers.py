@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,11 @@ from nearkin.decision.votes import voted_for
 from nearkin.distances import DISTANCES, Distance, make_distance
 
 TOPS = {"1": 1, "5": 5}
+FIVE = (5, 7, 9)
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Right = dict[str, NDArray[np.float64]]
+Voters = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,34 @@ class Searched:
         return Side(projected.float().cpu().numpy(), labels)
 
 
-def right_by_knn(space: Space, asked: Side, known: Side, k: int, *, groups: tuple[Labels, Labels] | None = None) -> Right:
-    """{"1": ..., "5": ...}: whether the vote of the k nearest, weighted by 1/distance, has the class first, or in its first five.
+def right_by_knn(
+    space: Space, asked: Side, known: Side, voters: Voters, *, groups: tuple[Labels, Labels] | None = None
+) -> Right:
+    """{"1": ..., "5": ...}: whether the vote of the nearest, weighted by 1/distance, has the class first, or in its first five.
 
+    voters: how many vote for each
     groups: of the two sides; who asks does not see the known images of the own group
     """
     mine, theirs = groups if groups is not None else (None, None)
-    found = nearest(space, asked.rows, known.rows, k, query_groups=mine, reference_groups=theirs)
+    found = nearest(space, asked.rows, known.rows, max(voters.values()), query_groups=mine, reference_groups=theirs)
     classes, codes = np.unique(known.labels, return_inverse=True)
     places = np.minimum(np.searchsorted(classes, asked.labels), len(classes) - 1)
     truth = np.where(classes[places] == asked.labels, places, -1)
-    voters = np.where(found.places >= 0, codes[found.places], -1)
+    codes = np.where(found.places >= 0, codes[found.places], -1)
     weights = "distance" if (found.distances >= 0).all() else "uniform"
-    first, five, _ = voted_for(found.distances, voters, truth, weights=weights)
-    return {"1": first.astype(np.float64), "5": five.astype(np.float64)}
+    right: Right = {}
+    for name, k in voters.items():
+        first, five, _ = voted_for(found.distances[:, :k], codes[:, :k], truth, weights=weights)
+        right[name] = (first if name == "1" else five).astype(np.float64)
+    return right
+
+
+def voters_for_five(space: Space, known: Side) -> int:
+    """How many vote where five classes are asked for: the best of `FIVE` for known images left out one by one, the largest of
+    equals. Fewer than five neighbours cannot name five classes, so the k that is best for one class will not do."""
+    own = np.arange(len(known.labels))
+    right = {k: right_by_knn(space, known, known, {"5": k}, groups=(own, own))["5"].mean() for k in FIVE}
+    return max(FIVE, key=lambda k: (right[k], k))
 
 
 def right_by_classifier(loss: Any, rows: Rows, labels: Labels, classes: Labels) -> Right | None:
