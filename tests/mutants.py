@@ -249,6 +249,10 @@ DISTANCES_AND_PAIRS = [
     Mutant("pairs/rules.py", "torch.where(alone, -1, ", "torch.where(alone, 0, "),
 ]  # fmt: skip
 EVALUATION = [
+    Mutant("evaluation/episode_draw.py", "number += number >= taken", "number += number > taken"),
+    Mutant("evaluation/episode_draw.py", "rng.integers(0, sizes - place)", "rng.integers(0, sizes - count + 1)"),
+    Mutant("evaluation/episode_draw.py", "enough = counts >= ways", "enough = counts > ways"),
+    Mutant("evaluation/episode_scores.py", "isinstance(distance, Cosine)", "False"),
     Mutant("evaluation/retrieval.py", "counted.sum(1) / divisor", "counted.sum(1) / counted.sum(1).clip(1)"),
     Mutant("evaluation/retrieval.py", "counted = relevant & (rank <= divisor[:, None])", "counted = relevant & (rank < divisor[:, None])"),
     Mutant("evaluation/retrieval.py", "counted = relevant & (rank <= divisor[:, None])", "counted = relevant"),
