@@ -60,6 +60,15 @@ def test_the_model_knows_the_images_of_training_and_validation_and_no_others(tra
     assert image_hash(open_image(path.read_bytes(), "").pixels) in seen
 
 
+def test_the_same_command_again_keeps_the_model_that_is_there(trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, study, first = trained
+    before = {path.name: path.stat().st_mtime_ns for path in (study / "model").iterdir()}
+    monkeypatch.setattr(embedder.Embedder, "export", lambda self, **_: pytest.fail("exported again"))
+    again = nearkin("train", images, "--steps", 4, "--output", study)
+    assert again.stdout == first.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in (study / "model").iterdir()} == before
+
+
 def test_export_makes_the_same_model_of_the_run(trained, tmp_path: Path) -> None:
     _, study, _ = trained
     run = next(path.parent for path in (study / "runs").glob("*/network.safetensors"))

@@ -84,7 +84,7 @@ def embedder_of(study: Study, run: Run) -> Embedder:
         distance=searched_by(run, trained),
         input=Preprocessing.of(images, pad=bool(recipe.data.get("pad"))),
         trained_on=frozenset(images.hashes[image] for image in seen),
-        name=f"{recipe.name}: {run.method.name}",
+        name=f"{recipe.name}-{run.method.name}",
         origin=_origin(study, run),
     )
 

@@ -7,30 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.core import InputError, MissingExtra, choice, integer, need
+from nearkin.core import InputError, integer, need
 from nearkin.decision.links import Space
-from nearkin.embedding.descriptor import DIMENSION, SIDE, describe
-from nearkin.embedding.model_folder import DESCRIPTOR, NETWORK, RECORD, Model, read_model, write_model
+from nearkin.embedding.model_folder import DESCRIPTOR, RECORD, Model, read_model, write_model
 from nearkin.embedding.preprocessing import Preprocessing
+from nearkin.embedding.running import Runner, descriptor_model, runner_of
 
 if TYPE_CHECKING:
-    from nearkin.embedding.exporting import Parity
-    from nearkin.embedding.preprocessing import Preprocessing as Input
-
-RUNNERS = ("auto", "onnx", "torch")
+    from nearkin.embedding.parity import Parity
 
 Rows = NDArray[np.float32]
-
-
-class Runner(Protocol):
-    """Projected embeddings (B, D) of one batch (B, C, H, W) in [0, 1]."""
-
-    def __call__(self, images: Rows) -> Rows: ...
 
 
 class Embedder:
@@ -52,7 +43,6 @@ class Embedder:
     """
 
     def __init__(self, model: Model, runner: str = "auto", *, run: Runner | None = None) -> None:
-        choice("runner", runner, RUNNERS)
         self.model = model
         self.name = model.name
         self.dimension = model.dimension
@@ -60,7 +50,7 @@ class Embedder:
         self.space = Space.from_section(model.space)
         self.trained_on = model.trained_on
         self.preprocessing = Preprocessing.from_section(model.input)
-        self.runner, self._run = _runner(model, runner) if run is None else (runner, run)
+        self.runner, self._run = runner_of(model, runner) if run is None else (runner, run)
 
     @classmethod
     def load(cls, place: str | PathLike[str], runner: str = "auto") -> Embedder:
@@ -85,7 +75,7 @@ class Embedder:
         network: Any,
         *,
         distance: Any = "euclidean",
-        input: Input | None = None,
+        input: Preprocessing | None = None,
         trained_on: Sequence[str] | frozenset[str] = (),
         name: str = "",
         origin: Mapping[str, Any] | None = None,
@@ -155,7 +145,8 @@ class Embedder:
         chain = self._run.chain if isinstance(self._run, TorchRunner) else build(self.model)
         about = {"name": self.name, "fingerprint": self.fingerprint, "space": json.dumps(self.space.as_section())}
         content, parity = export_onnx(chain, self.preprocessing, about=about, tolerance=tolerance)
-        return Embedder(replace(self.model, onnx=content), "onnx"), parity
+        origin = {**self.model.origin, "parity": parity.as_dict()}
+        return Embedder(replace(self.model, onnx=content, origin=origin), "onnx"), parity
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write the model folder: everything that `load` needs, the ONNX file where there is one."""
@@ -167,41 +158,3 @@ class Embedder:
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, dimension={self.dimension}, runner={self.runner!r}, {self.fingerprint[:12]})"
-
-
-def descriptor_model() -> Model:
-    """The model that every installation has."""
-    return Model(
-        name=DESCRIPTOR,
-        kind=DESCRIPTOR,
-        input=Preprocessing(3, SIDE, SIDE).as_section(),
-        dimension=DIMENSION,
-        space=Space("euclidean").as_section(),
-        network={"version": 1},
-        origin={"notes": "edges and colours, without training"},
-    )
-
-
-def _runner(model: Model, wanted: str) -> tuple[str, Runner]:
-    """Who computes the embeddings, by name, and what does it."""
-    if model.kind == DESCRIPTOR:
-        if model.fingerprint() != descriptor_model().fingerprint():
-            raise InputError(f"{model.name} is a descriptor of another version of nearkin; this version cannot compute it")
-        return DESCRIPTOR, describe
-    if model.kind != NETWORK:
-        raise InputError(f"{model.name} is a model of the kind {model.kind!r}, which this version of nearkin cannot run")
-    if wanted == "onnx" and model.onnx is None:
-        raise InputError(f"{model.name} has no ONNX file; make it with nearkin export, or load it with runner='torch'")
-    if wanted != "torch" and model.onnx is not None:
-        from nearkin.embedding.onnx_runner import OnnxRunner
-
-        try:
-            return "onnx", OnnxRunner(model.onnx)
-        except MissingExtra:
-            if wanted == "onnx":
-                raise
-    need("torch", extra="train", purpose=f"running {model.name} without onnxruntime (extra gallery)")
-    from nearkin.embedding.torch_model import build
-    from nearkin.embedding.torch_runner import TorchRunner
-
-    return "torch", TorchRunner(build(model))

@@ -8,7 +8,6 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from nearkin.core import InputError, need
 from nearkin.embedding.onnx_runner import INPUT, OUTPUT, OnnxRunner
+from nearkin.embedding.parity import Parity
 from nearkin.embedding.preprocessing import Preprocessing
 from nearkin.embedding.torch_model import Chain
 from nearkin.networks import Backbone
@@ -30,28 +30,6 @@ TOLERANCE = 1e-4
 
 OPSET = 18
 LARGEST_BATCH = 4096
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far the exported file is from torch: the largest difference of a number, by batch size.
-
-    differences : {batch size: largest absolute difference}
-    largest : the largest absolute number among the embeddings, for scale.
-    """
-
-    differences: Mapping[int, float]
-    largest: float
-
-    @property
-    def worst(self) -> float:
-        """The largest difference of all."""
-        return max(self.differences.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
-        differences = {str(size): difference for size, difference in self.differences.items()}
-        return {"differences": differences, "largest": self.largest, "worst": self.worst}
 
 
 def export_onnx(

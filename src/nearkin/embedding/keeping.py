@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nearkin.core import InputError, MissingExtra
 from nearkin.embedding.embedder import Embedder
-
-if TYPE_CHECKING:
-    from nearkin.embedding.exporting import Parity
+from nearkin.embedding.model_folder import RECORD, read_model
+from nearkin.embedding.parity import Parity
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,13 @@ class Kept:
 
 
 def keep(embedder: Embedder, folder: str | PathLike[str], *, needs_onnx: bool = False) -> Kept:
-    """Write the model folder, with an ONNX file where it can be made.
+    """Write the model folder, with an ONNX file where it can be made. A folder that holds all that already is left as it is.
 
     needs_onnx: an error where it cannot be made (MissingExtra, InputError); else the folder is written without it
     """
+    there = _there_already(embedder, Path(folder))
+    if there is not None:
+        return there
     parity, reason = None, ""
     try:
         embedder, parity = embedder.export()
@@ -53,3 +55,17 @@ def keep(embedder: Embedder, folder: str | PathLike[str], *, needs_onnx: bool = 
             raise
         reason = str(error)
     return Kept(embedder.save(folder), embedder, parity, reason)
+
+
+def _there_already(embedder: Embedder, folder: Path) -> Kept | None:
+    """What was kept earlier, if it is the same model, with its exported file and the words on that."""
+    if not (folder / RECORD).is_file():
+        return None
+    try:
+        model = read_model(folder)
+        same = (model.fingerprint(), model.trained_on) == (embedder.fingerprint, embedder.trained_on)
+        if not same or model.onnx is None or "parity" not in model.origin:
+            return None
+        return Kept(folder, Embedder(model), Parity.from_dict(model.origin["parity"]))
+    except (InputError, MissingExtra):  # damaged, or of another version: it is written again
+        return None
