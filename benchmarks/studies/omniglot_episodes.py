@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from nearkin.core import InputError, derived_seed
 from nearkin.data import ImageSet, load_images
@@ -68,6 +69,8 @@ def trained(
     codes = np.unique(classes, return_inverse=True)[1]
     labels = np.concatenate([codes + turn * (codes.max() + 1) for turn in range(TURNS)])
     network = built(drawings, tuple(options.filters), options.seed)
+    if options.begin is not None:
+        network.load_state_dict(load_file(options.begin))
     plan = TrainingPlan(
         steps=options.steps,
         classes_per_batch=options.classes,
@@ -154,6 +157,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--loss", default="supcon")
     parser.add_argument("--loss-options", default='{"temperature": 0.1}')
+    parser.add_argument("--begin", type=Path, help="weights of an earlier run to begin with, as network.safetensors")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", type=int, default=0, help="background alphabets to judge on instead")
     options = parser.parse_args()

@@ -73,7 +73,7 @@ def made(
         steps=options.steps,
         classes_per_batch=options.classes_per_batch,
         images_per_class=4,
-        learning_rate=1e-3,
+        learning_rate=options.learning_rate,
         validate_every=options.validate_every,
         seed=derived_seed(seed, "training"),
     )
@@ -142,11 +142,12 @@ def main() -> None:
     parser.add_argument("--data", default="caltech101", help="caltech101 or cub200-2010")
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--classes-per-batch", type=int, default=16)
-    parser.add_argument("--validate-every", type=int, default=10)
-    parser.add_argument("--patience", type=int, default=5)
-    parser.add_argument("--second-rate", type=float, default=1e-4)
+    parser.add_argument("--validate-every", type=int, default=5)
+    parser.add_argument("--patience", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=3e-3, help="of the head, in the first stage")
+    parser.add_argument("--second-rate", type=float, default=1e-4, help="of backbone and head, in the second")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("runs/two-stages"))
     options = parser.parse_args()
