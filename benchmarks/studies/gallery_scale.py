@@ -2,12 +2,13 @@
 
 The images are all of Omniglot and MNIST, and beyond their 102,460 copies of them that were turned (up to 12 degrees), scaled
 (up to 10 %) and shifted (up to 6 %), each one embedded; nothing is drawn from a mixture. The embedding is the library's default
-one, which needs no training, its rows cut to `--width` numbers by principal components of 20,000 of the originals and
-stretched to length 1. Questions are further such copies, none of them enrolled.
+one, which needs no training, or the pixels at 28 x 28; its rows are cut to `--width` numbers by principal components of 20,000
+of the originals and stretched to length 1. Questions are further such copies, none of them enrolled.
 
     python benchmarks/studies/gallery_scale.py --sizes 100000 1000000
 
-Needs NEARKIN_DATA with both sets, and faiss for the index. A million images take about ten minutes to embed on one core.
+Needs NEARKIN_DATA with both sets, and faiss for the index. On one core a million images take about six minutes to embed, their
+pixels (`--embedding pixels`) one.
 """
 
 from __future__ import annotations
@@ -72,20 +73,16 @@ def thumbnail(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def seen(image: Image.Image, rng: np.random.Generator | None) -> NDArray[np.uint8]:
-    """The image at the embedding's size, (64, 64); turned, scaled and shifted where a generator is given."""
-    angle, scale, right, down = (0.0, 1.0, 0.0, 0.0)
-    if rng is not None:
-        angle, scale = np.deg2rad(rng.uniform(-12, 12)), rng.uniform(0.9, 1.1)
-        right, down = rng.uniform(-0.06, 0.06, 2)
-    per = image.width / SIDE / scale
-    cosine, sine, middle = np.cos(angle) * per, np.sin(angle) * per, SIDE / 2
-    across, along = image.width * (0.5 + right), image.height * (0.5 + down)
+def seen(image: Image.Image, side: int, draw: NDArray[np.float64] | None = None) -> NDArray[np.uint8]:
+    """The image at the size of the embedding, (side, side); turned, scaled and shifted by four numbers in [-1, 1]."""
+    turn, grow, right, down = np.zeros(4) if draw is None else draw
+    angle, per = np.deg2rad(12 * turn), image.width / side / (1 + 0.1 * grow)
+    cosine, sine, middle = np.cos(angle) * per, np.sin(angle) * per, side / 2
+    across, along = image.width * (0.5 + 0.06 * right), image.height * (0.5 + 0.06 * down)
     matrix = (cosine, sine, across - middle * (cosine + sine), -sine, cosine, along - middle * (cosine - sine))
+    edge = image.getpixel((0, 0))
     return np.asarray(
-        image.transform(
-            (SIDE, SIDE), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=image.getpixel((0, 0))
-        )
+        image.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=edge)
     )
 
 
@@ -93,15 +90,25 @@ def described(pictures: NDArray[np.uint8]) -> Rows:
     return describe(np.repeat(pictures[:, None].astype(np.float32) / 255, 3, axis=1))
 
 
+def pixels(pictures: NDArray[np.uint8]) -> Rows:
+    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255
+
+
+EMBEDDINGS = {"descriptor": (SIDE, described), "pixels": (28, pixels)}
+
+
 class Cut:
-    """The first principal components of the originals' rows."""
+    """An embedding whose rows are cut to their first principal components on some originals."""
 
-    def __init__(self, rows: Rows, width: int) -> None:
+    def __init__(self, source: Originals, name: str, width: int) -> None:
+        self.side, self.embed = EMBEDDINGS[name]
+        pictures = np.stack([seen(each, self.side) for each in source.images[:20_000]])
+        rows = np.concatenate([self.embed(pictures[at : at + BATCH]) for at in range(0, len(pictures), BATCH)])
         self.mean = rows.mean(0)
-        self.axes = np.linalg.svd(rows - self.mean, full_matrices=False)[2][:width].T
+        self.axes = np.linalg.eigh(np.cov(rows - self.mean, rowvar=False))[1][:, ::-1][:, :width].astype(np.float32)
 
-    def __call__(self, rows: Rows) -> Rows:
-        cut = (rows - self.mean) @ self.axes
+    def __call__(self, pictures: NDArray[np.uint8]) -> Rows:
+        cut = (self.embed(pictures) - self.mean) @ self.axes
         return np.ascontiguousarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -109,14 +116,15 @@ def copies(source: Originals, first: int, count: int, cut: Cut, seed: int) -> It
     """(place of the first, hashes, rows) in batches; the first round of all originals is left as it is."""
     total = len(source.images)
     for start in range(first, first + count, BATCH):
+        draws = np.random.default_rng((seed, start)).uniform(-1, 1, (BATCH, 4))
         places = range(start, min(start + BATCH, first + count))
         pictures = np.stack(
             [
-                seen(source.images[each % total], np.random.default_rng((seed, each)) if each >= total else None)
-                for each in places
+                seen(source.images[place % total], cut.side, draw if place >= total else None)
+                for place, draw in zip(places, draws, strict=False)
             ]
         )
-        yield start, [image_hash(each) for each in pictures], cut(described(pictures))
+        yield start, [image_hash(each) for each in pictures], cut(pictures)
 
 
 def embedded(source: Originals, count: int, cut: Cut, seed: int, file: Path) -> tuple[list[str], Rows]:
@@ -135,6 +143,11 @@ def embedded(source: Originals, count: int, cut: Cut, seed: int, file: Path) -> 
     if len(found) > 1:
         np.savez(file, hashes=np.array(hashes), rows=rows)
     return hashes[:count], rows[:count]
+
+
+def questions(source: Originals, count: int, cut: Cut, seed: int) -> Rows:
+    """Copies that are not enrolled."""
+    return np.concatenate([rows for _, _, rows in copies(source, len(source.images), count, cut, seed + 1)])
 
 
 def timed(action: Any, queries: Rows) -> str:
@@ -183,10 +196,9 @@ def entries(source: Originals, hashes: list[str], rows: Rows, places: range) -> 
         yield Entry(hashes[place], source.labels[of], rows[place], source.thumbnails[of], f"{place}.png", SIDE, SIDE)
 
 
-def study(source: Originals, hashes: list[str], rows: Rows, queries: Rows, folder: Path) -> None:
-    """Build, open, ask; print what it took."""
-    print(f"\n{len(rows):,} images, {rows.shape[1]} dimensions")
-    store = Store.create(folder, dimension=rows.shape[1], space=Space("euclidean"), fingerprint="descriptor, cut")
+def build(source: Originals, hashes: list[str], rows: Rows, folder: Path) -> None:
+    """Enrol the images, and print what it took."""
+    store = Store.create(folder, dimension=rows.shape[1], space=Space("euclidean"), fingerprint="a study")
     start = time.perf_counter()
     changes = [
         store.add(entries(source, hashes, rows, range(first, min(first + ADDED, len(rows)))))
@@ -201,22 +213,33 @@ def study(source: Originals, hashes: list[str], rows: Rows, queries: Rows, folde
         f"  {added:,} enrolled; {same:,} are the same image under the same label, {len(rows) - added - same:,} under two"
     )
     start = time.perf_counter()
-    snapshot = store.snapshot()
+    store.snapshot()
     print(f"vectors' file made: {time.perf_counter() - start:.1f} s")
+
+
+def index(folder: Path) -> None:
+    """Build the index where one is due, and print what it took."""
+    store = Store.open(folder, write=True)
+    if not store.index_is_due():
+        print("no index: exact search is quick enough at this size")
+        return
+    start = time.perf_counter()
+    recall = store.build_index()
+    print(f"index built and measured: {time.perf_counter() - start:.1f} s; {recall}")
+
+
+def ask(folder: Path, queries: Rows) -> None:
+    """Open and search, and print what it took."""
     say_opening(folder, queries)
-    print(f"exact search: {timed(lambda query: store.search(query, DEPTH, exact=True), queries)}")
-    if store.index_is_due():
-        start = time.perf_counter()
-        recall = store.build_index()
-        print(f"index built and measured: {time.perf_counter() - start:.1f} s; {recall}")
-        say_opening(folder, queries)
+    store = Store.open(folder)
+    print(f"exact search: {timed(lambda query: store.search(query, DEPTH, exact=True), queries[:200])}")
+    if store.recall():
         print(f"search by the index: {timed(lambda query: store.search(query, DEPTH), queries)}")
         print(f"recall@{DEPTH} of {len(queries)} questions that are not enrolled: {recall_of(store, queries)}")
-    else:
-        print("no index: exact search is quick enough at this size")
-    for count in (100_000, 200_000, 300_000, 500_000, 1_000_000):
-        if count <= len(rows) < 1_000_000 or len(rows) >= 1_000_000 >= count > 100_000:
-            part = References(snapshot.rows[:count])
+    rows = store.vectors()
+    for count in (100_000, 200_000, 300_000, 500_000):
+        if count < len(rows):
+            part = References(rows[:count])
             print(
                 f"  exact, {count:,} rows in memory: {timed(lambda q, p=part: nearest(Space(), q, p, DEPTH), queries[:60])}"
             )
@@ -237,6 +260,7 @@ def recall_of(store: Store, queries: Rows) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--embedding", choices=sorted(EMBEDDINGS), default="descriptor")
     parser.add_argument("--width", type=int, default=128, help="dimensions that are kept")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
@@ -246,17 +270,19 @@ def main() -> None:
           f"load {os.getloadavg()[0]:.1f}, numpy {np.__version__}")  # fmt: skip
     source = originals(chosen.seed)
     start = time.perf_counter()
-    first = np.stack([seen(each, None) for each in source.images[:20_000]])
-    cut = Cut(np.concatenate([described(first[at : at + BATCH]) for at in range(0, len(first), BATCH)]), chosen.width)
+    cut = Cut(source, chosen.embedding, chosen.width)
     with tempfile.TemporaryDirectory() as place:
         file = chosen.embeddings or Path(place) / "embeddings.npz"
         hashes, rows = embedded(source, max(chosen.sizes), cut, chosen.seed, file)
-        asked = copies(source, 5 * max(chosen.sizes), chosen.queries, cut, chosen.seed + 1)
-        queries = np.concatenate([part for _, _, part in asked])
+        queries = questions(source, chosen.queries, cut, chosen.seed)
         print(f"{len(source.images):,} originals, {len(rows):,} images embedded in {time.perf_counter() - start:.0f} s")
         for size in chosen.sizes:
-            study(source, hashes[:size], rows[:size], queries, Path(place) / f"gallery-{size}")
-            shutil.rmtree(Path(place) / f"gallery-{size}")
+            folder = Path(place) / f"gallery-{size}"
+            print(f"\n{size:,} images, {chosen.width} dimensions")
+            build(source, hashes[:size], rows[:size], folder)
+            index(folder)
+            ask(folder, queries)
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
