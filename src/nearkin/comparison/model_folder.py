@@ -109,8 +109,9 @@ def _with_weights(study: Study, run: Run) -> Trained:
         network = loss.network(network, recipe.network["embedding_size"])
     for module, name in ((network, NETWORK), (loss, LOSS)):
         weights = _weights(run.folder, name)
-        if weights is not None:
-            module.load_state_dict(weights)
+        missing = [] if weights is None else module.load_state_dict(weights, strict=False).missing_keys
+        if missing:  # more than is asked for may be there: a loss may keep what it saw of the classes
+            raise InputError(f"{run.folder / name} lacks {', '.join(missing[:3])}; make the run again")
     return Trained(network, loss, fitted=_as_fitted(run))
 
 
