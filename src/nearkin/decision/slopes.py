@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 EXPECTED = np.array([8.0, 8.0, 1.5, 1.0])
 """Slopes where nothing is known, of `NAMES`: what digits, faces, birds, objects and characters lie around."""
 
-SPREAD = np.array([20.0, 20.0, 2.0, 2.0])
-"""How far from that slopes usually lie: a few images pull little against it, a hundred as far as they like."""
+SPREAD = np.array([10.0, 10.0, 2.0, 2.0])
+"""How far from there slopes usually lie: a few searches move them little, a hundred as far as they like."""
 
 ROUNDS = 100
 
