@@ -283,6 +283,14 @@ def test_sampled_pairs_give_nearly_the_threshold_of_all():
         assert part == pytest.approx(whole, rel=0.01), rule
 
 
+def test_of_equal_maxima_the_first_is_taken_whatever_rounding_says():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        side = np.sort(rng.random(3))
+        around = np.concatenate([5 - side[::-1], [5], 5 + side])  # a cut below 5 is as good as its mirror image
+        assert otsu(around, np.ones(7))[0] < 5
+
+
 def test_a_histogram_of_enough_bins_keeps_the_threshold():
     rng = np.random.default_rng(5)
     counts = given_pairs([], np.concatenate([rng.normal(1, 0.1, 5000), rng.normal(2, 0.1, 5000)])).counts()

@@ -2,6 +2,7 @@
 
 from nearkin.decision.answering import Answering, calibrate_answers
 from nearkin.decision.choosing import ChosenK, choose_k
+from nearkin.decision.given_pairs import given_pairs
 from nearkin.decision.growth import Growth, Size, outgrown
 from nearkin.decision.leaving_out import LeftOut, left_out, left_out_prototypes
 from nearkin.decision.links import LINKS, Space
@@ -9,7 +10,7 @@ from nearkin.decision.nearest import Nearest, nearest
 from nearkin.decision.open_set import OpenSet, open_set
 from nearkin.decision.otsu import otsu
 from nearkin.decision.pair_sweep import pair_distances, paired_distances
-from nearkin.decision.pairs import PairDistances, given_pairs
+from nearkin.decision.pairs import PairDistances
 from nearkin.decision.probability import Probability, fit_probability
 from nearkin.decision.promise import Promise, promise
 from nearkin.decision.prototypes import class_means
