@@ -230,3 +230,10 @@ def test_probabilities_of_real_digits_hold_on_images_that_were_not_enrolled(imag
     assert found.calibration_error < 0.05
     assert found.auroc > 0.85
     assert found.skill > 0.15
+
+
+def test_a_search_is_judged_alike_alone_and_among_others():
+    distances, voters = np.array([[0.5, 1.0], [-0.5, 1.0]]), np.array([[0, 1], [1, 0]])
+    model = replace(GIVEN, k=1, weights="uniform")
+    both = model.of(distances, voters, 2)
+    np.testing.assert_array_equal(both, np.vstack([model.of(distances[[i]], voters[[i]], 2) for i in (0, 1)]))

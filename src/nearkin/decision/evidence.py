@@ -52,10 +52,10 @@ def evidence_of(
     Equation: with x_c = d_c / scale, d_c the distance to the nearest neighbour of class c,
                 ratio      = -log sqrt(x_c^2 + 0.1^2)       only ratios of distances count
                 difference = -x_c                           only differences count
-                votes    = log sum over the neighbours i of class c of (d_c / d_i)^8, 0 for one alone
+                votes      = log sum over the neighbours i of class c of (d_c / d_i)^8, 0 for one alone
                 unseen     = -1 for a class that no neighbour has, else 0
               A class that no neighbour has is at least as far as the farthest neighbour, and gets its ratio and
-              difference. Where a distance is below 0, ratio and votes are 0.
+              difference. In a search with a distance below 0, ratio and votes are 0.
     Shapes:   distances (A, K), nearest first, voters (A, K) class codes in [0, classes) or -1 -> see `Evidence`
     winner:   the class that the first k vote for [EVA-3]
     """
@@ -66,9 +66,9 @@ def evidence_of(
     shown = np.where(there, far, 0.0) / scale
     values = np.zeros((*far.shape, len(NAMES)))
     values[..., 1] = -shown
-    if not (far[there] < 0).any():
-        values[..., 0] = -0.5 * np.log(np.square(shown) + NEAR**2)
-        values[..., 2] = _votes(far, codes, first)
+    unsigned = ~(shown < 0).any(1, keepdims=True)
+    values[..., 0] = np.where(unsigned, -0.5 * np.log(np.square(shown) + NEAR**2), 0.0)
+    values[..., 2] = np.where(unsigned, _votes(far, codes, first), 0.0)
     last = np.where(there, np.arange(far.shape[1]), -1).max(1, initial=-1)
     beyond = np.zeros((len(far), 1, len(NAMES)))
     beyond[:, 0, :2] = np.where(last[:, None] >= 0, values[np.arange(len(far)), last, :2], 0.0)

@@ -11,14 +11,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nearkin.core import InputError, InputTypeError, choice, integer
+from nearkin.core import InputError, choice, integer
 from nearkin.decision import ChosenK, Nearest, Probability, class_means, nearest
 from nearkin.decision.answering import METHODS, Answering, calibrate_answers
 from nearkin.decision.choosing import GRID
 from nearkin.decision.probability import DEPTH
 from nearkin.decision.votes import WEIGHTS, voted_for
+from nearkin.estimators.labels import all_but, joined, with_unknowns
 from nearkin.estimators.projecting import projected, space_of
-from nearkin.estimators.unknown import with_unknowns
 
 FLOATS = [np.float64, np.float32]
 
@@ -95,18 +95,12 @@ class NeighbourClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = projected(self.distance, X).astype(np.float32)
         if first:
             return self._enrolled(rows, y)
-        if (y.dtype.kind in "biuf") != (self.labels_.dtype.kind in "biuf"):
-            raise InputTypeError(f"classes are {self.labels_.dtype} so far and {y.dtype} now; give one kind")
-        return self._enrolled(np.concatenate([self.rows_, rows]), np.concatenate([self.labels_, y]))
+        return self._enrolled(np.concatenate([self.rows_, rows]), joined(self.labels_, y))
 
     def forget(self, label: Any) -> NeighbourClassifier:
         """Take away all rows of a class."""
         check_is_fitted(self)
-        keep = self.labels_ != label
-        if np.all(keep):
-            raise InputError(f"there is no class {label!r} to forget; there are {_some(self.classes_)}")
-        if not np.any(keep):
-            raise InputError(f"{label!r} is the only class; a classifier without classes has nothing to answer")
+        keep = all_but(self.labels_, label)
         return self._enrolled(self.rows_[keep], self.labels_[keep])
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -137,10 +131,11 @@ class NeighbourClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         count = self._k() if n_neighbors is None else integer("n_neighbors", n_neighbors, minimum=1)
         if X is None:
-            own = np.arange(len(self.rows_)) if self.method == "neighbours" else np.full(len(self.rows_), -2)
-            kept = self._references()[0]
-            others = np.arange(len(kept))
-            found = nearest(space_of(self.distance), self.rows_, kept, count, query_groups=own, reference_groups=others)
+            references = self._references()[0]
+            others = np.arange(len(references))
+            own = others if self.method == "neighbours" else np.full(len(self.rows_), -1)
+            space = space_of(self.distance)
+            found = nearest(space, self.rows_, references, count, query_groups=own, reference_groups=others)
         else:
             found = self._search(X, count)[0]
         return (found.distances, found.places) if return_distance else found.places
@@ -218,8 +213,3 @@ class NeighbourClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.threshold is not None and not np.isfinite(self.threshold):
             raise InputError(f"threshold must be a finite distance, or None, got {self.threshold!r}")
         space_of(self.distance)
-
-
-def _some(classes: NDArray[Any]) -> str:
-    words = ", ".join(map(repr, classes[:5].tolist()))
-    return words if len(classes) <= 5 else f"{words} and {len(classes) - 5} more"

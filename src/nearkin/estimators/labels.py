@@ -1,4 +1,4 @@
-"""What a classifier says where it names no class."""
+"""Labels of a classifier that grows and forgets, and what it says where it names no class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.core import InputError
+from nearkin.core import InputError, InputTypeError
 
 
 def with_unknowns(found: NDArray[Any], known: NDArray[np.bool_], classes: NDArray[Any], unknown: Any) -> NDArray[Any]:
@@ -34,3 +34,24 @@ def with_unknowns(found: NDArray[Any], known: NDArray[np.bool_], classes: NDArra
         return answer
     wide = np.result_type(found, np.min_scalar_type(label) if kind in "iuf" else np.asarray(label))
     return np.where(known, found.astype(wide), np.asarray(label, dtype=wide))
+
+
+def joined(labels: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+    """Labels and more of them, of one kind: numbers beside numbers, text beside text."""
+    if (labels.dtype.kind in "biuf") != (more.dtype.kind in "biuf"):
+        raise InputTypeError(f"classes are {labels.dtype} so far and {more.dtype} now; give one kind")
+    return np.concatenate([labels, more])
+
+
+def all_but(labels: NDArray[Any], label: Any) -> NDArray[np.bool_]:
+    """Where labels (N,) are another than `label`. Errors: InputError where nowhere is, or everywhere."""
+    keep = np.array([each != label for each in labels.tolist()], dtype=bool)
+    if not keep.any():
+        raise InputError(f"{label!r} is the only class; a classifier without classes has nothing to answer")
+    if keep.all():
+        classes = np.unique(labels)
+        more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+        raise InputError(
+            f"there is no class {label!r} to forget; there are {', '.join(map(repr, classes[:5].tolist()))}{more}"
+        )
+    return keep
