@@ -1,6 +1,5 @@
 """Answers of a few-shot search: top-1 and top-5 of a vote of the nearest known images, and the k that they are given by."""
 
-
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -12,6 +12,7 @@ from nearkin.comparison.few_shot import SCORES as FEW_SHOT_SCORES
 from nearkin.comparison.figures import check_figures
 from nearkin.comparison.grid import expand_grid
 from nearkin.comparison.method_reading import check_methods
+from nearkin.comparison.network_schema import check_network
 from nearkin.comparison.objects import loss_class
 from nearkin.comparison.overrides import apply_overrides
 from nearkin.comparison.problems import Problems
@@ -52,7 +53,7 @@ def check_recipe(section: Mapping[str, Any], *, source: str = "the recipe") -> R
         data=schemas.check_data(section.get("data"), problems) or {},
         split=schemas.check_split(section.get("split"), problems) or {},
         protocols=tuple(schemas.check_protocols(section.get("protocols"), problems) or ()),
-        network=schemas.check_network(section.get("network"), problems) or {},
+        network=check_network(section.get("network"), problems) or {},
         training=training,
         evaluation=evaluation,
         methods=tuple(check_methods(entries, training, evaluation, tuning, problems)),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from nearkin.comparison.frozen import OWN_KEYS
 from nearkin.comparison.problems import Problems
 from nearkin.comparison.recipe import OWN
-from nearkin.comparison.signatures import check_section, schema_of
+from nearkin.comparison.signatures import all_but, check_section, said, schema_of
 from nearkin.core import pick
 from nearkin.data import load_images, make_split
 from nearkin.data.few_shot import FewShot
 from nearkin.data.protocols import PROTOCOLS
 from nearkin.distances import DISTANCES
-from nearkin.networks import Backbone, EmbeddingHead, Network
-from nearkin.networks.architectures import find_architecture
 from nearkin.training import Augmentation, TrainingPlan, Unfreezing
 from nearkin.training.augmentation import LATER
 
@@ -50,7 +46,7 @@ def check_data(section: object, problems: Problems) -> dict[str, Any] | None:
         problems.add("data", f"must be a data set's name, a path, or a section with a name, got {section!r}")
         return None
     checked = check_section(
-        schema_of(load_images, only=_but(load_images, "source")), section, "data", problems, also=("name",)
+        schema_of(load_images, only=all_but(load_images, "source")), section, "data", problems, also=("name",)
     )
     if checked is None:
         return None
@@ -84,72 +80,14 @@ def check_protocols(value: object, problems: Problems) -> list[str] | None:
     return names
 
 
-def check_network(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`network`: `Network`'s embedding size and normalisation, whether pixels are standardised, and the layers."""
-    if section is None:
-        return None
-    if isinstance(section, Mapping) and "backbone" in section:
-        return _check_network_on_backbone(section, problems)
-    schema = schema_of(Network, only=frozenset({"embedding_size", "normalize"}))
-    checked = check_section(schema, section, "network", problems, also=("layers", "standardise"))
-    if checked is None or not isinstance(section, Mapping):
-        return None
-    standardise = section.get("standardise", True)
-    if not isinstance(standardise, bool):
-        problems.add("network.standardise", f"must be true or false, got {standardise!r}")
-    layers = section.get("layers") or []
-    if not isinstance(layers, list):
-        problems.add("network.layers", f"must be a list of layers, got {layers!r}")
-        return None
-    resolved = [_check_layer(layer, f"network.layers.{position}", problems) for position, layer in enumerate(layers)]
-    return {**checked, "standardise": standardise, "layers": resolved}
-
-
-def _check_network_on_backbone(section: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
-    """A pretrained backbone, frozen by default, and the head that is trained on its features."""
-    schema = schema_of(EmbeddingHead, only=_but(EmbeddingHead, "inputs", "seed"))
-    checked = check_section(schema, section, "network", problems, also=("backbone", "standardise", "start"))
-    backbone = section["backbone"]
-    options = {"name": backbone} if isinstance(backbone, str) else backbone
-    made = check_section(schema_of(Backbone), options, "network.backbone", problems, also=OWN_KEYS)
-    standardise = section.get("standardise", True)
-    frozen = options.get("frozen", True) if isinstance(options, Mapping) else True
-    for key, value in (("standardise", standardise), ("backbone.frozen", frozen)):
-        if not isinstance(value, bool):
-            problems.add(f"network.{key}", f"must be true or false, got {value!r}")
-    if made is not None:
-        with problems.gathered("network.backbone"):
-            find_architecture(made["name"])
-    start = section.get("start", "random" if section.get("hidden") or not frozen else "principal")
-    if start not in ("principal", "random") or (start == "principal" and (section.get("hidden") or not frozen)):
-        problems.add("network.start", f"must be random, or principal for a head without hidden layers on frozen features, got {start!r}")
-    if checked is None or made is None:
-        return None
-    return {**checked, "start": start, "standardise": standardise, "backbone": {**made, "frozen": frozen}}
-
-
-def _check_layer(layer: object, path: str, problems: Problems) -> dict[str, Any] | None:
-    kinds = {"conv": Network.add_conv, "fc": Network.add_fc}
-    if not isinstance(layer, Mapping) or layer.get("kind") not in kinds:
-        problems.add(path, f"must be a section with kind: conv or kind: fc, got {layer!r}")
-        return None
-    checked = check_section(schema_of(kinds[layer["kind"]]), layer, path, problems, also=("kind",))
-    return None if checked is None else {"kind": layer["kind"], **_said(checked, batch_norm=False)}
-
-
-def _said(section: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
-    """The section without what is as ever: settings that came later leave the names of older runs as they were."""
-    return {key: value for key, value in section.items() if key not in defaults or value != defaults[key]}
-
-
 def check_training(section: object, problems: Problems) -> dict[str, Any] | None:
     """`training`: the fields of `TrainingPlan`, with those of an `Augmentation` and an `Unfreezing` where there is one."""
     parts = ("augmentation", "unfreeze")
-    checked = check_section(schema_of(TrainingPlan, only=_but(TrainingPlan, "seed", *parts)), section, "training", problems, also=parts)
+    checked = check_section(schema_of(TrainingPlan, only=all_but(TrainingPlan, "seed", *parts)), section, "training", problems, also=parts)
     changes = section.get("augmentation") if isinstance(section, Mapping) else None
     if changes is not None:
         changes = check_section(schema_of(Augmentation), changes, "training.augmentation", problems)
-        changes = changes and _said(changes, **LATER)
+        changes = changes and said(changes, **LATER)
         checked = None if checked is None or changes is None else {**checked, "augmentation": changes}
     stages = section.get("unfreeze") if isinstance(section, Mapping) else None
     if stages is not None:
@@ -225,9 +163,3 @@ def score_names(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
     votes = (f"knn@{k}{form}" for k in evaluation["knn"] for form in ("", "-top5", "-weighted", "-weighted-top5"))
     retrieval = (*(f"recall@{k}" for k in evaluation["at"]), "precision@1", "r-precision", "map@r")
     return (*retrieval, *votes, *(("nmi", "ami", "pairwise-f1") if evaluation["clustering"] else ()))
-
-
-def _but(make: Any, *left_out: str) -> frozenset[str]:
-    """The parameters of `make` without some."""
-    return frozenset(inspect.signature(make).parameters) - set(left_out)
-

@@ -65,6 +65,16 @@ def check_section(
     return {name: _plain(getattr(checked, name)) for name in schema.model_fields}
 
 
+def said(section: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The section without what is as ever: settings that came later leave the names of older runs as they were."""
+    return {key: value for key, value in section.items() if key not in defaults or value != defaults[key]}
+
+
+def all_but(make: Callable[..., Any], *left_out: str) -> frozenset[str]:
+    """The parameters of `make` without some."""
+    return frozenset(inspect.signature(make).parameters) - set(left_out)
+
+
 def _explain(
     error: ValidationError,
     schema: type[BaseModel],
