@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from cli.commands import QUICK, folder_of_digits, nearkin, refused
+from nearkin.comparison.beside_training import descriptor_score
+from nearkin.comparison.study_folder import reopen
 from nearkin.core import MissingExtra
 from nearkin.data import load_images, open_image
 from nearkin.data.opening import image_hash
@@ -30,6 +32,7 @@ def test_a_folder_is_enough(trained) -> None:
     images, study, result = trained
     assert "multi-simil" in result.stdout and f"{study}/report.html" in result.stdout.replace("\n", "")
     assert "It answers without torch" in result.stdout
+    assert "of the descriptor, which needs no training: 0." in result.stdout
     assert f"nearkin gallery create -g GALLERY FOLDER --model {study / 'model'}" in result.stdout
     made = Embedder.load(study)
     assert (made.runner, made.dimension, made.space.name) == ("onnx", 64, "cosine")
@@ -58,6 +61,16 @@ def test_the_model_knows_the_images_of_training_and_validation_and_no_others(tra
     assert seen == {images.hashes[place] for place in split["train"] + split["validation"]}
     path = folder / images.image_ids[split["train"][0]]
     assert image_hash(open_image(path.read_bytes(), "").pixels) in seen
+
+
+def test_the_descriptors_score_is_that_of_its_embeddings(trained) -> None:
+    folder, study, _ = trained
+    images = load_images(folder)
+    split = json.loads((study / "splits" / "closed-set.json").read_text())["test"]
+    opened = [open_image((folder / images.image_ids[place]).read_bytes(), "").pixels for place in split]
+    rows = Embedder.load("descriptor").embed(opened)
+    wanted = evaluate(rows, images.labels[split], distance="euclidean", clustering=False).scores["map@r"]
+    assert descriptor_score(reopen(study), "closed-set") == pytest.approx(wanted, abs=1e-6)
 
 
 def test_the_same_command_again_keeps_the_model_that_is_there(trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nearkin.comparison import check_recipe, compare
-from nearkin.comparison.model_folder import embedder_of, find_run, keep_model
+from nearkin.comparison.model_folder import embedder_of, find_run, keep_model, run_to_keep
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.working import planned_runs
@@ -119,6 +119,8 @@ def test_the_first_run_is_kept_without_its_file_where_that_cannot_be_made(study:
     from nearkin.embedding import Embedder
 
     monkeypatch.setattr(Embedder, "export", lambda self: (_ for _ in ()).throw(InputError("cannot")))
-    kept = keep_model(study)
-    assert kept is not None and kept.reason == "cannot" and kept.embedder.name == "kinds-plain"
+    run = run_to_keep(study)
+    assert run is not None
+    kept = keep_model(study, run)
+    assert kept.reason == "cannot" and kept.embedder.name == "kinds-plain"
     assert Embedder.load(study.folder).runner == "torch"

@@ -16,7 +16,7 @@ from nearkin.cli.options import own_images_options, study_options
 from nearkin.core import InputError, need, suggestion
 
 if TYPE_CHECKING:
-    from nearkin.comparison import Recipe
+    from nearkin.comparison import Outcome, Recipe
 
 DEFAULT_LOSS = "multi-similarity"
 """The loss of `nearkin train FOLDER`: best or next to it among five on small sets of four kinds (docs: models)."""
@@ -61,12 +61,33 @@ def train(
     changes = (*_of_backbone(backbone, weights, recipe, words), *changes)
     chosen, images = chosen_recipe(recipe, changes, seeds=[seed], trials=None, **words)
     single = _one_method(chosen, method)
-    folder = output or default_folder(f"{chosen.name}-train")
-    from nearkin.comparison.model_folder import keep_model
+    outcome = make_study(single, images, output or default_folder(f"{chosen.name}-train"), jobs)
+    conclude(outcome, as_json, *_model(outcome))
 
-    outcome = make_study(single, images, folder, jobs)
-    kept = keep_model(outcome.study)
-    conclude(outcome, as_json, {"model": kept.as_dict()} if kept else {}, model_in_words(kept) if kept else "")
+
+def _model(outcome: Outcome) -> tuple[dict[str, Any], str]:
+    """The model of the study's one run, for a program and in words; nothing where the run failed."""
+    from nearkin.comparison.beside_training import descriptor_score
+    from nearkin.comparison.model_folder import keep_model, run_to_keep
+
+    study = outcome.study
+    run = run_to_keep(study)
+    if run is None:
+        return {}, ""
+    kept, untrained = keep_model(study, run), descriptor_score(study, run.protocol)
+    words = model_in_words(kept)
+    if untrained is not None:
+        words = f"{_beside(study.recipe.primary, (run.record() or {})['scores'], untrained)}\n{words}"
+    return {"model": {**kept.as_dict(), "descriptor": untrained}}, words
+
+
+def _beside(primary: str, scores: dict[str, float], untrained: float) -> str:
+    """Whether the training was worth it."""
+    found = scores[primary]
+    words = f"{primary} on the test images: {found:.3f}; of the descriptor, which needs no training: {untrained:.3f}"
+    if untrained < found:
+        return words
+    return f"! {words}. More images, more --steps, or a pretrained --backbone may help; else use the descriptor"
 
 
 def _source_or_recipe(recipe: str | None, words: dict[str, Any]) -> str | None:

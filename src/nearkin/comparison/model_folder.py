@@ -11,9 +11,9 @@ import numpy as np
 from torch import nn
 
 from nearkin.comparison.building import build_loss, build_network
+from nearkin.comparison.embedded import Trained, searched_by
 from nearkin.comparison.fitting import FILE as ESTIMATOR
 from nearkin.comparison.frozen import build_backbone
-from nearkin.comparison.judging import Trained, searched_by
 from nearkin.comparison.runs import RECORD, Run
 from nearkin.comparison.study import Study, input_shape
 from nearkin.comparison.study_folder import reopen
@@ -55,14 +55,14 @@ def find_run(folder: Path) -> tuple[Study, Run]:
     return study, found
 
 
-def keep_model(study: Study) -> Kept | None:
-    """The model of a study's one trained run in the study's folder, with an ONNX file where it can be made.
-
-    Of several protocols it is the first one's. None where the run failed.
-    """
+def run_to_keep(study: Study) -> Run | None:
+    """The one trained run of a study, of several protocols that of the first; None where it failed."""
     run = next((run for run in planned_runs(study) if run.method.kind in ("trained", "fitted")), None)
-    if run is None or (run.record() or {}).get("status") != "done":
-        return None
+    return None if run is None or (run.record() or {}).get("status") != "done" else run
+
+
+def keep_model(study: Study, run: Run) -> Kept:
+    """The run's model in the study's folder, with an ONNX file where it can be made."""
     return keep(embedder_of(study, run), study.folder / "model")
 
 
