@@ -138,6 +138,26 @@ def test_changes_say_what_they_did(kin: Path, photos: Path) -> None:
     assert "#" in said("gallery", "list", "zwei")
 
 
+def test_an_interruption_enrols_nothing(kin: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nearkin.embedding.embedder import Embedder
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Embedder, "embed", stop)
+    result = nearkin("gallery", "add", photos / "new")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert nearkin("gallery", "create", photos / "new", "-g", tmp_path / "other").exit_code == 130
+    assert not (tmp_path / "other").exists()
+    assert [each["number"] for each in plain("gallery", "history")] == [0, 1, 2]
+
+
+def test_an_index_says_what_it_is_worth(kin: Path) -> None:
+    pytest.importorskip("faiss")
+    assert "48 images indexed; of the 10 nearest it finds" in said("gallery", "index")
+    assert plain("gallery", "index")["images"] == 48
+
+
 def test_purge_asks_first(kin: Path) -> None:
     run = CliRunner()
     refusal = run.invoke(program, ["gallery", "purge", "kind 4"], input="n\n")
@@ -161,7 +181,7 @@ def test_label_errors_are_listed_and_damage_ends_with_1(kin: Path) -> None:
 
 def test_new_classes_that_look_like_others_and_outgrown_promises_are_said(kin: Path, tmp_path: Path) -> None:
     told = said("gallery", "add", folder_of(tmp_path / "more", range(3, 4), range(30, 34), name="twin"))
-    assert "1 of 1 new class will be taken for others" in told and "'kind 3'" in told
+    assert "photos of 1 of 1 new class may be taken for another class" in told and "'kind 3'" in told
     assert "outgrown" in said("gallery", "add", folder_of(tmp_path / "most", range(200, 215), range(2)))
     assert "outgrown" in said("gallery", "info")
 

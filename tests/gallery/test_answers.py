@@ -19,9 +19,9 @@ NAMES = ("ant", "bee", "cat")
 CODES = np.array([0, 0, 1, 2, 2, 2])
 
 
-def view(votes: int, threshold: float | None) -> Any:
+def view(votes: int, threshold: float | None, fitted: int = 100) -> Any:
     """Six enrolled images of three classes, as far as an answer looks at them."""
-    probability = Probability(ratio=2.0, difference=1.0, votes=1.0, unseen=1.0, scale=1.0, k=votes, fitted=100)
+    probability = Probability(ratio=2.0, difference=1.0, votes=1.0, unseen=1.0, scale=1.0, k=votes, fitted=fitted)
     calibration = None if threshold is None else SimpleNamespace(threshold=threshold, votes=votes, probability=probability)
     enrolled = SimpleNamespace(names=NAMES, codes=CODES, ids=np.arange(10, 16))
     return SimpleNamespace(
@@ -35,10 +35,10 @@ def view(votes: int, threshold: float | None) -> Any:
     )
 
 
-def answer(distances: list[float], places: list[int], votes: int, threshold: float | None) -> Any:
+def answer(distances: list[float], places: list[int], votes: int, threshold: float | None, fitted: int = 100) -> Any:
     found = SimpleNamespace(distances=np.array([distances]), places=np.array([places]), note="")
     row = Row(Photo("photo.png", lambda: None), "0" * 64, np.zeros(2, np.float32), 3, 4, ("transparency laid on white",))  # type: ignore[arg-type, return-value]
-    return decided([row], found, view(votes, threshold), Model("m", "f"))[0]  # type: ignore[arg-type]
+    return decided([row], found, view(votes, threshold, fitted), Model("m", "f"))[0]  # type: ignore[arg-type]
 
 
 def test_the_class_is_the_vote_and_the_distance_that_of_its_nearest_image() -> None:
@@ -68,6 +68,11 @@ def test_candidates_are_classes_each_once_by_their_probability() -> None:
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
     assert [each.distance for each in found.candidates] == [0.1, 0.2, 0.4]
+
+
+def test_the_answered_class_comes_first_where_there_are_no_probabilities() -> None:
+    found = answer([0.1, 0.11, 0.12, 0.5, 0.6, 0.7], [2, 3, 4, 5, 0, 1], 3, 1.0, fitted=0)
+    assert [(each.label, each.probability) for each in found.candidates] == [("cat", None), ("bee", None), ("ant", None)]
 
 
 def test_fewer_neighbours_than_asked_for_are_no_neighbours() -> None:

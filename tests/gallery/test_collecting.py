@@ -185,6 +185,7 @@ def test_class_names_may_be_of_any_script_and_of_one_spelling(tmp_path: Path) ->
     put(tmp_path, *(f"{name}/1.png" for name in names))
     found = {photo.label for photo in collect(tmp_path, labelled=True).photos}
     assert found == {unicodedata.normalize("NFC", name) for name in names}
+    assert {photo.label for photo in collect(tmp_path, label="cafe\u0301").photos} == {"caf\u00e9"}
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import click
 
 from nearkin.cli import gallery_care as care
 from nearkin.cli import gallery_changes as changes
+from nearkin.cli import gallery_enrol as enrol
+from nearkin.cli import gallery_review as review
 from nearkin.cli.answers import aligned, json_option, print_json
 from nearkin.cli.gallery_options import gallery_option, opened, revision_option
 from nearkin.cli.gallery_words import counted
@@ -87,15 +89,16 @@ def history(folder: Path | None, as_json: bool) -> None:
 
 
 for command in (
-    changes.create,
-    changes.add,
+    enrol.create,
+    enrol.add,
     changes.remove,
     changes.relabel,
     changes.rollback,
     changes.purge,
     care.calibrate,
     care.info,
-    care.check,
-    care.rebase,
+    review.check,
+    review.rebase,
+    review.index,
 ):
     gallery.add_command(command)

@@ -59,7 +59,8 @@ def answered(answer: Answer) -> None:
     if answer.probability is not None:
         others = "".join(f", {each.label} {sure(each.probability or 0)}" for each in answer.candidates[1:4])
         rows.append(("likely", f"{best.label} {sure(answer.probability)}{others}, if it is an enrolled class"))
-    rows += [("nearest" if not place else "", _neighbour(each)) for place, each in enumerate(answer.neighbours[:FIRST])]
+    near = aligned([(shown(each.distance), each.label, each.source) for each in answer.neighbours[:FIRST]]).splitlines()
+    rows += [("nearest" if not place else "", line) for place, line in enumerate(near)]
     columns(rows)
     for remark in answer.remarks:
         warn(remark)
@@ -146,11 +147,3 @@ def listed(found: Nearby) -> None:
         for place, each in enumerate(found.neighbours, 1)
     ]
     columns([("", "class", "distance", "image", "enrolled from"), *rows])
-
-
-def _neighbour(each: object) -> str:
-    from nearkin.gallery.answers import Neighbour, shown
-
-    if not isinstance(each, Neighbour):
-        return str(each)
-    return f"{shown(each.distance)}  {each.label}  {each.source}"
