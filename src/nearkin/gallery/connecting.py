@@ -25,6 +25,13 @@ DATABASE = "gallery.db"
 WAIT = 60.0
 """Seconds that a change waits for the change of another process. Embedding is done before, so changes are short."""
 
+_WRITING = (
+    "foreign_keys = ON",
+    "synchronous = FULL",  # a change is on the disk before it is acknowledged
+    "secure_delete = ON",
+    "cell_size_check = ON",
+    "cache_size = -65536",  # KiB: hashes are spread over their whole index
+)
 _NOT_TO_BE_WRITTEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 
 
@@ -90,8 +97,7 @@ class Database:
             return self._connect("mode=ro&immutable=1")
 
     def _to_write(self) -> sqlite3.Connection:
-        settings = ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON", "cell_size_check = ON")
-        return self._connect("mode=rw", *(f"PRAGMA {setting}" for setting in settings))
+        return self._connect("mode=rw", *(f"PRAGMA {setting}" for setting in _WRITING))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
