@@ -237,3 +237,13 @@ def test_a_search_is_judged_alike_alone_and_among_others():
     model = replace(GIVEN, k=1, weights="uniform")
     both = model.of(distances, voters, 2)
     np.testing.assert_array_equal(both, np.vstack([model.of(distances[[i]], voters[[i]], 2) for i in (0, 1)]))
+
+
+def test_slopes_grow_with_the_images_that_were_hidden_from_the_searches():
+    distances, voters = searches(2, size=30)
+    truth = np.maximum(voters[:, 0], 0)
+    whole, half = (fit_probability(distances, voters, truth, 9, k=1, kept=kept) for kept in (1.0, 0.5))
+    assert half.ratio == pytest.approx(whole.ratio * 2**0.3) and half.difference == pytest.approx(
+        whole.difference * 2**0.3
+    )
+    assert (half.votes, half.unseen, half.scale) == (whole.votes, whole.unseen, whole.scale)
