@@ -57,7 +57,7 @@ def left_out(
 
     One image of *every* class is left out with it (one part in ten of large classes). Leaving out the row alone would set
     m - 1 images of its class against m of each rival, which a new photo never meets: with two images a class that costs
-    ten points of accuracy (faces: 0.71 against 0.79), and every probability fitted to it is too low.
+    eight points of accuracy (faces: 0.71 against 0.79), and every probability fitted to it is too low.
 
     Shapes:   projected rows (N, D), codes (N,) integers
     may_ask:  (N,) bool, by default all: rows that the embedding was trained on lie nearer to their class than new ones
