@@ -118,6 +118,17 @@ def test_the_number_of_classes_may_grow_by_the_room_that_was_asked_for(known: Pa
     assert gallery.add(folder_of(tmp_path / "most", range(30, 40), range(4))).outgrown
 
 
+def test_a_change_in_between_is_noticed(known: Path, unknown: Path, tmp_path: Path) -> None:
+    gallery, _ = Gallery.create_from(tmp_path / "kin", known)
+
+    def changes(done: int, count: int) -> None:
+        Gallery.open(gallery.folder).add(picture(50, done), label="new")
+
+    with pytest.raises(InputError, match="changed .* while it was calibrated"):
+        gallery.calibrate(0.2, unknown, on_progress=changes)
+    assert gallery.view().calibration is None
+
+
 def test_a_calibration_is_kept_as_plain_values(known: Path, unknown: Path, tmp_path: Path) -> None:
     gallery, _ = Gallery.create_from(tmp_path / "kin", known)
     found = gallery.calibrate(0.2, unknown)

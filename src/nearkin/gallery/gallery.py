@@ -145,6 +145,7 @@ class Gallery(Asked):
         from nearkin.gallery.calibrating import calibrated
 
         photos = None if unknowns is None else collect(unknowns, labelled=True, skip_bad=skip_bad)
+        before = self.view().revision
         found = calibrated(
             self,
             false_accept,
@@ -155,6 +156,8 @@ class Gallery(Asked):
             seed=seed,
             on_progress=on_progress,
         )
+        if self.store.revision() != before:
+            raise InputError(f"somebody changed {self.folder} while it was calibrated; calibrate again")
         self.store.calibrate(found.as_section())
         return found
 
