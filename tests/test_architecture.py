@@ -20,18 +20,20 @@ MAY_IMPORT = {
     "data": "core",
     "networks": "core",
     "statistics": "core",
+    "decision": "core statistics",
     "mining": "core distances pairs",
-    "evaluation": "core distances pairs statistics",
-    "report": "core statistics",
-    "embedding": "core data networks",
+    "evaluation": "core decision distances pairs statistics",
+    "report": "core decision statistics",
+    "embedding": "core data decision distances networks",
     "losses": "core distances pairs mining",
-    "estimators": "core distances pairs losses evaluation statistics mining",
+    "estimators": "core decision distances pairs losses evaluation statistics mining",
     "generation": "core distances pairs mining networks losses",
-    "training": "core distances pairs data networks statistics mining evaluation embedding losses generation",
-    "comparison": "core distances pairs data networks statistics mining evaluation embedding report losses estimators generation training",
-    "cli": "core distances pairs data networks statistics mining evaluation embedding report losses estimators generation training comparison",
+    "training": "core decision distances pairs data networks statistics mining evaluation embedding losses generation",
+    "comparison": "core decision distances pairs data networks statistics mining evaluation embedding report losses estimators generation training",
+    "gallery": "core data decision embedding statistics",
+    "cli": "core decision distances pairs data networks statistics mining evaluation embedding report losses estimators generation training comparison gallery",
 }
-WITHOUT_TORCH = ("core", "data", "report", "statistics")
+WITHOUT_TORCH = ("core", "data", "decision", "gallery", "report", "statistics")
 BUILT = {path.parent.name for path in (ROOT / "src" / "nearkin").glob("*/__init__.py")}
 
 
