@@ -254,7 +254,7 @@ def test_probabilities_of_faces_hold():
         chances = model.predict_proba(rows[held])
         said, came = [*said, *chances.max(1)], [*came, *(chances.argmax(1) == faces.labels[held])]
     found = reliability(np.array(said), np.array(came))
-    assert found.calibration_error < 0.05 and found.auroc > 0.85 and found.skill > 0.3
+    assert found.calibration_error < 0.05 and found.auroc > 0.85 and found.skill > 0.2
 
 
 def test_it_is_searched_over_and_kept_like_any_other():
