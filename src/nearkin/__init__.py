@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nearkin.data import ImageSet, PKSampler, load_images, make_split
     from nearkin.distances import SNR, Distance, Mahalanobis, RelativeMahalanobis, SymmetricSNR, make_distance
     from nearkin.embedding import Embedder, cached_features
-    from nearkin.estimators import LMNN, InverseCovariance
+    from nearkin.estimators import LMNN, InverseCovariance, NeighbourClassifier, Verifier
     from nearkin.evaluation import evaluate
     from nearkin.gallery import Gallery
     from nearkin.generation import Adversarial, EmbeddingExpansion, Segment, SymmetricalSynthesis
@@ -121,6 +121,7 @@ _HOME = {
     "NPair": "nearkin.losses",
     "NTXent": "nearkin.losses",
     "Network": "nearkin.networks",
+    "NeighbourClassifier": "nearkin.estimators",
     "NormalizedSoftmax": "nearkin.losses",
     "Own": "nearkin.losses",
     "PKSampler": "nearkin.data",
@@ -147,6 +148,7 @@ _HOME = {
     "TripletNetwork": "nearkin.losses",
     "TupleTriplet": "nearkin.losses",
     "TupletMargin": "nearkin.losses",
+    "Verifier": "nearkin.estimators",
     "ZeroMean": "nearkin.losses",
     "build_report": "nearkin.report",
     "cached_features": "nearkin.embedding",
@@ -201,6 +203,7 @@ __all__ = [
     "MultiSimilarity",
     "NPair",
     "NTXent",
+    "NeighbourClassifier",
     "Network",
     "NormalizedSoftmax",
     "Own",
@@ -227,6 +230,7 @@ __all__ = [
     "TripletNetwork",
     "TupleTriplet",
     "TupletMargin",
+    "Verifier",
     "ZeroMean",
     "__version__",
     "build_report",
