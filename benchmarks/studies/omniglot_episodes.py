@@ -3,7 +3,8 @@
 Four convolutions with batch norm at 28 x 28 and a 64-dimensional embedding of unit length, trained by the supervised
 contrastive loss on the 964 background characters; a character turned by 90, 180 or 270 degrees is a class of its own, as is
 usual since Vinyals et al. 2016. Judged by 1,000 episodes of each size over all characters of the evaluation alphabets, and
-within one alphabet an episode; where the files are there, by Lake's 20 runs of 20-way one-shot classification.
+within one alphabet an episode; where the files are there, by Lake's 20 runs of 20-way one-shot classification. "Four turns"
+puts the embeddings of a drawing and of its three turns side by side.
 
     python benchmarks/studies/omniglot_episodes.py --folder runs/omniglot-episodes
     python benchmarks/studies/omniglot_episodes.py --steps 500 --held-out 6     # settings are chosen so: no evaluation alphabet
@@ -99,6 +100,12 @@ def trained(
     return network, history.seconds
 
 
+def four_turns(network: Network, drawings: Array) -> Array:
+    """The embeddings of a drawing and of its three turns side by side: the network has learnt every turn for itself."""
+    turns = (np.ascontiguousarray(np.rot90(drawings, turn, axes=(2, 3))) for turn in range(TURNS))
+    return np.concatenate([embed(network, each) for each in turns], axis=1)
+
+
 def sizes(rows: Array, labels: Array, alphabets: Array, **options: Any) -> dict[str, Episodes]:
     """Every size over all characters and within an alphabet."""
     return {
@@ -187,9 +194,11 @@ def main() -> None:
         return
     found: dict[str, Any] = {"options": {key: str(value) for key, value in vars(options).items()}, "seconds": seconds}
     found["network"] = judged("network", embed(network, unseen), images, asked, alphabets)
+    found["four turns"] = judged("four turns", four_turns(network, unseen), images, asked, alphabets)
     found["pixels"] = judged("pixels", unseen.reshape(len(unseen), -1), images, asked, alphabets)
     found["lake"] = {
         "network": lake("network", lambda drawn: embed(network, drawn)),
+        "four turns": lake("four turns", lambda drawn: four_turns(network, drawn)),
         "pixels": lake("pixels", lambda drawn: drawn.reshape(len(drawn), -1)),
     }
     if options.folder is not None:
