@@ -21,7 +21,7 @@ from nearkin.gallery.revisions import known, last_purge
 from nearkin.gallery.searching import Found, Indexed, Snapshot, search
 
 INDEX_FROM = 300_000
-"""Enrolled images from which on an index is used: benchmarks/studies/gallery_scale.py shows where exact search grows slow."""
+"""Enrolled images from which on an index is used: there exact search leaves 20 ms (benchmarks/studies/gallery_scale.py)."""
 
 MISSING = "searched exactly: a gallery of this size has no index yet"
 LACKING = "searched exactly: faiss, which an index needs, is not installed (pip install 'nearkin[index]')"
