@@ -26,14 +26,14 @@ TITLES = {
         for top in (1, 5)
         for name, title in {
             "top-{}": "Top-{}",
-            "knn-top-{}": "Top-{} by kNN",
-            "train-top-{}": "Top-{} on known images",
-            "train-knn-top-{}": "Top-{} by kNN on known images, each left out",
-            "train-knn-top-{}-in-index": "Top-{} by kNN on known images, each in the index",
-            "all-classes-top-{}": "Top-{} among all classes, novel ones too",
-            "all-classes-known-top-{}": "Top-{} of known classes among all",
-            "all-classes-novel-top-{}": "Top-{} of novel classes among all",
-            "novel-top-{}": "Top-{} among novel classes",
+            "knn-top-{}": "kNN top-{}",
+            "train-top-{}": "Known images top-{}",
+            "train-knn-top-{}": "Known images kNN top-{}, each left out",
+            "train-knn-top-{}-in-index": "Known images kNN top-{}, each in the index",
+            "all-classes-top-{}": "Top-{} (all)",
+            "all-classes-known-top-{}": "Top-{} (known in all)",
+            "all-classes-novel-top-{}": "Top-{} (novel in all)",
+            "novel-top-{}": "Top-{} (among novel)",
         }.items()
     },
 }
@@ -88,8 +88,8 @@ DISTANCES = {
 def score_title(name: str) -> str:
     """How a score is written in a heading.
 
-    >>> score_title("map@r"), score_title("nmi"), score_title("knn@5-weighted-top5")
-    ('MAP@R', 'NMI', 'kNN@5 weighted top-5')
+    >>> score_title("map@r"), score_title("nmi"), score_title("knn@5-weighted-top5"), score_title("all-classes-top-5")
+    ('MAP@R', 'NMI', 'kNN@5 weighted top-5', 'Top-5 (all)')
     """
     measure, at, rest = name.partition("@")
     rank, _, form = rest.partition("-")
@@ -128,7 +128,7 @@ def headline_scores(names: Sequence[str]) -> tuple[str, ...]:
     """The scores of the short table: the primary one, Recall@1, kNN accuracy with the largest k, NMI; of a few-shot study its own."""
     ranks = sorted(int(name[4:]) for name in names if name.startswith("knn@") and name[4:].isdigit())
     if "knn-top-1" in names:
-        few_shot = (names[0], "top-1", "top-5", "knn-top-1", "all-classes-top-1", "all-classes-novel-top-1")
+        few_shot = (names[0], "top-5", "all-classes-top-1", "all-classes-novel-top-1")
         return tuple(dict.fromkeys(name for name in few_shot if name in names))
     wanted = [names[0], "recall@1", *(f"knn@{rank}" for rank in ranks[-1:]), "nmi"]
     return tuple(dict.fromkeys(name for name in wanted if name in names))
