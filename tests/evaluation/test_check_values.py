@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nearkin.decision.votes import ranking
 from nearkin.evaluation import (
     adjusted_mutual_information,
     class_scores,
@@ -21,7 +22,6 @@ from nearkin.evaluation import (
     normalized_mutual_information,
     pairwise_f1,
 )
-from nearkin.decision.votes import ranking
 from oracles import clustering, knn
 from oracles.arithmetic import real
 from oracles.distances import matrix

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from evaluation.cases import CASES, DISTANCES, distances, random_case, tied_case
 from nearkin.core import InputError
-from nearkin.evaluation import class_scores, evaluate
 from nearkin.decision.votes import predicted, ranking, right_within, voted_for
+from nearkin.evaluation import class_scores, evaluate
 from oracles import knn as oracle
 
 KS = (1, 2, 5, 7)

@@ -11,7 +11,20 @@ from typing import Any, NoReturn
 import click
 
 from nearkin import __version__
-from nearkin.cli import classify, compare, data, doctor, evaluate, export, gallery, listing, report, search, train, verify
+from nearkin.cli import (
+    classify,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    export,
+    gallery,
+    listing,
+    report,
+    search,
+    train,
+    verify,
+)
 from nearkin.cli.answers import OWN_IMAGES
 from nearkin.core import InputError, MissingExtra, raise_on_signals
 
