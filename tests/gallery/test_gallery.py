@@ -238,3 +238,12 @@ def test_a_reader_sees_what_a_writer_adds(gallery: Gallery, tmp_path: Path) -> N
 
 def test_hashes_of_the_gallery_are_those_of_the_pixels(gallery: Gallery) -> None:
     assert image_hash(picture(0, 0)) in gallery.view().hashes
+
+
+def test_a_gallery_that_an_index_would_make_quicker_says_so(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss", reason="faiss is not installed (pip install 'nearkin[index]')")
+    assert gallery.info().index == "exact search"
+    monkeypatch.setattr("nearkin.gallery.searcher.INDEX_FROM", 40)
+    assert "nearkin gallery index" in gallery.info().index
+    added = gallery.add([picture(900, 0)], label="kind 900")
+    assert any("nearkin gallery index" in note for note in added.notes)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nearkin.gallery.rebasing import Rebased
 
 
+INDEX_DUE = "so many images are enrolled that an index makes a search quicker: nearkin gallery index"
+
+
 class Gallery(Asked):
     """A folder of enrolled images with the model that embeds them: name a photo, compare two, find the nearest.
 
@@ -82,7 +85,7 @@ class Gallery(Asked):
             unchanged=change.unchanged,
             conflicts=change.conflicts,
             bad=tuple(photos.bad),
-            notes=tuple(photos.notes),
+            notes=(*photos.notes, *((INDEX_DUE,) if change.added and self.store.index_is_due() else ())),
             confusions=enrolling.confusions(view, new, threshold) if change.added else (),
             outgrown=view.promise.outgrown if view.promise else None,
         )

@@ -12,6 +12,7 @@ from nearkin.gallery.calibration import Calibration
 
 if TYPE_CHECKING:
     from nearkin.gallery.gallery import Gallery
+    from nearkin.gallery.store import Store
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,6 @@ def informed(gallery: Gallery) -> Info:
     """The facts of a gallery as it is now."""
     view, store, history = gallery.view(), gallery.store, gallery.history()
     sizes = np.bincount(view.enrolled.codes, minlength=1)
-    recall = store.recall()
     return Info(
         folder=str(gallery.folder),
         revision=view.revision,
@@ -66,6 +66,13 @@ def informed(gallery: Gallery) -> Info:
         runner=gallery.embedder.runner,
         calibration=view.calibration,
         outgrown=view.promise.outgrown if view.promise else None,
-        index="exact search" if recall is None else f"approximate index, measured recall@10 {recall.mean:.3f}",
+        index=_search_words(store),
         bytes=sum(each.stat().st_size for each in gallery.folder.rglob("*") if each.is_file()),
     )
+
+
+def _search_words(store: Store) -> str:
+    """How it is searched, and the command that would make that quicker."""
+    recall = store.recall()
+    words = "exact search" if recall is None else f"approximate index, measured recall@10 {recall.mean:.3f}"
+    return f"{words}; an index would be quicker from here on: nearkin gallery index" if store.index_is_due() else words
