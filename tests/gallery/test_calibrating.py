@@ -137,3 +137,20 @@ def test_a_calibration_is_kept_as_plain_values(known: Path, unknown: Path, tmp_p
         Calibration.from_section({**found.as_section(), "format": 99})
     with pytest.raises(InputError, match="nothing is enrolled"):
         Gallery.create(tmp_path / "empty").calibrate(0.5)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 8, 9, 30, 130])
+def test_the_suggested_rate_is_one_that_the_enrolled_classes_support(tmp_path: Path, classes: int) -> None:
+    gallery = Gallery.create(tmp_path / "kin")
+    for kind in range(classes):
+        gallery.add([picture(kind, number) for number in range(2)], label=f"kind {kind}")
+    rate = gallery.supported_promise()
+    if rate is None:
+        assert classes < 10
+        with pytest.raises(InputError):
+            gallery.calibrate(0.5)
+        return
+    assert rate >= 0.05 and gallery.calibrate(rate).promise.rate == rate
+    if rate > 0.05:
+        with pytest.raises(InputError, match="support no promise below"):
+            gallery.calibrate(rate - 0.05)

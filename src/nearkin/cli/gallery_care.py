@@ -9,10 +9,10 @@ import click
 
 from nearkin.cli.answers import json_option, print_json
 from nearkin.cli.gallery_options import bar, gallery_option, opened, skip_bad_option
-from nearkin.cli.gallery_words import columns, counted, warn
+from nearkin.cli.gallery_words import calibrating_line, columns, counted, warn
 
 if TYPE_CHECKING:
-    from nearkin.gallery import Calibration
+    from nearkin.gallery import Calibration, Gallery
     from nearkin.gallery.informing import Info
 
 
@@ -104,11 +104,12 @@ def info(folder: Path | None, as_json: bool) -> None:
     \b
         nearkin gallery info -g faces
     """
-    found = opened(folder).info()
-    print_json(found.as_dict()) if as_json else say_info(found)
+    gallery = opened(folder)
+    found = gallery.info()
+    print_json(found.as_dict()) if as_json else say_info(gallery, found)
 
 
-def say_info(found: Info) -> None:
+def say_info(gallery: Gallery, found: Info) -> None:
     """The facts of a gallery."""
     sizes = f"{found.smallest} to {found.largest} images each" if found.smallest < found.largest else f"{found.largest} each"
     rows = [
@@ -121,7 +122,7 @@ def say_info(found: Info) -> None:
     if found.calibration is not None:
         say_calibration(found.calibration)
     else:
-        warn("not calibrated: nearkin gallery calibrate --false-accept 0.05")
+        warn(f"not calibrated: {calibrating_line(gallery)}")
     if found.lone:
         warn(f"{counted(found.lone, 'class has', 'classes have')} one image only")
     if found.outgrown:

@@ -9,7 +9,7 @@ import click
 
 from nearkin.cli.answers import json_option, print_json
 from nearkin.cli.gallery_options import bar, gallery_option, named_folder, note_option, opened, skip_bad_option
-from nearkin.cli.gallery_words import counted, first_of, say_bad, warn
+from nearkin.cli.gallery_words import calibrating_line, counted, first_of, say_bad, warn
 
 if TYPE_CHECKING:
     from nearkin.gallery import Added, Gallery
@@ -98,4 +98,4 @@ def say_added(added: Added, gallery: Gallery) -> None:
     if added.outgrown:
         warn(added.outgrown)
     elif gallery.view().calibration is None:
-        click.echo(f"Next: nearkin gallery calibrate -g {gallery.folder} --false-accept 0.05")
+        click.echo(f"Next: {calibrating_line(gallery)}")

@@ -101,7 +101,7 @@ def say_rebased(found: Rebased) -> None:
         click.echo(f"{len(found.flips):,} of {counted(found.probes, 'probe')} flip")
     for line in first_of([f"{each.image}: {each.before!r} became {each.after!r}" + ("" if each.label is None else f" (is {each.label!r})") for each in found.flips], 10):
         click.echo(f"    {line}")
-    click.echo(f"Next: nearkin gallery calibrate -g {found.folder} --false-accept 0.05")
+    click.echo(f"Next: nearkin gallery calibrate -g {found.folder} --false-accept RATE   (nearkin gallery info -g {found.folder} names one)")
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 from nearkin.cli.answers import aligned
 
 if TYPE_CHECKING:
-    from nearkin.gallery import Answer, Nearby, Pair
+    from nearkin.gallery import Answer, Gallery, Nearby, Pair
 
 FIRST = 5
 """Lines of a list that are shown; the rest is counted."""
@@ -98,7 +98,7 @@ def footer(answers: Sequence[Answer]) -> None:
 
     first = answers[0]
     if first.promise is None or first.threshold is None:
-        warn("not calibrated: every photo gets the nearest class, known or not; nearkin gallery calibrate --false-accept 0.05")
+        warn("not calibrated: every photo gets the nearest class, known or not; nearkin gallery info names the command for it")
         return
     kept = first.promise
     click.echo(
@@ -110,6 +110,13 @@ def footer(answers: Sequence[Answer]) -> None:
     )
     if kept.outgrown:
         warn(kept.outgrown)
+
+
+def calibrating_line(gallery: Gallery) -> str:
+    """The command that calibrates a gallery, with a rate that it supports."""
+    rate = gallery.supported_promise()
+    promise = f"--false-accept {rate:g}" if rate is not None else "--false-accept 0.2 --unknowns FOLDER   (photos of classes that are not enrolled)"
+    return f"nearkin gallery calibrate -g {gallery.folder} {promise}"
 
 
 def sure(probability: float) -> str:
@@ -127,7 +134,7 @@ def compared(pair: Pair) -> None:
     click.echo(f"{pair.first} and {pair.second}: {click.style(pair.decision, fg=colour, bold=True)}")
     if pair.threshold is None:
         columns([("distance", shown(pair.distance))])
-        warn("no threshold for pairs: nearkin gallery calibrate --false-accept 0.05 finds one, where there are enough pairs")
+        warn("no threshold for pairs: nearkin gallery calibrate finds one, where there are enough pairs")
         return
     side = "within" if pair.decision == "same" else "beyond"
     columns([("distance", f"{shown(pair.distance)}, {side} {shown(pair.threshold)}")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from nearkin.core import InputError
 from nearkin.decision.growth import LEFT_OUT, left_out_room
 from nearkin.decision.nearest import nearest
+from nearkin.decision.support import smallest_rate
 from nearkin.decision.unknowns import answered
 from nearkin.gallery.collecting import Collection, some
 from nearkin.gallery.deciding import voters_of
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 ASKED = 20_000
 """Left-out images that ask, at most, spread evenly."""
+
+STEPS = 20
+"""Rates that are suggested: twentieths."""
 
 
 class Unknowns(NamedTuple):
@@ -70,6 +75,21 @@ def left_out_classes(view: View, fresh: NDArray[np.bool_], votes: int) -> Unknow
     count = len(view.enrolled.names)
     words = "enrolled classes left out in turn"
     return Unknowns(distance, codes[places], aside, count - 1, words, left_out_room(count), LEFT_OUT)
+
+
+def supported(view: View, trained_on: frozenset[str]) -> float | None:
+    """A round rate, at least 5 %, that the enrolled classes support when each is left out; None where none up to half does.
+
+    Classes of which the model has seen an image do not count.
+    """
+    codes = view.enrolled.codes
+    fresh = np.array([each not in trained_on for each in view.hashes], dtype=bool) if trained_on else np.ones(len(codes), bool)
+    unseen = codes[~np.isin(codes, codes[~fresh])]
+    if len(np.unique(unseen)) < 2:
+        return None
+    least = smallest_rate(unseen, room=left_out_room(len(view.enrolled.names)), independent=LEFT_OUT)
+    rate = max(1, math.ceil(round(least * STEPS, 6))) / STEPS
+    return rate if rate <= 0.5 else None
 
 
 def given_photos(gallery: Gallery, view: View, photos: Collection, votes: int, on_progress: Progress | None) -> Unknowns:

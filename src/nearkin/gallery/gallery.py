@@ -8,6 +8,7 @@ from nearkin.core import InputError
 from nearkin.embedding.embedder import Embedder
 from nearkin.gallery import enrolling
 from nearkin.gallery.asking import Asked, Images, Place, free
+from nearkin.gallery.asking_unknowns import supported
 from nearkin.gallery.collecting import Collection, collect
 from nearkin.gallery.enrolling import Added
 from nearkin.gallery.entries import Entry
@@ -89,6 +90,10 @@ class Gallery(Asked):
             confusions=enrolling.confusions(view, new, threshold) if change.added else (),
             outgrown=view.promise.outgrown if view.promise else None,
         )
+
+    def supported_promise(self) -> float | None:
+        """A round false-accept rate that `calibrate` can promise from the enrolled classes alone; None: it needs photos of others."""
+        return supported(self.view(), self.embedder.trained_on)
 
     def remove(self, what: Choice, *, note: str = "") -> Change:
         """Remove a class, or images, from now on; earlier revisions still have them (see `purge`).
