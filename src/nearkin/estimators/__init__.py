@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nearkin.estimators.verifier import Verifier
 
     ESTIMATORS: Mapping[str, type[LMNN] | type[InverseCovariance]]
+    """Estimators by the names that recipes know: each has `fit(features, classes)`, and then `components_`, its map L."""
 
 __all__ = [
     "ESTIMATORS",
@@ -37,7 +38,6 @@ _HOME = {
 }
 
 _MAPS = {"inverse-covariance": "InverseCovariance", "lmnn": "LMNN"}
-"""Estimators that a recipe may name: each has `fit(features, classes)`, and then `components_`, its map L."""
 
 
 def __getattr__(name: str) -> Any:
