@@ -187,7 +187,7 @@ def main() -> None:
     started = time.process_time()
     network, seconds = trained(drawings, images.labels[train_on], options, judge if options.held_out else None)
     print(
-        f"{options.steps} steps, {seconds:.0f} s, {time.process_time() - started:.0f} s of CPU in this session",
+        f"{options.steps} steps, {seconds:.0f} s, {time.process_time() - started:.0f} s of CPU this time",
         flush=True,
     )
     if options.held_out:
