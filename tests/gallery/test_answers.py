@@ -95,4 +95,4 @@ def test_an_answer_looks_at_as_many_neighbours_as_vote_and_as_its_probability_ne
 
 def test_shares_and_distances_are_said_without_false_certainty() -> None:
     assert [percent(value) for value in (0, 0.00001, 0.0123, 0.5, 0.987, 0.9991, 1)] == ["0 %", "<0.01 %", "1.23 %", "50 %", "99 %", ">99.9 %", "100 %"]
-    assert [shown(value) for value in (1234.5, 0.5, 1e-9)] == ["1234", "0.500", "0.00000000100"]
+    assert [shown(value) for value in (1234.5, 0.5, 2e-6, 1e-9, -1e-8, 0.0)] == ["1234", "0.500", "0.00000200", "0", "0", "0"]

@@ -136,11 +136,13 @@ class Nearby(_Plain):
 def shown(value: float, digits: int = 3) -> str:
     """A distance as people read it: at least `digits` figures that mean something, never more decimals than that needs.
 
-    >>> shown(0.41234), shown(12.3456), shown(0.00012345), shown(0.0)
+    Below a millionth it is the rounding of float32 embeddings, and 0 for people.
+
+    >>> shown(0.41234), shown(12.3456), shown(0.00012345), shown(6e-8)
     ('0.412', '12.3', '0.000123', '0')
     """
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+    if abs(value) < 1e-6 or not math.isfinite(value):
+        return "0" if math.isfinite(value) else f"{value:g}"
     before = math.floor(math.log10(abs(value))) + 1
     return f"{value:.{max(0, digits - max(before, 0) - min(before, 0))}f}"
 
