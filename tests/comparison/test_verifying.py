@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from comparison.studies import recipe
 from nearkin.comparison import compare
+from nearkin.comparison.verifying import _asking
 from nearkin.core import InputError
 from nearkin.data import load_images
 from nearkin.report import summarise
@@ -69,6 +71,26 @@ def test_rates_are_those_of_a_count_over_all_test_pairs(study: Path, kind: str, 
     assert sum(facts["histograms"]["test"]["positive"]) == pytest.approx(1, abs=0.01)
 
 
+def test_histograms_and_curve_are_those_of_all_test_pairs(study: Path) -> None:
+    _, facts, rows = run_of(study, "trained", "closed-set")
+    split = json.loads((study / "splits" / "closed-set.json").read_text())
+    labels = load_images("digits", limit_per_class=20).labels[split["test"]]
+    upper = np.triu(np.ones((len(rows), len(rows)), dtype=bool), 1)
+    apart = np.sqrt(np.square(rows[:, None] - rows[None]).sum(-1))
+    same = labels[:, None] == labels[None]
+    kinds = {"positive": apart[upper & same], "negative": apart[upper & ~same]}
+    for kind, distances in kinds.items():
+        shares = np.histogram(distances, facts["edges"])[0] / len(distances)
+        assert np.abs(shares - facts["histograms"]["test"][kind]).sum() < 0.02  # a pair on an edge may fall either way
+    far, tar = np.array(facts["roc"]["far"]), np.array(facts["roc"]["tar"])
+    assert (far[0], tar[0], far[-1], tar[-1]) == (0, 0, 1, 1) and (np.diff(far) >= 0).all() and (np.diff(tar) >= 0).all()
+    for false, true in zip(far, tar, strict=True):
+        accepted = round(true * len(kinds["positive"]))
+        reached = np.sort(kinds["positive"])[accepted - 1] if accepted else -1.0
+        beyond = np.sort(np.append(kinds["positive"], np.inf))[accepted]
+        assert (kinds["negative"] <= reached).mean() - 1e-5 <= false <= (kinds["negative"] <= beyond).mean() + 1e-5
+
+
 def test_the_threshold_is_that_of_equal_error_on_the_training_pairs(study: Path) -> None:
     _, facts, _ = run_of(study, "pixels", "closed-set")
     split = json.loads((study / "splits" / "closed-set.json").read_text())
@@ -119,3 +141,13 @@ def test_a_damaged_file_is_named(study: Path, tmp_path: Path, change: Any, words
     with pytest.raises(InputError, match=words):
         read_verification(replace(run, folder=tmp_path))
     assert read_verification(replace(run, folder=tmp_path / "none")) is None
+
+
+def test_novel_classes_make_no_pairs_where_known_ones_ask_too() -> None:
+    labels = np.array([0, 0, 1, 1, 2, 2, 3])
+
+    def asking(train: list[int], test: list[int]) -> list[bool]:
+        return _asking(labels, SimpleNamespace(train=np.array(train), test=np.array(test))).tolist()
+
+    assert asking([0, 2], [1, 3, 4, 5]) == [True, True, False, False]
+    assert asking([0, 2], [4, 5, 6]) == [True, True, True]

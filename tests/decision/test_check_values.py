@@ -5,28 +5,16 @@ NEARKIN_VECTORS names `vectors.json` or a folder with it. Both the library and t
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import pytest
 
+from check_values import entries
 from nearkin.decision import calibrate_threshold, given_pairs, open_set, otsu, verification
 from oracles import verification as loops
 
 EXACT = {"rel": 1e-9, "abs": 1e-12}
-
-
-def entries(formula: str) -> list[Any]:
-    place = os.environ.get("NEARKIN_VECTORS")
-    if not place:
-        return [pytest.param(None, marks=pytest.mark.skip(reason="needs check values: set NEARKIN_VECTORS"))]
-    path = Path(place)
-    found = json.loads((path / "vectors.json" if path.is_dir() else path).read_text())["entries"]
-    return [pytest.param(entry, id=entry["key"]) for entry in found if entry["id"] == formula]
 
 
 @pytest.mark.parametrize("entry", entries("EVA-4"))

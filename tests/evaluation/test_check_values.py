@@ -5,15 +5,12 @@ NEARKIN_VECTORS names `vectors.json` or a folder with it. Both the library and t
 
 from __future__ import annotations
 
-import json
-import os
 import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from check_values import entries
 from nearkin.decision.votes import ranking
 from nearkin.evaluation import (
     adjusted_mutual_information,
@@ -28,15 +25,6 @@ from oracles.distances import matrix
 from oracles.retrieval import Oracle
 
 EXACT = {"rel": 1e-9, "abs": 1e-12}
-
-
-def entries(formula: str) -> list[Any]:
-    place = os.environ.get("NEARKIN_VECTORS")
-    if not place:
-        return [pytest.param(None, marks=pytest.mark.skip(reason="needs check values: set NEARKIN_VECTORS"))]
-    path = Path(place)
-    found = json.loads((path / "vectors.json" if path.is_dir() else path).read_text())["entries"]
-    return [pytest.param(entry, id=entry["key"]) for entry in found if entry["id"] == formula]
 
 
 def scalar_matrix(x: list[list[float]], z: list[list[float]]) -> list[list[float]]:

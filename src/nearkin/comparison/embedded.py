@@ -84,6 +84,7 @@ def evaluated(*arguments: Any, **options: Any) -> Evaluation:
 
 
 def own_groups(study: Study, indices: np.ndarray) -> np.ndarray | None:
+    """The groups of images whose neighbours of the own group do not count; None where all do."""
     if study.images.groups is None or not study.recipe.evaluation["ignore_own_group"]:
         return None
     groups: np.ndarray = study.images.groups[indices]

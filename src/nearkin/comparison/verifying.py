@@ -34,7 +34,6 @@ BINS = 120
 KEPT = 1_000_000
 """Pairs counted one by one; of more, all positive, the nearest negative ones and a sample that stands for the others."""
 POINTS = 200
-SCORES = ("verification-auc", "eer", "tpr-at-threshold", "tnr-at-threshold")
 
 
 def verified(study: Study, run: Run, trained: Trained | None, embeddings: NDArray[np.float32]) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Asked:
         """Say what class each photo is of, or that it is of none that is enrolled.
 
         at_revision: answer as the gallery did right after that revision, with its images and its calibration: the same
-                     photo gets the same answer, bit for bit
+                     call gets the same answers, bit for bit. By the default model a photo's answer does not depend on the
+                     others of the call; an exported network may change the last digits of a distance with them
         Errors:      InputError for an empty gallery
         """
         return list(self.answers(images, at_revision=at_revision, skip_bad=skip_bad, on_progress=on_progress))
