@@ -31,6 +31,7 @@ class Kept:
         self.far: list[Part] = []
 
     def add(self, distances: Array, own: Codes, other: Codes, there: NDArray[np.bool_]) -> None:
+        """Take a block of distances (a, b) of rows of the classes `own` (a,) and `other` (b,); `there` (a, b) says which are pairs."""
         alike = own[:, None] == other[None]
         positive = alike & there
         if self.positive_rate < 1:
