@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.oracles import promise as slow
 
 from nearkin.core import InputError
 from nearkin.decision.class_bound import classes_of, doubt, upper_bound
 from nearkin.decision.growth import Size, left_out_room, outgrown
 from nearkin.decision.promise import Promise, promise
 from nearkin.decision.support import smallest_rate
+from oracles import promise as slow
 
 
 def drawn(seed: int, classes: int = 60, photos: int = 6, together: float = 0.5) -> tuple[np.ndarray, np.ndarray]:

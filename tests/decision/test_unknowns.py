@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles import promise as slow
 
 from nearkin.core import InputError
+from nearkin.decision import nearest
 from nearkin.decision.links import Space
 from nearkin.decision.unknowns import answered, left_out_distances, pair_rate
+from oracles import promise as slow
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,25 @@ def test_pair_rate_needs_pairs_and_both_groups(rows):
         pair_rate(Space(), rows[:4], rows[:4], 1.0, query_groups=CODES[:4], reference_groups=CODES[:4])
     with pytest.raises(InputError, match="given together"):
         pair_rate(Space(), rows, rows, 1.0, query_groups=CODES)
+
+
+@pytest.mark.parametrize("name", ["euclidean", "cosine", "snr"])
+def test_pair_rate_knows_a_threshold_just_below_a_distance_that_occurs(name):
+    rng = np.random.default_rng(5)
+    given = rng.normal(size=(60, 32))
+    given = (given / np.linalg.norm(given, axis=1, keepdims=True)).astype(np.float32)
+    codes = np.arange(60)
+    found = nearest(Space(name), given, given, 3, query_groups=codes, reference_groups=codes).distances
+    everything = np.array([Space(name).paired(given[[i]], given[[j]])[0] for i in range(60) for j in range(60) if i != j])
+    for distance in found.ravel()[:90:3]:
+        for threshold in (distance, np.nextafter(distance, -np.inf)):
+            rate = pair_rate(Space(name), given, given, float(threshold), query_groups=codes, reference_groups=codes)
+            assert rate.accepted == (everything <= threshold).sum()
+
+
+def test_pair_rate_of_no_threshold_and_of_equal_rows():
+    equal = np.ones((300, 4), np.float32)
+    assert pair_rate(Space(), equal[:1], equal, -np.inf).accepted == 0
+    assert pair_rate(Space(), equal[:1], equal, np.inf).accepted == 300
+    assert pair_rate(Space(), equal, equal, 0.0).accepted == 300 * 300
+    assert pair_rate(Space(), equal, equal, float(np.nextafter(0, -1))).accepted == 0

@@ -15,6 +15,12 @@ from nearkin.decision.votes import voted_for
 BLOCK = 1 << 21
 """Distances held at a time."""
 
+PAIRS = 1 << 13
+"""Pairs measured by differences at a time."""
+
+ROUNDING = 1e-6
+"""How near to a threshold a distance by products is not believed, as a share of the threshold, or of 1 below that."""
+
 
 def answered(
     distances: ArrayLike, voters: ArrayLike, *, weights: str = "distance"
@@ -74,13 +80,15 @@ def pair_rate(
 
     Shapes:  projected rows, queries (A, D) of unknown classes and references (R, D). With groups (class codes), pairs of one
              group are left out: give the enrolled rows on both sides
-    Exact:   products in float64; a pair within rounding of the threshold may count either way
+    Exact:   products in float64; what lies within their rounding of the threshold is decided by differences, as in a search,
+             whose threshold is always just below a distance that occurs
     """
     asked, kept = np.asarray(queries, dtype=np.float64), np.asarray(references, dtype=np.float64)
     own, other = _groups(query_groups, len(asked)), _groups(reference_groups, len(kept))
     if (own is None) != (other is None):
         raise InputError("query_groups and reference_groups must be given together")
     norms, accepted, pairs = np.square(kept).sum(1), 0, 0
+    doubt = ROUNDING * max(1.0, abs(threshold)) if np.isfinite(threshold) else 0.0
     step = max(1, BLOCK // max(1, len(kept)))
     for start in range(0, len(asked), step):
         part = asked[start : start + step]
@@ -90,7 +98,12 @@ def pair_rate(
         if own is not None and other is not None:
             impostors = own[start : start + step, None] != other
         pairs += int(impostors.sum())
-        accepted += int((impostors & (distances <= threshold)).sum())
+        doubtful = impostors & (np.abs(distances - threshold) <= doubt)
+        accepted += int((impostors & ~doubtful & (distances <= threshold)).sum())
+        rows, columns = np.nonzero(doubtful)
+        for first in range(0, len(rows), PAIRS):
+            some = slice(first, first + PAIRS)
+            accepted += int((space.paired(part[rows[some]], kept[columns[some]]) <= threshold).sum())
     if not pairs:
         raise InputError("there are no impostor pairs: every query is of its reference's class, or one side is empty")
     return PairRate(accepted / pairs, accepted, pairs)
