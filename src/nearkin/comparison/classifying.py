@@ -20,7 +20,7 @@ def with_classifier(found: Evaluation, loss: Any, embeddings: np.ndarray, labels
     Scores:  accuracy, over images, and class-accuracy, the mean over classes; accuracy-top5, the share of images whose class is
              among the five first; an image of a class that was not trained on cannot be labelled rightly and counts as wrong
     """
-    logits = logits_of(loss, embeddings)
+    logits = logits_of(loss, embeddings, len(classes))
     if logits is None:
         return found
     five = classes[np.argsort(-logits, axis=1, kind="stable")[:, :5]] == labels[:, None]
@@ -31,11 +31,14 @@ def with_classifier(found: Evaluation, loss: Any, embeddings: np.ndarray, labels
     return replace(found, scores={**found.scores, **scores}, queries={**found.queries, **records})
 
 
-def logits_of(loss: Any, embeddings: np.ndarray) -> np.ndarray | None:
-    """What the loss's classifier says of embeddings (n, D): (n, C); None for a loss without one."""
+def logits_of(loss: Any, embeddings: np.ndarray, classes: int) -> np.ndarray | None:
+    """What the loss's classifier says of embeddings (n, D): (n, C); None for a loss without one.
+
+    classes: C, fewer than it has learnt where it has learnt turns of classes too, which come after the classes themselves
+    """
     if not callable(getattr(loss, "classify", None)):
         return None
     with torch.inference_mode():
         at = next(loss.parameters()).device
-        logits: np.ndarray = loss.classify(torch.from_numpy(embeddings).to(at)).cpu().numpy()
+        logits: np.ndarray = loss.classify(torch.from_numpy(embeddings).to(at)).cpu().numpy()[:, :classes]
     return logits

@@ -93,7 +93,7 @@ def voters_for_five(space: Space, known: Side) -> int:
 
 def right_by_classifier(loss: Any, rows: Rows, labels: Labels, classes: Labels) -> Right | None:
     """As `right_by_knn`, by the loss's own classifier; None where it has none."""
-    logits = logits_of(loss, rows)
+    logits = logits_of(loss, rows, len(classes))
     if logits is None:
         return None
     order = np.argsort(-logits, axis=1, kind="stable")[:, : max(TOPS.values())]

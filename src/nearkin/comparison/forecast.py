@@ -95,7 +95,9 @@ def _step_seconds(recipe: Recipe, method: Method, images: ImageSet, split: Split
     plan = replace(build_plan(recipe, method, seed), steps=3, patience=None)
     inputs = _sample_inputs(recipe, images)
     network = build_network(recipe, method, inputs.shape, seed, inputs.standardisation(split.train[:SAMPLE]))
-    loss = build_loss(method.loss, dimensions=recipe.network["embedding_size"], classes=len(np.unique(images.labels[split.train])))
+    labels = np.unique(images.labels[split.train], return_inverse=True)[1]
+    classes = len(np.unique(plan.labels_of(labels)))
+    loss = build_loss(method.loss, dimensions=recipe.network["embedding_size"], classes=classes)
     if isinstance(loss, Adversarial):
         network = loss.network(network, recipe.network["embedding_size"])
     moments: list[float] = []
@@ -103,7 +105,7 @@ def _step_seconds(recipe: Recipe, method: Method, images: ImageSet, split: Split
         network,
         loss,
         lambda positions: inputs(split.train[positions]),
-        np.unique(images.labels[split.train], return_inverse=True)[1],
+        labels,
         plan,
         on_step=lambda _: moments.append(time.perf_counter()),
     )

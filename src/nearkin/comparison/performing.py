@@ -89,10 +89,11 @@ def train_run(study: Study, run: Run, listener: Listener) -> Trained:
     network = build_network(recipe, run.method, study.inputs.shape, run.seed, scale, study.axes(run.protocol))
     if run.method.kind == "untrained":
         return Trained(network)
+    plan, labels = build_plan(recipe, run.method, run.seed), study.training_labels(run.protocol)
     loss = build_loss(
         run.method.loss,
         dimensions=recipe.network["embedding_size"],
-        classes=len(np.unique(images.labels[split.train])),
+        classes=len(np.unique(plan.labels_of(labels))),
         seed=derived_seed(run.seed, "loss"),
     )
     if isinstance(loss, Adversarial):
@@ -107,8 +108,8 @@ def train_run(study: Study, run: Run, listener: Listener) -> Trained:
         network,
         loss,
         lambda positions: study.inputs(split.train[positions]),
-        study.training_labels(run.protocol),
-        build_plan(recipe, run.method, run.seed),
+        labels,
+        plan,
         validate=validation_of(study, run, loss),
         folder=run.folder,
         data=f"{images.data_hash} {study.split_hash(run.protocol)}",

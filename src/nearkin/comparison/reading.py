@@ -93,6 +93,8 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
             problems.add("baseline", f"must be a row of the table ({', '.join(rows)}), got {recipe.baseline!r}{near}")
     if recipe.frozen and recipe.training.get("augmentation"):
         problems.add("training.augmentation", "changes images, and a head on a frozen backbone sees their features only: leave it out")
+    if recipe.frozen and recipe.training.get("turned_classes"):
+        problems.add("training.turned_classes", "turns images, and a head on a frozen backbone sees their features only: leave it out")
     staged = [recipe.training, *(method.training for method in recipe.methods)]
     if any(part.get("unfreeze") for part in staged) and (recipe.frozen or "backbone" not in recipe.network):
         problems.add("training.unfreeze", "is for a backbone that is trained after its head: it needs network.backbone with frozen: false")

@@ -96,7 +96,7 @@ def check_training(section: object, problems: Problems) -> dict[str, Any] | None
     if checked is not None:
         with problems.gathered("training"):
             TrainingPlan(**checked)
-    return checked
+    return checked and said(checked, turned_classes=False)
 
 
 def check_evaluation(section: object, problems: Problems) -> dict[str, Any] | None:

@@ -161,4 +161,4 @@ def _check_fit(recipe: Recipe, images: ImageSet, split: Split) -> None:
             check_width(method.estimator, recipe.network["embedding_size"] if method.loss else int(np.prod(shape)), method.name)
         build_network(recipe, method, shape, 0, plain)
         plan = build_plan(recipe, method, 0)
-        PKSampler(images.labels[split.train], plan.classes_per_batch, plan.images_per_class, seed=0)
+        PKSampler(plan.labels_of(images.labels[split.train]), plan.classes_per_batch, plan.images_per_class, seed=0)

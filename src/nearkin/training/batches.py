@@ -12,6 +12,7 @@ from torch import Tensor
 from nearkin.core import InputError, InputTypeError, derived_seed
 from nearkin.networks.embed import as_tensor
 from nearkin.training.plan import TrainingPlan
+from nearkin.training.turning import TurnedImages
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 ImageSource: TypeAlias = "Array | Tensor | Callable[[Array], Array | Tensor]"
@@ -28,14 +29,13 @@ class Batches:
     """Images and labels of the positions that a sampler draws, on the device of the run."""
 
     def __init__(self, images: ImageSource, labels: Array, sampler: Sampler | None, plan: TrainingPlan) -> None:
-        self.images = images
-        self.labels = _checked(labels)
+        given = _checked(labels)
+        if not callable(images) and len(images) != len(given):
+            raise InputError(f"there are {len(images)} images and {len(given)} labels; each image needs one label")
+        self.images = TurnedImages(images, len(given)) if plan.turned_classes else images
+        self.labels = plan.labels_of(given)
         self.sampler = _class_balanced(self.labels, plan) if sampler is None else sampler
         self.device = _available(plan.device)
-        if not callable(images) and len(images) != len(self.labels):
-            raise InputError(
-                f"there are {len(images)} images and {len(self.labels)} labels; each image needs one label"
-            )
 
     def after(self, epoch: int, position: int) -> Iterator[tuple[int, int, Array]]:
         """Epoch, place in it and positions of every batch from a place on, without end."""

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nearkin.core import InputError, InputTypeError, choice, integer, non_negative, positive
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.core import InputError, InputTypeError, choice, flag, integer, non_negative, positive
 from nearkin.training.augmentation import Augmentation
+from nearkin.training.turning import turned_labels
 from nearkin.training.unfreezing import Unfreezing
 
 OPTIMIZERS = ("adam", "sgd")
@@ -31,6 +35,7 @@ class TrainingPlan:
     gradient_clip:      largest norm of the whole gradient; None: as it comes
     validate_every:     steps between two validations; the last step is always validated
     patience:           stop after so many validations without a better one; None: use the whole budget
+    turned_classes:     train on every image turned by 90, 180 and 270 degrees too, each turn of a class a class of its own
     augmentation:       random changes of the training images, an `Augmentation` or its settings; None: as they are
     unfreeze:           two stages, an `Unfreezing` or its settings: the network's backbone is frozen until the validation
                         stands still, then trained too. A cosine then begins anew, over the steps that are left, and
@@ -52,6 +57,7 @@ class TrainingPlan:
     gradient_clip: float | None = None
     validate_every: int = 100
     patience: int | None = None
+    turned_classes: bool = False
     augmentation: Augmentation | Mapping[str, Any] | None = None
     unfreeze: Unfreezing | Mapping[str, Any] | None = None
     seed: int = 0
@@ -69,6 +75,7 @@ class TrainingPlan:
         choice("schedule", self.schedule, SCHEDULES)
         if self.patience is not None:
             integer("patience", self.patience, minimum=1)
+        flag("turned_classes", self.turned_classes)
         integer("seed", self.seed)
         if isinstance(self.augmentation, Mapping):
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
@@ -82,6 +89,10 @@ class TrainingPlan:
             raise InputError(
                 f"device {self.device!r} is unknown; allowed: {', '.join(DEVICES)}, or one by number: cuda:1"
             )
+
+    def labels_of(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What sampler and loss see of the images' labels (N,): the same, or with turned classes those of all turns (4 N,)."""
+        return turned_labels(labels) if self.turned_classes else labels
 
     def rate_factor(self, step: int, since: int = 0) -> float:
         """What the learning rates are multiplied with at `step` = since + 1, ..., steps; a stage begins after `since`.
@@ -100,9 +111,9 @@ class TrainingPlan:
         return rate, rate if self.loss_learning_rate is None else self.loss_learning_rate
 
     def settings(self) -> dict[str, Any]:
-        """All settings as plain values, fit for JSON; an augmentation and a second stage only where there is one."""
-        unsaid = ("augmentation", "unfreeze")
-        settings = {name: value for name, value in asdict(self).items() if name not in unsaid or value is not None}
+        """All settings as plain values, fit for JSON; turned classes, an augmentation and a second stage only where there are."""
+        unsaid = {"turned_classes": False, "augmentation": None, "unfreeze": None}
+        settings = {name: value for name, value in asdict(self).items() if name not in unsaid or value != unsaid[name]}
         return settings | (
             {"augmentation": self.augmentation.settings()} if isinstance(self.augmentation, Augmentation) else {}
         )

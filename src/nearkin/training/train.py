@@ -56,7 +56,7 @@ def train(
                    those of `take_generated_step`
     images:        the training images, floating, (N, C, H, W), or a pure function from positions (B,) to (B, C, H, W)
     labels:        (N,) integers
-    sampler:       None: `nearkin.data.PKSampler` with the plan's P and K
+    sampler:       None: `nearkin.data.PKSampler` with the plan's P and K; one of your own draws positions of `plan.labels_of(labels)`
     validate:      network (in evaluation mode) -> a number, larger is better, on images that are neither trained on
                    nor tested on. Without it the last weights are the result
     folder:        where checkpoints and the outcome live. The same call on the same folder goes on after a Ctrl-C,
