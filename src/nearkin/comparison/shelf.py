@@ -24,7 +24,7 @@ def recipe_text(source: str | Path) -> tuple[str, str]:
 
     >>> recipe_text("quickstrat")
     Traceback (most recent call last):
-    nearkin.core.checks.InputError: there is no recipe 'quickstrat'; did you mean 'quickstart'? (a file, or a name of: nearkin list recipes)
+    nearkin.core.errors.InputError: there is no recipe 'quickstrat'; did you mean 'quickstart'? (a file, or a name of: nearkin list recipes)
     """
     path = Path(source)
     if path.is_file():

@@ -1,15 +1,7 @@
 """What every room may lean on: checks and their words, seeds, optional imports, atomic files, names. No torch at import."""
 
-from nearkin.core.checks import (
-    InputError,
-    InputTypeError,
-    choice,
-    flag,
-    integer,
-    non_negative,
-    positive,
-    within,
-)
+from nearkin.core.checks import choice, flag, integer, non_negative, positive, within
+from nearkin.core.errors import InputError, InputTypeError
 from nearkin.core.files import content_hash, write_atomically, write_json
 from nearkin.core.names import pick, suggestion
 from nearkin.core.optional import MissingExtra, need

@@ -9,13 +9,8 @@ import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 
-
-class InputError(ValueError):
-    """A mistake in what the caller gave. Commands answer it with one sentence and exit code 2."""
-
-
-class InputTypeError(InputError, TypeError):
-    """What the caller gave is of the wrong kind altogether (a list for a tensor, a float for a label)."""
+from nearkin.core.errors import InputError, InputTypeError
+from nearkin.core.names import suggestion
 
 
 def _real(name: str, value: object, wanted: str) -> float:
@@ -73,8 +68,6 @@ def flag(name: str, value: object) -> bool:
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`; otherwise name the nearest right one."""
-    from nearkin.core.names import suggestion
-
     if isinstance(value, str) and value in allowed:
         return value
     raise InputError(

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from nearkin.core.checks import InputError
+from nearkin.core.errors import InputError
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def pick(kind: str, table: Mapping[str, T], name: str, *, where: str | None = No
 
     >>> pick("loss", {"triplet": 3}, "tripet")
     Traceback (most recent call last):
-    nearkin.core.checks.InputError: unknown loss 'tripet'; did you mean 'triplet'? (nearkin list losses)
+    nearkin.core.errors.InputError: unknown loss 'tripet'; did you mean 'triplet'? (nearkin list losses)
     """
     if isinstance(name, str) and name in table:
         return table[name]

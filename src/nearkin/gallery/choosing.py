@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from nearkin.core import InputError
-from nearkin.core.names import suggestion
+from nearkin.core import InputError, suggestion
 from nearkin.gallery.changes import chunks
 from nearkin.gallery.entries import as_hash
 from nearkin.gallery.labels import as_label

@@ -60,7 +60,9 @@ class Augmentation:
         if non_negative("rotate", self.rotate) > 180:
             raise InputError(f"rotate must be an angle of 0 to 180 degrees, got {self.rotate!r}")
         if non_negative("scale", self.scale) > 4:
-            raise InputError(f"scale must be a share of 0 to 4, such as 0.1 for a tenth larger or smaller, got {self.scale!r}")
+            raise InputError(
+                f"scale must be a share of 0 to 4, such as 0.1 for a tenth larger or smaller, got {self.scale!r}"
+            )
         within("background", self.background, 0, 1)
 
     def settings(self) -> dict[str, Any]:
@@ -94,7 +96,14 @@ class Augmentation:
         height, width = images.shape[2:]
         cosines, sines = angles.cos() / factors, angles.sin() / factors
         zeros = torch.zeros_like(cosines)
-        rows = (cosines, sines * height / width, zeros, -sines * width / height, cosines, zeros)  # from places to sources
+        rows = (
+            cosines,
+            sines * height / width,
+            zeros,
+            -sines * width / height,
+            cosines,
+            zeros,
+        )  # from places to sources
         grid = functional.affine_grid(torch.stack(rows, 1).reshape(-1, 2, 3), list(images.shape), align_corners=False)
         moved = functional.grid_sample(images - self.background, grid.to(images.dtype), align_corners=False)
         return moved + self.background

@@ -153,7 +153,8 @@ class Run:
 
     def _unfreeze(self, step: int) -> None:
         self.stages.unfrozen_at = step
-        unfreeze(self.network, self.optimizer, self.plan, step)
+        rates, decay = self.plan.second_rates(), self.plan.weight_decay
+        unfreeze(self.network, self.optimizer, step, rates=rates, weight_decay=decay)
 
     def _states(self) -> States:
         return {"network": dict(self.network.state_dict()), "loss": dict(self.loss.state_dict())}

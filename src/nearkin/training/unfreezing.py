@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from nearkin.core import InputError, integer, non_negative, positive
-
-if TYPE_CHECKING:
-    from nearkin.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,21 +100,21 @@ def freeze(network: nn.Module, plan: Unfreezing, *, validated: bool) -> None:
     backbone.freeze()
 
 
-def unfreeze(network: nn.Module, optimizer: torch.optim.Optimizer, plan: TrainingPlan, step: int) -> None:
+def unfreeze(
+    network: nn.Module, optimizer: torch.optim.Optimizer, step: int, *, rates: tuple[float, float], weight_decay: float
+) -> None:
     """Begin the second stage after `step`: the backbone joins the optimiser, and schedules begin anew.
 
-    What the optimiser knows of the parameters that it had (Adam's moments) stays.
+    `rates` are those of the network and of the loss's own parameters, `weight_decay` that of the backbone's matrices. What
+    the optimiser knows of the parameters that it had (Adam's moments) stays.
     """
-    rate, own_rate = plan.second_rates()
+    rate, own_rate = rates
     known = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     backbone_of(network).unfreeze()
     new = [each for each in network.parameters() if each.requires_grad and id(each) not in known]
     for group in optimizer.param_groups:
         group["base_rate"], group["since"] = (own_rate if group["role"] == "loss" else rate), step
-    for params, weight_decay in (
-        ([p for p in new if p.ndim > 1], plan.weight_decay),
-        ([p for p in new if p.ndim <= 1], 0.0),
-    ):
+    for params, decay in (([p for p in new if p.ndim > 1], weight_decay), ([p for p in new if p.ndim <= 1], 0.0)):
         if params:
             optimizer.add_param_group(
                 {
@@ -126,7 +123,7 @@ def unfreeze(network: nn.Module, optimizer: torch.optim.Optimizer, plan: Trainin
                     "base_rate": rate,
                     "lr": rate,
                     "since": step,
-                    "weight_decay": weight_decay,
+                    "weight_decay": decay,
                 }
             )
 
