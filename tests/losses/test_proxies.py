@@ -404,6 +404,17 @@ def test_proxy_anchor_pulls_only_to_classes_in_the_batch_and_pushes_from_all():
     assert not alone[3].abs().max() > 1e-9  # its cosine to the row is -1: nothing is left to push
 
 
+def test_small_logits_keep_their_digits_under_a_large_scale():
+    """Embeddings almost across a proxy: 1 minus a distance in float32 would leave a few digits of the cosine."""
+    loss = ArcFace(3, 2, scale=64.0)
+    angle = torch.atan2(loss.proxies.detach()[0, 1], loss.proxies.detach()[0, 0])
+    turned = angle + math.pi / 2 - torch.logspace(-5, -1, 40)
+    x = torch.stack([turned.cos(), turned.sin()], 1)
+    units, proxies = (torch.nn.functional.normalize(rows.double()) for rows in (x, loss.proxies.detach()))
+    wanted = (64 * units @ proxies.T).float()
+    torch.testing.assert_close(loss.classify(x).detach(), wanted, rtol=3e-7, atol=0)
+
+
 def test_classify_answers_logits_and_the_nearest_class():
     for case in EACH:
         loss = case.make()

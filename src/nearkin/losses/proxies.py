@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError, derived_seed, integer
-from nearkin.distances import Distance
+from nearkin.distances import Distance, compute_dtype, wide
 from nearkin.losses.call import check_rows
 from nearkin.losses.centers import check_classes
 from nearkin.losses.engine import Measure, RowLoss
@@ -110,11 +110,14 @@ class Proxies(OutsideLoss):
         return found._replace(value=self.whole(found.value))
 
     def classify(self, embeddings: Tensor) -> Tensor:
-        """Scores of the classes (N, classes), larger is likelier: minus the distance to a class's nearest proxy."""
+        """Scores of the classes (N, classes), larger is likelier: minus the distance to a class's nearest proxy.
+
+        Made in float64, since a large scale times the rounding of float32 shows in small logits
+        """
         check_rows("embeddings", embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
-            distances = self.distance(embeddings, self.table(embeddings))
-            return self.scores(distances.unflatten(1, (-1, self.per_class)))
+            distances = self.distance(wide(embeddings), wide(self.table(embeddings)))
+            return self.scores(distances.unflatten(1, (-1, self.per_class))).to(compute_dtype(embeddings))
 
     def scores(self, distances: Tensor) -> Tensor:
         """Scores (N, classes) out of distances to all proxies (N, classes, per_class)."""
