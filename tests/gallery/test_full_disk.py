@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,25 +12,6 @@ import pytest
 from gallery.made import entry, expected, held, image_hash, store_in, vector
 from nearkin.decision import Space
 from nearkin.gallery import Store
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of 4 MB in memory."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if (
-        not mount
-        or subprocess.run(
-            [mount, "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], check=False, capture_output=True
-        ).returncode
-    ):
-        pytest.skip("a small file system can only be mounted by root")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def noisy(number: int) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from nearkin.gallery.collecting import Collection
 from nearkin.gallery.entries import Entry
 from nearkin.gallery.reading import Embeds, Progress, read_rows
 from nearkin.gallery.revisions import Conflict
+from nearkin.gallery.staging import Staged
 from nearkin.gallery.viewing import View
 
 ASKED = 2000
@@ -62,12 +65,19 @@ class Added:
         return {**asdict(self), "bad": [{"image": image, "reason": reason} for image, reason in self.bad]}
 
 
-def entries_of(collection: Collection, embedder: Embeds, on_progress: Progress | None = None) -> list[Entry]:
-    """Every photo of a labelled collection, embedded, ready to be enrolled."""
-    return [
-        Entry(row.hash, row.photo.label or "", row.vector, row.thumbnail, row.photo.name, row.width, row.height)
-        for row in read_rows(collection, embedder, thumbnails=True, on_progress=on_progress)
-    ]
+@contextmanager
+def embedded(
+    collection: Collection, embedder: Embeds, folder: Path, on_progress: Progress | None = None
+) -> Iterator[Staged]:
+    """Every photo of a labelled collection, embedded, ready to be enrolled in the gallery in `folder`.
+
+    Memory:  one batch, however many photos there are
+    """
+    with Staged(folder) as staged:
+        for row in read_rows(collection, embedder, thumbnails=True, on_progress=on_progress):
+            label = row.photo.label or ""
+            staged.append(Entry(row.hash, label, row.vector, row.thumbnail, row.photo.name, row.width, row.height))
+        yield staged
 
 
 def confusions(view: View, new: Sequence[str], threshold: float | None) -> tuple[Confusion, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearkin.core import InputError
@@ -51,9 +53,9 @@ class Gallery(Asked):
         free(folder)
         embedder = model if isinstance(model, Embedder) else Embedder.load(model)
         photos = collect(images, labelled=True, label=label, skip_bad=skip_bad)
-        entries = enrolling.entries_of(photos, embedder, on_progress)
-        gallery = cls.create(folder, embedder)
-        return gallery, gallery._enrolled(photos, entries, "")
+        with enrolling.embedded(photos, embedder, Path(folder), on_progress) as staged:
+            gallery = cls.create(folder, embedder)
+            return gallery, gallery._enrolled(photos, staged.entries(), "")
 
     def add(
         self,
@@ -71,9 +73,10 @@ class Gallery(Asked):
                  added), new classes that look like others, and whether the gallery has outgrown its calibration
         """
         photos = collect(images, labelled=True, label=label, skip_bad=skip_bad)
-        return self._enrolled(photos, enrolling.entries_of(photos, self.embedder, on_progress), note)
+        with enrolling.embedded(photos, self.embedder, self.folder, on_progress) as staged:
+            return self._enrolled(photos, staged.entries(), note)
 
-    def _enrolled(self, photos: Collection, entries: list[Entry], note: str) -> Added:
+    def _enrolled(self, photos: Collection, entries: Iterable[Entry], note: str) -> Added:
         before = set(self.view().enrolled.names)
         change = self.store.add(entries, note=note)
         view = self.view()

@@ -19,6 +19,7 @@ from nearkin.embedding.embedder import Embedder
 from nearkin.gallery.collecting import Collection, collect
 from nearkin.gallery.entries import Entry
 from nearkin.gallery.reading import Progress, Row, read_rows
+from nearkin.gallery.staging import Staged
 from nearkin.gallery.viewing import View
 
 if TYPE_CHECKING:
@@ -78,24 +79,25 @@ def rebased(
     if folder.exists():
         raise InputError(f"{folder} is there already; give another folder with --to")
     view, photos = gallery.view(), collect(images, skip_bad=skip_bad)
-    entries = _entries(gallery, view, photos, embedder, on_progress)
-    if not entries:
-        raise InputError(f"none of the {len(photos):,} images given is enrolled in {gallery.folder}; give the folder of its images")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    made = Made.create(part, embedder)
-    note = f"from {gallery.folder.name} at revision {view.revision}, model {gallery.store.facts.fingerprint[:12]}"
-    made.store.add(entries.values(), note=note)
-    del made
-    os.replace(part, folder)
+    with Staged(folder) as staged:
+        moved = _staged(gallery, view, photos, embedder, staged, on_progress)
+        if not moved:
+            raise InputError(f"none of the {len(photos):,} images given is enrolled in {gallery.folder}; give the folder of its images")
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        made = Made.create(part, embedder)
+        note = f"from {gallery.folder.name} at revision {view.revision}, model {gallery.store.facts.fingerprint[:12]}"
+        made.store.add(staged.entries(np.argsort(list(moved.values())).tolist()), note=note)
+        del made
+        os.replace(part, folder)
     after = Made.open(folder)
     asked = _of_probes(gallery, after, collect(probes, skip_bad=skip_bad)) if probes is not None else _of_enrolled(view, after.view())
-    strangers = len(photos) - len(photos.bad) - len(entries)
-    missing = [int(number) for number, content in zip(view.enrolled.ids, view.hashes) if content not in entries]
+    strangers = len(photos) - len(photos.bad) - len(moved)
+    missing = [int(number) for number, content in zip(view.enrolled.ids, view.hashes) if content not in moved]
     return Rebased(
         folder=str(folder),
         model=embedder.name,
-        moved=len(entries),
+        moved=len(moved),
         missing=tuple((each.id, each.source) for each in gallery.store.details(missing)),
         strangers=max(0, strangers),
         bad=tuple(photos.bad),
@@ -111,16 +113,18 @@ def _beside(folder: Path, name: str) -> Path:
     return folder.resolve().with_name(f"{folder.resolve().name}-{plain}")
 
 
-def _entries(
-    gallery: Gallery, view: View, photos: Collection, embedder: Embedder, on_progress: Progress | None
-) -> dict[str, Entry]:
-    """What is enrolled, embedded by the new model, by content hash."""
+def _staged(
+    gallery: Gallery, view: View, photos: Collection, embedder: Embedder, staged: Staged, on_progress: Progress | None
+) -> dict[str, int]:
+    """Stage what is enrolled, embedded by the new model; the old numbers of these images by content hash, as they come."""
     place = {content: at for at, content in enumerate(view.hashes)}
-    rows = {row.hash: row for row in read_rows(photos, embedder, only=place, on_progress=on_progress)}
-    names, codes = view.enrolled.names, view.enrolled.codes
-    numbers = {content: int(view.enrolled.ids[place[content]]) for content in rows}
-    ordered = sorted(rows, key=numbers.__getitem__)
-    return {content: _entry(gallery, rows[content], names[codes[place[content]]], numbers[content]) for content in ordered}
+    names, codes, moved = view.enrolled.names, view.enrolled.codes, dict[str, int]()
+    for row in read_rows(photos, embedder, only=place, on_progress=on_progress):
+        if row.hash not in moved:
+            at = place[row.hash]
+            moved[row.hash] = int(view.enrolled.ids[at])
+            staged.append(_entry(gallery, row, names[codes[at]], moved[row.hash]))
+    return moved
 
 
 def _entry(gallery: Gallery, row: Row, label: str, number: int) -> Entry:
