@@ -100,6 +100,11 @@ class BlockDistances:
     def _dense(self, start: int, stop: int, slopes: Tensor) -> None:
         """Add the gradient of slopes of squared distances, less `factor`: the thin products."""
         centred, twice = self.kernel.centre(self.anchors[start:stop], self._column(start)), 2 * self.form.factor
+        if self._is_whole(slopes):
+            slopes = slopes.T.contiguous().add_(slopes)
+            self.weights += slopes.sum(0)
+            self.to_anchors.addmm_(slopes, centred, alpha=-twice)
+            return
         target = self.to_anchors[start:stop]
         target.addcmul_(centred, slopes.sum(1, keepdim=True), value=twice)
         target.addmm_(slopes, self.columns, alpha=-twice)
@@ -134,8 +139,15 @@ class BlockDistances:
         self.__dict__.pop("kernel", None)
 
     def _product(self, start: int, stop: int, slopes: Tensor) -> None:
+        if self._is_whole(slopes):
+            self.to_anchors.addmm_(slopes.T.contiguous().add_(slopes), self.columns, alpha=-1)
+            return
         self.to_anchors[start:stop].addmm_(slopes, self.columns, alpha=-1)
         self.to_references.addmm_(slopes.T, self.anchors[start:stop].to(self.dtype), alpha=-1)
+
+    def _is_whole(self, slopes: Tensor) -> bool:
+        """All slopes of rows among themselves: added to their transpose they need one thin product, not two."""
+        return self.to_references is self.to_anchors and slopes.shape[0] == slopes.shape[1]
 
     def _column(self, start: int) -> int | None:
         return None if self.first is None else self.first + start

@@ -28,7 +28,7 @@ from nearkin.losses.group import as_group, gathered
 DENSE_LIMIT = 1 << 21
 """Pairs up to which `block_size="auto"` takes the dense form."""
 
-CLOSED_LIMIT = 1 << 17
+CLOSED_LIMIT = 1 << 18
 """The same for a loss that makes its slopes by hand, with each block."""
 
 WHOLE_LIMIT = 1 << 24
