@@ -57,7 +57,8 @@ class Embedder:
         """The descriptor, or the model in a folder; the folder of a run or a study is searched for its `model`.
 
         place:  "descriptor" (write "./descriptor" for a folder of that name), a model folder, or a folder with one in `model`
-        runner: "onnx", "torch", or "auto": onnx where the model has been exported and onnxruntime is installed, else torch
+        runner: "onnx", "torch", or "auto": onnx where the model has been exported and onnxruntime is installed, else torch;
+                and torch where it can use a GPU that the installed onnxruntime cannot
         Errors: InputError for a folder that is damaged, not whole, foreign or of a newer version; MissingExtra where what
                 runs it is not installed
         """

@@ -79,10 +79,15 @@ def model_of(
     return model, chain
 
 
+def can_build(model: Model) -> bool:
+    """Whether torch can build the module again: none of its parts is of its maker's own."""
+    return all(section["type"] != OTHER for section in model.network["parts"])
+
+
 def build(model: Model) -> Chain:
     """The module of a model folder. Errors: InputError where it holds a module that only its ONNX file can run."""
     sections = model.network["parts"]
-    if any(section["type"] == OTHER for section in sections):
+    if not can_build(model):
         raise InputError(f"{model.name} has a module of its maker's own, which torch cannot build again; run it by runner='onnx'")
     unknown = [section["type"] for section in sections if section["type"] not in PARTS]
     if unknown or model.weights is None:
