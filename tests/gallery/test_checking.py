@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gallery.pictures import folder_of, picture
-from nearkin.gallery import Gallery
+from nearkin.gallery import Gallery, checking
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,16 @@ def test_classes_of_one_image_are_listed(photos: Path, tmp_path: Path) -> None:
     assert gallery.check().lone == ("lone",)
     alone, _ = Gallery.create_from(tmp_path / "one", picture(70, 0), label="lone")
     assert alone.check().lone == ("lone",)
+
+
+def test_progress_is_told_and_parts_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, _ = Gallery.create_from(tmp_path / "kin", photos)
+    gallery.relabel(7, "kind 9")
+    whole, told = gallery.check(), list[tuple[int, int]]()
+    monkeypatch.setattr(checking, "PART", 25)
+    assert gallery.check(on_progress=lambda *at: told.append(at)) == whole
+    assert len(whole.suspects) == 1
+    assert told == [(25, 60), (50, 60), (60, 60)]
 
 
 def test_damage_is_named(photos: Path, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def check(folder: Path | None, as_json: bool) -> None:
         nearkin gallery check -g faces
     """
     gallery = opened(folder)
-    found = gallery.check()
+    with bar("looking") as move:
+        found = gallery.check(on_progress=move)
     print_json(found.as_dict()) if as_json else say_checked(found)
     if found.faults:
         raise SystemExit(1)

@@ -13,6 +13,7 @@ from PIL import Image
 from nearkin.decision.answering import calibrate_answers
 from nearkin.decision.nearest import Nearest, nearest
 from nearkin.decision.probability import DEPTH
+from nearkin.gallery.reading import Progress
 from nearkin.gallery.viewing import View
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ CLOSE = 0.5
 
 ALIKE = 0.98
 """Correlation of their thumbnails' grey pixels from which on they are."""
+
+PART = 500
+"""Images whose neighbours are searched between two reports of progress."""
 
 SIDE = 16
 MOST_PAIRS = 5000
@@ -80,7 +84,7 @@ class Checked:
         return asdict(self)
 
 
-def checked(gallery: Gallery) -> Checked:
+def checked(gallery: Gallery, on_progress: Progress | None = None) -> Checked:
     """Look at every enrolled image as if it were new, among all others.
 
     Label errors: the class's probability is that of `nearkin.decision.probability`, fitted to the gallery itself; a label
@@ -94,15 +98,29 @@ def checked(gallery: Gallery) -> Checked:
     if count < 2:
         return Checked(count, count, (), (), lone, faults)
     asked = np.arange(count) if count <= ASKED else np.arange(ASKED) * count // ASKED
-    found = nearest(
-        view.space,
-        view.vectors[asked],
-        view.snapshot.references,
-        min(DEPTH, count - 1),
-        query_groups=asked,
-        reference_groups=np.arange(count),
-    )
+    found = _neighbours(view, asked, on_progress)
     return Checked(count, len(asked), _suspects(view, asked, found), _twins(gallery.store, view, asked, found), lone, faults)
+
+
+def _neighbours(view: View, asked: NDArray[np.int64], on_progress: Progress | None) -> Nearest:
+    """The nearest others of these images."""
+    places, parts = np.arange(len(view.enrolled)), []
+    for start in range(0, len(asked), PART):
+        part = asked[start : start + PART]
+        depth = min(DEPTH, len(places) - 1)
+        parts.append(
+            nearest(
+                view.space,
+                view.vectors[part],
+                view.snapshot.references,
+                depth,
+                query_groups=part,
+                reference_groups=places,
+            )
+        )
+        if on_progress is not None:
+            on_progress(start + len(part), len(asked))
+    return Nearest(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _suspects(view: View, asked: NDArray[np.int64], found: Nearest) -> tuple[Suspect, ...]:
@@ -139,7 +157,8 @@ def _twins(store: Store, view: View, asked: NDArray[np.int64], found: Nearest) -
     once = (first < second) | ~np.isin(second, asked)
     order = np.argsort(apart[once], kind="stable")[:MOST_PAIRS]
     pairs = [(int(a), int(b), float(d)) for a, b, d in zip(first[once][order], second[once][order], apart[once][order])]
-    pictures = {place: _grey(store.thumbnail(int(view.enrolled.ids[place]))) for pair in pairs for place in pair[:2]}
+    shown = {place for pair in pairs for place in pair[:2]}
+    pictures = {place: _grey(store.thumbnail(int(view.enrolled.ids[place]))) for place in shown}
     sources = view.sources(np.array([place for pair in pairs for place in pair[:2]], dtype=np.int64))
     twins = []
     for a, b, distance in pairs:

@@ -178,11 +178,11 @@ class Gallery(Asked):
 
         return informed(self)
 
-    def check(self) -> Checked:
+    def check(self, *, on_progress: Progress | None = None) -> Checked:
         """Likely label errors, near duplicates, classes with one image, and what is wrong with the files."""
         from nearkin.gallery.checking import checked
 
-        return checked(self)
+        return checked(self, on_progress)
 
     def rebase(
         self,
