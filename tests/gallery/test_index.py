@@ -63,6 +63,31 @@ def test_without_an_index_a_large_gallery_is_searched_exactly_and_says_so(tmp_pa
     assert not other.index_is_due()
 
 
+@pytest.mark.parametrize(
+    ("found", "probes"),
+    [
+        ({8: (1, 1)}, 8),
+        ({8: (0.97, 1), 16: (0.99, 0.9), 32: (0.99, 1)}, 32),  # more is cheap
+        ({8: (0.9, 0.5), 16: (0.98, 0.9), 32: (0.98, 0.9), 64: (0.98, 0.9), 128: (0.98, 0.9)}, 128),  # more is dear
+        ({2**n: (0.97, 1) for n in range(3, 11)}, 1024),  # never less than the mean
+        ({2**n: (0.99, 0.8) for n in range(3, 11)}, 1024),  # nor than 0.9 of the worst
+    ],
+)
+def test_more_lists_are_probed_until_recall_is_high_or_dear(monkeypatch, found, probes):
+    def shares(made, *_):
+        mean, fifth = found[made.recall.probes]
+        low = np.full(100, float(fifth))
+        low[10:] += (mean - fifth) / 0.9
+        return low
+
+    monkeypatch.setattr(index, "_shares", shares)
+    vectors = rows(100, 0)
+    made = index.Index(None, np.arange(100), index.Recall(0.0, 0.0, 100, 4, 1024, 100, 1, 0))
+    measured = index._measured(made, vectors, np.arange(100))
+    assert measured.probes == probes
+    assert (measured.mean, measured.fifth) == pytest.approx(found[probes])
+
+
 class TestWithFaiss:
     """What needs the extra `index`."""
 
