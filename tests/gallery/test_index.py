@@ -67,10 +67,10 @@ def test_without_an_index_a_large_gallery_is_searched_exactly_and_says_so(tmp_pa
     ("found", "probes"),
     [
         ({8: (1, 1)}, 8),
-        ({8: (0.97, 1), 16: (0.99, 0.9), 32: (0.99, 1)}, 32),  # more is cheap
+        ({8: (0.97, 0.9), 16: (0.99, 0.9), 32: (1, 1)}, 32),  # more is cheap
         ({8: (0.9, 0.5), 16: (0.98, 0.9), 32: (0.98, 0.9), 64: (0.98, 0.9), 128: (0.98, 0.9)}, 128),  # more is dear
-        ({2**n: (0.97, 1) for n in range(3, 11)}, 1024),  # never less than the mean
-        ({2**n: (0.99, 0.8) for n in range(3, 11)}, 1024),  # nor than 0.9 of the worst
+        ({2**n: (0.97, 0.95) for n in range(3, 11)}, 1024),  # never less in the mean
+        ({2**n: (0.99, 0.8) for n in range(3, 11)}, 1024),  # nor for the worst
     ],
 )
 def test_more_lists_are_probed_until_recall_is_high_or_dear(monkeypatch, found, probes):
