@@ -26,7 +26,7 @@ from nearkin.networks import BACKBONES
         ("backbones", set(BACKBONES)),
         ("miners", {*MINERS, "all", "semi-hard-set"}),
         ("datasets", set(CATALOGUE)),
-        ("recipes", {"adversarial-cub", "auxiliary-caltech", "fewshot-fss1000", "fewshot-omniglot", "quickstart", "snr-cub", "snr-cub-scratch", "toolkit-mnist"}),
+        ("recipes", {"adversarial-cub", "auxiliary-caltech", "fewshot-fss1000", "fewshot-omniglot", "omniglot-episodes", "quickstart", "snr-cub", "snr-cub-scratch", "toolkit-mnist"}),
         ("protocols", set(PROTOCOLS)),
         ("figures", set(FIGURES)),
     ],

@@ -27,7 +27,9 @@ def turned_slowly(image: np.ndarray, turns: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["array", "tensor", "function"])
 def test_a_position_is_an_image_and_how_often_it_is_turned(kind: str) -> None:
     images = np.random.default_rng(0).random((5, 2, 4, 4), dtype=np.float32)
-    source = {"array": images, "tensor": torch.from_numpy(images), "function": lambda positions: images[positions]}[kind]
+    source = {"array": images, "tensor": torch.from_numpy(images), "function": lambda positions: images[positions]}[
+        kind
+    ]
     before = images.copy()
     found = TurnedImages(source, 5)(np.array([3, 8, 19, 0, 10])).numpy()
     wanted = [turned_slowly(images[place], turns) for place, turns in ((3, 0), (3, 1), (4, 3), (0, 0), (0, 2))]

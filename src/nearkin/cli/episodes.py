@@ -35,7 +35,7 @@ class Size(click.ParamType[tuple[int, int]]):
 def episode_options(command: Command) -> Command:
     """Add `--episodes`, `--episode-queries` and `--within`."""
     for option in (
-        click.option("--within", type=click.Path(path_type=Path), help="A text file with each row's group: the classes of an episode are then of one group."),
+        click.option("--within", metavar="FILE|family", help="The classes of an episode are of one group: a text file has each row's, or it is the label's family, what stands before its last slash."),
         click.option("--episode-queries", type=click.IntRange(min=1), default=5, show_default=True, help="Images of each class that an episode asks for."),
         click.option("--episodes", "sizes", multiple=True, type=Size(), help="1,000 episodes of N classes with K images each, e.g. 20x1; repeatable."),
     ):
@@ -46,19 +46,21 @@ def episode_options(command: Command) -> Command:
 def episodes_of(
     rows: Any,
     codes: Sequence[int],
+    labels: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     *,
     queries: int,
-    within: Path | None,
+    within: str | None,
     distance: Distance | str,
     seed: int,
 ) -> list[Episodes]:
     """Every size that was asked for, by class means. Errors: InputError for groups without rows, or without sizes."""
+    from nearkin.data.families import families_of
     from nearkin.evaluation import episodes
 
     if within is not None and not sizes:
         raise InputError(f"--within {within} groups the classes of episodes; say which episodes: --episodes 20x1")
-    groups = None if within is None or not sizes else _groups(within, len(codes))
+    groups = None if within is None else families_of(labels) if within == "family" else _groups(Path(within), len(codes))
     return [
         episodes(rows, codes, ways=ways, shots=shots, queries=queries, within=groups, distance=distance, seed=seed)
         for ways, shots in sizes

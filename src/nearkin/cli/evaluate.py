@@ -51,7 +51,7 @@ def evaluate(
     distance: str | None,
     sizes: tuple[tuple[int, int], ...],
     episode_queries: int,
-    within: Path | None,
+    within: str | None,
     verification: bool,
     unknown: tuple[str, ...],
     as_json: bool,
@@ -83,7 +83,14 @@ def evaluate(
         )
     own = codes[: len(queries.rows)]
     few = episodes_of(
-        queries.rows, own, sizes, queries=episode_queries, within=within, distance=searched, seed=options["seed"]
+        queries.rows,
+        own,
+        queries.labels,
+        sizes,
+        queries=episode_queries,
+        within=within,
+        distance=searched,
+        seed=options["seed"],
     )
     paired = verification_of(queries.rows, own, asked=verification, distance=searched, seed=options["seed"])
     opened = open_set_of(queries.rows, own, queries.labels, unknown, support=voters is not None, distance=searched)

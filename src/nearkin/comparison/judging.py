@@ -17,6 +17,8 @@ from nearkin.comparison.embedded import (
     own_groups,
     searched_by,
 )
+from nearkin.comparison.episode_sizes import score_name
+from nearkin.comparison.judging_episodes import validation_episodes
 from nearkin.comparison.judging_few_shot import few_shot_judged, few_shot_validated
 from nearkin.comparison.questions import over_all, questions, sides
 from nearkin.comparison.runs import Run
@@ -50,6 +52,9 @@ def _validated(study: Study, run: Run, trained: Trained) -> float:
     labels = images.labels[split.validation]
     if split.protocol == FEW_SHOT:
         return few_shot_validated(study, run, trained, (embeddings, labels)).scores[metric]
+    for size in recipe.evaluation.get("episodes", ()):
+        if score_name(size) == metric:
+            return validation_episodes(study, run, trained, embeddings, size)
     found = evaluated(
         embeddings,
         labels,

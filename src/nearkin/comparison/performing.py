@@ -10,12 +10,14 @@ import numpy as np
 from nearkin.comparison.building import build_loss, build_network, build_plan
 from nearkin.comparison.fitting import fit, write_fitted
 from nearkin.comparison.judging import Trained, drawn_rows, embeddings_of, judge, validation_of, validation_score
+from nearkin.comparison.judging_episodes import episodes_of, write_episodes
 from nearkin.comparison.planning import SEEDLESS
 from nearkin.comparison.progress import Listener, Step
 from nearkin.comparison.run_files import write_embeddings, write_record, write_records
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.comparison.tables import write_tables
+from nearkin.comparison.unknowns import unknowns, write_unknowns
 from nearkin.comparison.verifying import verified, write_verification
 from nearkin.core import InputError, derived_seed
 from nearkin.generation import Adversarial
@@ -36,13 +38,18 @@ def perform(study: Study, run: Run, listener: Listener) -> None:
     rows = drawn_rows(run, trained, embeddings)
     write_embeddings(run.folder, rows, study.images, split.test, csv=run.method.kind not in SEEDLESS)
     write_records(run.folder, found, study.images, split.test)
+    drawn = episodes_of(study, run, trained, embeddings)
+    write_episodes(run.folder, drawn)
     write_tables(run.folder)
-    everything = {**found.scores, **_pair_scores(study, run, trained, embeddings)}
+    means = {name: each.accuracy for name, each in drawn.items()}
+    told_apart = write_unknowns(run.folder, unknowns(study, run, trained, embeddings))
+    everything = {**found.scores, **means, **told_apart, **_pair_scores(study, run, trained, embeddings)}
     scores = {name: score for name, score in everything.items() if np.isfinite(score)}
-    outcome = {"status": "done", "scores": scores, "notes": [*_notes(trained), *found.notes]}
+    notes = [*_notes(trained), *found.notes, *(f"{name}: {note}" for name, each in drawn.items() for note in each.notes)]
+    outcome = {"status": "done", "scores": scores, "notes": notes}
     write_record(run.folder, {**_identity(study, run), **outcome, **_course(study, run, trained)})
-    shown = study.recipe.primary if study.recipe.primary in found.scores else next(iter(found.scores))
-    listener.finished(run.name, f"{shown} {found.scores[shown]:.3f}")
+    shown = study.recipe.primary if study.recipe.primary in scores else next(iter(scores))
+    listener.finished(run.name, f"{shown} {scores[shown]:.3f}")
 
 
 def _pair_scores(study: Study, run: Run, trained: Trained | None, embeddings: np.ndarray) -> dict[str, float]:

@@ -98,6 +98,8 @@ def _check_choices(recipe: Recipe, problems: Problems) -> None:
     staged = [recipe.training, *(method.training for method in recipe.methods)]
     if any(part.get("unfreeze") for part in staged) and (recipe.frozen or "backbone" not in recipe.network):
         problems.add("training.unfreeze", "is for a backbone that is trained after its head: it needs network.backbone with frozen: false")
+    if recipe.evaluation.get("episodes") and FEW_SHOT in recipe.protocols:
+        problems.add("evaluation.episodes", f"are drawn among test images; {FEW_SHOT} asks few of each class, and all classes at once")
     names = schemas.score_names(recipe.evaluation) if recipe.evaluation else ()
     trained = [method for method in recipe.methods if method.loss]
     if any(callable(getattr(loss_class(method.loss["name"]), "classify", None)) for method in trained):

@@ -25,10 +25,10 @@ def write_embeddings(folder: Path, embeddings: np.ndarray, images: ImageSet, tes
     write_atomically(folder / "embeddings.npy", buffer.getvalue())
     if csv:
         lines = (
-            [images.image_ids[image], images.classes[images.labels[image]], *map(_number, row)]
+            [images.image_ids[image], images.classes[images.labels[image]], *map(number_text, row)]
             for image, row in zip(test, rows)
         )
-        _write_csv(folder / "embeddings.csv", ["id", "label", *(f"e{i}" for i in range(rows.shape[1]))], lines)
+        write_csv(folder / "embeddings.csv", ["id", "label", *(f"e{i}" for i in range(rows.shape[1]))], lines)
 
 
 def write_records(folder: Path, found: Evaluation, images: ImageSet, test: np.ndarray) -> None:
@@ -39,7 +39,7 @@ def write_records(folder: Path, found: Evaluation, images: ImageSet, test: np.nd
     queries = found.queries
     scores = [name for name in queries if name not in ("neighbours", "distances", "relevant")]
     header = ["query", "image_id", "hash", "class", "group", *map(_column, scores), "neighbours", "distances"]
-    _write_csv(folder / "records.csv", header, _record_rows(queries, scores, images, test))
+    write_csv(folder / "records.csv", header, _record_rows(queries, scores, images, test))
 
 
 def _record_rows(queries: dict[str, Any], scores: list[str], images: ImageSet, test: np.ndarray) -> Iterable[list[str]]:
@@ -54,14 +54,14 @@ def _record_rows(queries: dict[str, Any], scores: list[str], images: ImageSet, t
             "" if images.groups is None else images.group_names[images.groups[image]],
             *(_cell(name, queries[name][place], images) for name in scores),
             " ".join(str(test[other]) for other in near[near >= 0]),
-            " ".join(_number(np.float32(distance)) for distance in distances),
+            " ".join(number_text(np.float32(distance)) for distance in distances),
         ]
 
 
 def _cell(name: str, value: Any, images: ImageSet) -> str:
     if name.startswith("predicted@"):
         return images.classes[int(value)] if value >= 0 else ""
-    return _number(value)
+    return number_text(value)
 
 
 def _column(name: str) -> str:
@@ -69,7 +69,7 @@ def _column(name: str) -> str:
     return name.replace("hit@", "hits@")
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
     """The shortest text that gives the same number again; nothing for NaN."""
     number = value.item() if isinstance(value, np.float64) else value
     if number != number:
@@ -78,7 +78,8 @@ def _number(value: Any) -> str:
     return text.removesuffix(".0")
 
 
-def _write_csv(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
+def write_csv(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
+    """A CSV file, whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from nearkin.comparison.episode_sizes import check_sizes, score_name
 from nearkin.comparison.problems import Problems
 from nearkin.comparison.recipe import OWN
 from nearkin.comparison.signatures import all_but, check_section, said, schema_of
@@ -100,17 +101,20 @@ def check_training(section: object, problems: Problems) -> dict[str, Any] | None
 
 
 def check_evaluation(section: object, problems: Problems) -> dict[str, Any] | None:
-    """`evaluation`: `evaluate`'s ranks and whether to cluster; `distance` is a name or `own` (each method by its own)."""
-    checked = check_section(schema_of(_evaluation), section, "evaluation", problems)
+    """`evaluation`: `evaluate`'s ranks and whether to cluster; `distance` is a name or `own` (each method by its own); the
+    sizes of episodes where there are any."""
+    before = len(problems.found)
+    checked = check_section(schema_of(_evaluation), section, "evaluation", problems, also=("episodes",))
     if checked is None:
         return None
-    before = len(problems.found)
+    sizes = check_sizes(section["episodes"], problems) if isinstance(section, Mapping) and section.get("episodes") else []
     with problems.gathered("evaluation.distance"):
         pick("distance", {**DISTANCES, OWN: None}, checked["distance"])
     for key in ("at", "knn"):
         if not checked[key] or min(checked[key]) < 1:
             problems.add(f"evaluation.{key}", f"must be a list of whole numbers of at least 1, got {checked[key]!r}")
     kept = {key: value for key, value in checked.items() if (key, value) not in _UNSAID}
+    kept |= {"episodes": sizes} if sizes else {}
     return kept if len(problems.found) == before else None
 
 
@@ -162,4 +166,5 @@ def score_names(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
     """The scores that an evaluation with these settings has."""
     votes = (f"knn@{k}{form}" for k in evaluation["knn"] for form in ("", "-top5", "-weighted", "-weighted-top5"))
     retrieval = (*(f"recall@{k}" for k in evaluation["at"]), "precision@1", "r-precision", "map@r")
-    return (*retrieval, *votes, *(("nmi", "ami", "pairwise-f1") if evaluation["clustering"] else ()))
+    clusters = ("nmi", "ami", "pairwise-f1") if evaluation["clustering"] else ()
+    return (*retrieval, *votes, *clusters, *map(score_name, evaluation.get("episodes", ())))

@@ -11,6 +11,7 @@ import numpy as np
 
 from nearkin.comparison.building import build_network, build_plan
 from nearkin.comparison.default_network import default_network
+from nearkin.comparison.episode_sizes import drawn, score_name
 from nearkin.comparison.fitting import check_width
 from nearkin.comparison.frozen import build_backbone, open_features
 from nearkin.comparison.inputs import Features, Inputs, Pixels
@@ -115,6 +116,7 @@ def prepare(recipe: Recipe, images: ImageSet | None = None) -> tuple[Recipe, Ima
     splits = {protocol: make_split(images, protocol, **_split_options(recipe, protocol)) for protocol in recipe.protocols}
     for split in splits.values():
         check_judgeable(images, split)
+        _check_episodes(recipe, images, split)
         _check_fit(recipe, images, split)
     return recipe, images, splits
 
@@ -148,6 +150,19 @@ def check_judgeable(images: ImageSet, split: Split) -> None:
                 f"{split.protocol}: no class has two images in the {part} part, so no image has another to find there; "
                 f"raise split.{part}_share, or take images with more of each class"
             )
+
+
+def _check_episodes(recipe: Recipe, images: ImageSet, split: Split) -> None:
+    """Raise an InputError where a part has too few classes or images for the episodes that it is judged by."""
+    deciding = (recipe.primary, recipe.tuning.get("metric"))
+    for size in recipe.evaluation.get("episodes", ()):
+        parts = {"test": split.test, "validation": split.validation if score_name(size) in deciding else split.validation[:0]}
+        for part, indices in parts.items():
+            try:
+                if len(indices):
+                    drawn({**size, "episodes": 1}, images, indices, recipe.split["seed"])
+            except InputError as error:
+                raise InputError(f"{split.protocol}, {part} images: {error}") from None
 
 
 def _check_fit(recipe: Recipe, images: ImageSet, split: Split) -> None:

@@ -19,8 +19,8 @@ def has_tables() -> bool:
 
 
 def write_tables(folder: Path) -> None:
-    """`records.parquet` and `embeddings.parquet` from the CSV files of a run; an empty cell of a number is null."""
-    for name in ("records", "embeddings"):
+    """`records.parquet`, `episodes.parquet` and `embeddings.parquet` from the CSV files of a run; an empty cell of a number is null."""
+    for name in ("records", "episodes", "embeddings"):
         path = folder / f"{name}.csv"
         if has_tables() and path.exists():
             _write_table(path)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.comparison.embedded import Trained, embeddings_of, searched_by
+from nearkin.comparison.histograms import Weighed, common_edges, shares_of, short
 from nearkin.comparison.runs import Run
 from nearkin.comparison.study import Study
 from nearkin.core import derived_seed, write_json
@@ -30,7 +31,6 @@ FILE = "verification.json"
 SCHEMA = 1
 RULES = ("eer", "otsu", "otsu-balanced")
 """The first gives the scores; Otsu is document 002's."""
-BINS = 120
 KEPT = 1_000_000
 """Pairs counted one by one; of more, all positive, the nearest negative ones and a sample that stands for the others."""
 POINTS = 200
@@ -50,14 +50,15 @@ def verified(study: Study, run: Run, trained: Trained | None, embeddings: NDArra
     asked = pairs(embeddings[asking], split.test[asking])
     found = verification(asked)
     chosen = {rule: _threshold(training, found, rule) for rule in RULES}
-    edges = _edges(training, asked)
+    parts = {"training": _kinds(training), "test": _kinds(asked)}
+    edges = common_edges(*(each for kinds in parts.values() for each in kinds.values()))
     return {
         "schema": SCHEMA,
         "chosen_on": _numbers(training),
         "asked_of": _numbers(asked),
         "thresholds": chosen,
-        "edges": _short(edges),
-        "histograms": {"training": _histogram(training, edges), "test": _histogram(asked, edges)},
+        "edges": short(edges),
+        "histograms": {part: {kind: shares_of(each, edges) for kind, each in kinds.items()} for part, kinds in parts.items()},
         "roc": _curve(found.roc),
         "scores": _scores(found, chosen[RULES[0]]),
         "notes": list(found.notes),
@@ -95,24 +96,11 @@ def _numbers(pairs: PairDistances) -> dict[str, Any]:
     return {"positive": pairs.positives, "negative": pairs.negatives, "classes": pairs.classes, "scoring": pairs.scoring}
 
 
-def _edges(*several: PairDistances) -> NDArray[np.float64]:
-    """Edges that hold all distances but the farthest 0.1 % of the pairs of each kind."""
-    ends = []
-    for pairs in several:
-        for kind in (pairs.same, ~pairs.same):
-            reached = np.cumsum(pairs.weights[kind])
-            ends.append(pairs.distances[kind][np.searchsorted(reached, 0.999 * reached[-1])])
-    low = min(0.0, *(float(pairs.distances[0]) for pairs in several))
-    return np.linspace(low, max(float(max(ends)), low + 1e-9), BINS + 1)
-
-
-def _histogram(pairs: PairDistances, edges: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Shares of the positive and of the negative pairs in each bin."""
-    shares = {}
-    for name, kind in (("positive", pairs.same), ("negative", ~pairs.same)):
-        weights = pairs.weights[kind]
-        shares[name] = _short(np.histogram(pairs.distances[kind], edges, weights=weights)[0] / weights.sum())
-    return shares
+def _kinds(pairs: PairDistances) -> dict[str, Weighed]:
+    return {
+        name: Weighed(pairs.distances[kind], pairs.weights[kind])
+        for name, kind in (("positive", pairs.same), ("negative", ~pairs.same))
+    }
 
 
 def _curve(roc: Roc) -> dict[str, list[float]]:
@@ -122,8 +110,5 @@ def _curve(roc: Roc) -> dict[str, list[float]]:
         np.concatenate([np.searchsorted(roc.tar, steps[: POINTS // 2]), np.searchsorted(roc.far, steps[POINTS // 2 :])])
     )
     places = places[places < len(roc.far)]
-    return {"far": _short(roc.far[places]), "tar": _short(roc.tar[places])}
+    return {"far": short(roc.far[places]), "tar": short(roc.tar[places])}
 
-
-def _short(values: NDArray[np.float64]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]

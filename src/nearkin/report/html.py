@@ -33,6 +33,7 @@ SCRIPTS = (
     "class_distances.js",
     "mistakes.js",
     "verification.js",
+    "unknowns.js",
     "curves.js",
     "start.js",
 )

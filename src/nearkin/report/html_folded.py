@@ -39,7 +39,7 @@ def _folded(title: str, about: str, table: Markup) -> Markup:
     return tag("details", tag("summary", title), tag("p", about, class_="note"), tag("div", table, class_="scroll"))
 
 
-def _table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
+def plain_table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
     """A table whose first column heads the rows and whose other columns are numbers."""
     head = [tag("th", name, scope="col", class_="number" if i else None) for i, name in enumerate(heads)]
     body = [
@@ -51,16 +51,17 @@ def _table(heads: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
 
 def _every_score(protocol: ProtocolSummary) -> Markup:
     names = protocol.scores
-    rows = [[row.method.name, *(_score(row.scores.get(name)) for name in names)] for row in protocol.rows]
-    return _table(["Method", *map(score_title, names)], rows)
+    rows = [[row.method.name, *(score_cell(row.scores.get(name)) for name in names)] for row in protocol.rows]
+    return plain_table(["Method", *map(score_title, names)], rows)
 
 
-def _score(score: Interval | None) -> object:
+def score_cell(score: Interval | None) -> object:
+    """A score above its interval; a dash where there is none."""
     return stacked(share(score.estimate), span(score.low, score.high)) if score else "–"
 
 
 def _every_pair(protocol: ProtocolSummary) -> Markup:
-    return _table(
+    return plain_table(
         ["Pair", "Difference", "Simultaneous interval", "p, adjusted", "Verdict"],
         [
             [
@@ -100,11 +101,11 @@ def _every_class(protocol: ProtocolSummary) -> Markup:
         [name, f"{size:,}", *(share(row.classes[name]) if name in row.classes else "–" for row in protocol.rows)]
         for name, size in _classes(protocol)[:CLASSES_LISTED]
     ]
-    return _table(["Class", "Images", *(row.method.name for row in protocol.rows)], rows)
+    return plain_table(["Class", "Images", *(row.method.name for row in protocol.rows)], rows)
 
 
 def _every_trial(protocol: ProtocolSummary) -> Markup:
-    return _table(
+    return plain_table(
         ["Method", "Trials", "Own settings", "Lowest", "Median", "Highest", "Chosen"],
         [
             [

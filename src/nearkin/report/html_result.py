@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nearkin.report.html_folded import folded_tables
+from nearkin.report.episodes import ABOUT, episode_table
+from nearkin.report.html_folded import folded_tables, plain_table, score_cell
 from nearkin.report.markup import Markup, join, stacked, tag
 from nearkin.report.numerals import count, share, signed, span
 from nearkin.report.study import COMPARED
@@ -27,10 +28,21 @@ def _result(summary: Summary, protocol: ProtocolSummary, place: int) -> Markup:
         tag("p", sizes, PROTOCOLS.get(split.protocol, ""), class_="under"),
         tag("ul", *(tag("li", said) for said in findings(summary, protocol)), class_="findings"),
         tag("div", _table(summary, protocol, place), class_="wide"),
+        _episodes(protocol),
         folded_tables(summary, protocol),
         class_="result",
         aria_label=split.protocol,
     )
+
+
+def _episodes(protocol: ProtocolSummary) -> Markup | None:
+    """The table of episodes; nothing where the study has none."""
+    found = episode_table(protocol)
+    if found is None:
+        return None
+    heads = ["Method", *(f"{ways}-way {shots}-shot" for ways, shots in found.sizes)]
+    cells = [[stacked(line.method, line.where), *map(score_cell, line.scores)] for line in found.lines]
+    return join(tag("h4", "Episodes"), tag("p", ABOUT, class_="note"), tag("div", plain_table(heads, cells), class_="scroll"))
 
 
 def _table(summary: Summary, protocol: ProtocolSummary, place: int) -> Markup:

@@ -27,6 +27,7 @@ from nearkin.report.settings import shared_and_own
 from nearkin.report.study import Run, Split, Study, read_study
 from nearkin.report.summary import ProtocolSummary, Summary
 from nearkin.report.trials import read_trials
+from nearkin.report.unknowns import read_unknowns
 from nearkin.report.verification import read_verification
 
 POINTS = 5_000  # in one map
@@ -79,6 +80,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, protocols
     wrong = [mistakes(run.method, run.seed, records, labels) for run, records in shown]
     missed = tuple(found for found in wrong if found is not None)
     verified = [read_verification(run) for run, _ in shown]
+    strangers = [read_unknowns(run) for run, _ in shown]
     return ProtocolSummary(
         split=split,
         image_ids=first.image_ids,
@@ -101,6 +103,7 @@ def _protocol(study: Study, split: Split, projection: str, limit: int, protocols
         class_distances=tuple(class_distances(run, labels, classes, confused.get(run.method)) for run, _ in shown),
         mistakes=missed,
         verified=tuple(found for found in verified if found is not None),
+        unknowns=tuple(found for found in strangers if found is not None),
         pictured=pictured(missed, read_thumbnails(study, split), MISTAKE_BYTES // protocols),
     )
 
@@ -127,6 +130,8 @@ def _same_images(answers: Mapping[str, Mapping[int, Records]]) -> Records:
             raise InputError(
                 "runs of one protocol disagree about the images or classes of their records.csv; run the study again"
             )
+        if any(len(values) != len(first.episodes.get(name, values)) for name, values in record.episodes.items()):
+            raise InputError("runs of one protocol disagree about the episodes of their episodes.csv; run the study again")
     return first
 
 

@@ -21,6 +21,8 @@ from nearkin.report.sprite import Sprite
 from nearkin.report.study import SEEDLESS
 from nearkin.report.summary import Map, Points, ProtocolSummary, Row, Summary
 from nearkin.report.titles import distance_title, score_title
+from nearkin.report.unknowns import SCORES as OPEN_SET
+from nearkin.report.unknowns import Unknowns
 from nearkin.report.verification import KINDS, PARTS, Verified
 
 NOWHERE = 65_535  # a number of a point or of a class that is not there
@@ -67,6 +69,10 @@ def _protocol(summary: Summary, protocol: ProtocolSummary) -> dict[str, Any]:
             "methods": [_mistakes(protocol, found, rows[found.method]) for found in protocol.mistakes],
         },
         "verified": [_verified(found, rows[found.method]) for found in protocol.verified],
+        "unknowns": {
+            "methods": [_unknowns(found, rows[found.method]) for found in protocol.unknowns],
+            "rows": [{"method": row.method.name, "scores": _open_set(row)} for row in protocol.rows],
+        },
         "best": protocol.best,
         "curves": [
             _curves(name, [c for c in protocol.curves if c.method == name], rows[name])
@@ -183,6 +189,26 @@ def _verified(found: Verified, row: Row) -> dict[str, Any]:
         "far": _short(found.far),
         "tar": _short(found.tar),
     }
+
+
+def _unknowns(found: Unknowns, row: Row) -> dict[str, Any]:
+    seed = "" if row.method.kind in SEEDLESS else f", seed {found.seed}"
+    return {
+        "method": found.method,
+        "words": f"AUROC {share(found.scores['auroc'])}{seed}",
+        "distance": distance_title(found.distance),
+        "low": float(found.edges[0]),
+        "high": float(found.edges[-1]),
+        "shares": {kind: _short(values) for kind, values in found.shares.items()},
+        "numbers": {kind: f"{number:,}" for kind, number in found.numbers.items()},
+        "curves": {name: _short(values) for name, values in found.curves.items()},
+    }
+
+
+def _open_set(row: Row) -> list[list[str]]:
+    """Each score of a method and its interval, in words."""
+    scores = [row.scores.get(name) for name in OPEN_SET]
+    return [["–", ""] if found is None else [share(found.estimate), span(found.low, found.high)] for found in scores]
 
 
 def _class_distances(found: ClassDistances) -> dict[str, Any]:

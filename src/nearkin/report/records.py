@@ -26,6 +26,7 @@ class Records:
 
     scores      name -> (Q,) per-query values; NaN where a query has none (the lone image of its class)
     predicted   name -> Q class names that the kNN vote answered
+    episodes    name -> (E,) share of an episode's queries that were named rightly; empty where the study has none
     neighbours  (Q, K) places of the nearest other test images within the split, nearest first; -1 pads
     distances   (Q, K) theirs; NaN pads
     """
@@ -37,6 +38,17 @@ class Records:
     predicted: Mapping[str, tuple[str, ...]]
     neighbours: Integers
     distances: Floats
+    episodes: Mapping[str, Floats]
+
+    def sampled(self, score: str) -> tuple[Floats, str] | None:
+        """What a score is the mean of, and what that is a sample of: (Q,) values over "classes", or (E,) over "episodes".
+
+        None for a score of a run as a whole.
+        """
+        if score in self.episodes:
+            return self.episodes[score], "episodes"
+        column = column_of(score)
+        return (self.scores[column], "classes") if column in self.scores else None
 
 
 def column_of(score: str) -> str:
@@ -71,7 +83,17 @@ def read_records(run: Run, split: Split) -> Records:
         predicted={name: columns[name] for name in predicted},
         neighbours=_places(path, columns["neighbours"], split),
         distances=_distances(path, columns["neighbours"], columns["distances"]),
+        episodes=_episodes(run.folder / "episodes.csv"),
     )
+
+
+def _episodes(path: Path) -> dict[str, Floats]:
+    """Columns of episodes.csv, each as long as its size has episodes; none without the file."""
+    if not path.exists():
+        return {}
+    header, *rows = read_rows(path)
+    columns = {name: _numbers(path, name, cells) for name, cells in zip(header, zip(*rows)) if name != "episode"}
+    return {name: values[np.isfinite(values)] for name, values in columns.items()}
 
 
 def _numbers(path: Path, name: str, cells: tuple[str, ...]) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,11 +59,11 @@ def _level(row: Row, primary: str) -> float:
 
 def differences_of_pairs(study: Study, rows: Sequence[Row], answers: Answers) -> tuple[Difference, ...]:
     """Every two compared methods with simultaneous intervals, in the order of the rows; empty below three methods."""
-    tables, classes = _comparable(study, answers)
+    tables, units = _comparable(study, answers)
     names = [row.method.name for row in rows if row.method.name in tables]
     if len(names) < 3:
         return ()
-    return tuple(all_pairs({name: tables[name] for name in names}, classes).values())
+    return tuple(all_pairs({name: tables[name] for name in names}, units.classes, over=units.over).values())
 
 
 def best_and_level(study: Study, rows: Sequence[Row], pairs: Sequence[Difference]) -> tuple[str, tuple[str, ...]]:
@@ -118,13 +118,14 @@ def _row(
 def _score(name: str, method: Method, runs: Sequence[Run], answers: Sequence[Records]) -> Interval | None:
     if not all(name in run.scores for run in runs):
         return None
-    column = column_of(name)
-    if column not in answers[0].scores:
+    samples = [answer.sampled(name) for answer in answers]
+    tables = [values for values, _ in filter(None, samples)]
+    if samples[0] is None or len(tables) < len(samples):
         found = seed_interval([run.scores[name] for run in runs], bounds=(0.0, 1.0) if _is_share(name, runs) else None)
     else:
-        for run, answer in zip(runs, answers):
-            _check_agreement(name, run, answer.scores[column])
-        found = interval(np.stack([answer.scores[column] for answer in answers]), np.array(answers[0].classes))
+        for run, values in zip(runs, tables):
+            _check_agreement(name, run, values)
+        found = interval(np.stack(tables), np.array(answers[0].classes), over=samples[0][1])
     return replace(found, note="") if method.kind in SEEDLESS else found
 
 
@@ -136,7 +137,7 @@ def _check_agreement(name: str, run: Run, values: Floats) -> None:
     mean = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
     if not abs(mean - run.scores[name]) <= AGREES:
         raise InputError(
-            f"{run.folder}: run.json says {name} = {run.scores[name]:.6g}, its records.csv {mean:.6g}; "
+            f"{run.folder}: run.json says {name} = {run.scores[name]:.6g}, its records {mean:.6g}; "
             "one of them was changed: delete this folder and run the study again"
         )
 
@@ -160,40 +161,49 @@ def _median_seed(primary: str, runs: Mapping[int, Run]) -> int:
     return ordered[(len(ordered) - 1) // 2]
 
 
-def _comparable(study: Study, answers: Answers) -> tuple[dict[str, Floats], np.ndarray]:
+@dataclass(frozen=True)
+class _Units:
+    """What is a sample in a comparison: `over` names it, `classes` (Q,) are those of the queries."""
+
+    over: str
+    classes: np.ndarray
+
+
+def _comparable(study: Study, answers: Answers) -> tuple[dict[str, Floats], _Units]:
     """Primary scores (S, Q) of the methods that have all of the baseline's seeds, (Q,) where one run counts for all.
 
     A method without the primary score (one without a classifier, for its accuracy) is not among them.
     """
-    column = column_of(study.primary)
     base = answers.get(study.baseline) or {}
     kind = next(method.kind for method in study.methods if method.name == study.baseline)
     seeds = study.seeds if kind in SEEDLESS else sorted(base)
     tables: dict[str, Floats] = {}
     for method in study.methods:
-        mine = answers.get(method.name) or {}
-        if any(column not in records.scores for records in mine.values()):
+        samples = {seed: records.sampled(study.primary) for seed, records in (answers.get(method.name) or {}).items()}
+        mine = {seed: found[0] for seed, found in samples.items() if found is not None}
+        if len(mine) < len(samples):
             continue
         if method.kind in SEEDLESS and len(mine) == 1:
-            tables[method.name] = next(iter(mine.values())).scores[column]
+            tables[method.name] = next(iter(mine.values()))
         elif seeds and set(seeds) <= set(mine):
-            tables[method.name] = np.stack([mine[seed].scores[column] for seed in seeds])
-    classes = np.array(next(iter(base.values())).classes) if base else np.array([])
-    return tables, classes
+            tables[method.name] = np.stack([mine[seed] for seed in seeds])
+    first = next(iter(base.values()), None)
+    sampled = first and first.sampled(study.primary)
+    return tables, _Units(sampled[1] if sampled else "classes", np.array(first.classes if first else []))
 
 
 def _differences(study: Study, runs: Runs, answers: Answers) -> tuple[dict[str, Difference], str]:
     """Differences to the baseline by method, and why there are none where there are none."""
     if not runs.get(study.baseline):
         return {}, f"the baseline {study.baseline!r} has no finished run"
-    if any(column_of(study.primary) not in record.scores for record in answers[study.baseline].values()):
+    if any(record.sampled(study.primary) is None for record in answers[study.baseline].values()):
         told = any(study.primary in run.scores for run in runs[study.baseline].values())
         lacks = "is one number a run, without a value for each image" if told else f"is no score of {study.baseline}"
         return {}, f"{study.primary} {lacks}"
-    tables, classes = _comparable(study, answers)
+    tables, units = _comparable(study, answers)
     if len(tables) < 2:
         return {}, "no other method has finished the baseline's seeds"
-    return against_baseline(tables, classes, baseline=study.baseline), ""
+    return against_baseline(tables, units.classes, baseline=study.baseline, over=units.over), ""
 
 
 def _verdict(

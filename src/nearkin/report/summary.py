@@ -20,6 +20,7 @@ from nearkin.report.separation import Separation
 from nearkin.report.sprite import Sprite
 from nearkin.report.study import Method, Split, Study
 from nearkin.report.trials import Trials
+from nearkin.report.unknowns import Unknowns
 from nearkin.report.verification import Verified
 from nearkin.statistics import Difference, Interval
 
@@ -123,6 +124,7 @@ class ProtocolSummary:
     mistakes: tuple[Mistakes, ...]
     pictured: Pictured
     verified: tuple[Verified, ...]
+    unknowns: tuple[Unknowns, ...]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nearkin.report.episodes import episode_table
 from nearkin.report.study import COMPARED
 from nearkin.report.summary import ProtocolSummary, Row, Summary
 from nearkin.report.titles import headline_scores, score_title
@@ -32,6 +33,7 @@ def to_table(summary: Summary) -> Group:
     for protocol in summary.protocols:
         parts += [
             _table(summary, protocol),
+            *_episodes(protocol),
             *(Text("  " + literal(said), style="dim") for said in findings(summary, protocol)),
             Text(""),
         ]
@@ -78,6 +80,22 @@ def _table(summary: Summary, protocol: ProtocolSummary) -> Table:
         cells = [_score(row.scores.get(name)) for name in scores]
         table.add_row(Text(literal(row.method.name)), *cells, _difference(row), end_section=last_trained)
     return table
+
+
+def _episodes(protocol: ProtocolSummary) -> list[Table]:
+    """The table of episodes; none where the study has none."""
+    found = episode_table(protocol)
+    if found is None:
+        return []
+    table = Table(title=Text("episodes"), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1))
+    table.add_column("method", overflow="fold")
+    table.add_column("of", overflow="fold")
+    for ways, shots in found.sizes:
+        table.add_column(f"{ways}-way\n{shots}-shot", justify="right", no_wrap=True)
+    for place, line in enumerate(found.lines):
+        last = found.lines[place + 1 :][:1] != () and found.lines[place + 1].where != line.where
+        table.add_row(Text(literal(line.method)), line.where, *map(_score, line.scores), end_section=last)
+    return [table]
 
 
 def _score(score: Interval | None) -> Text:

@@ -13,9 +13,13 @@ TITLES = {
     "nmi": "NMI",
     "ami": "AMI",
     "pairwise-f1": "Pairwise F1",
+    "episodes": "N-way K-shot",
     "verification-auc": "Verification AUC",
     "eer": "EER",
     "tar": "TAR",
+    "auroc": "AUROC of unknowns",
+    "fpr": "FPR of unknowns",
+    "oscr": "OSCR",
     "tpr-at-threshold": "TPR at threshold",
     "tnr-at-threshold": "TNR at threshold",
     "accuracy": "Accuracy",
@@ -47,9 +51,16 @@ MEANINGS = {
     "nmi": "normalised mutual information between classes and k-means clusters",
     "ami": "mutual information between classes and k-means clusters, adjusted for chance",
     "pairwise-f1": "F1 of the pairs that k-means puts into one cluster",
+    "episodes": "share of an episode's queries that are named rightly by the nearest class mean: N classes are drawn, of each K "
+    "images to learn it from and others to name; within a group or a family, all classes of an episode are of the same one",
     "verification-auc": "chance that a pair of one class is nearer than a pair of two",
     "eer": "equal error rate: as many pairs of two classes accepted as pairs of one refused; lower is better",
     "tar": "share of pairs of one class accepted where that share of pairs of two is",
+    "auroc": "chance that an image of a known class lies nearer to its nearest known image than one of a novel class that nobody "
+    "enrolled",
+    "fpr": "share of images of novel, unenrolled classes accepted by the threshold that accepts 95 % of those of known classes; "
+    "lower is better",
+    "oscr": "area under the share of known images accepted and answered rightly over the share of unknown ones accepted",
     "tpr-at-threshold": "share of test pairs of one class within the threshold of equal error of the training pairs",
     "tnr-at-threshold": "share of test pairs of two classes beyond that threshold",
     "accuracy": "share of images that the method's own classifier labels rightly",
@@ -90,9 +101,14 @@ def score_title(name: str) -> str:
 
     >>> score_title("map@r"), score_title("nmi"), score_title("knn@5-weighted-top5"), score_title("all-classes-top-5")
     ('MAP@R', 'NMI', 'kNN@5 weighted top-5', 'Top-5 (all)')
+    >>> score_title("episodes@20x1"), score_title("episodes@5x1-within-family")
+    ('20-way 1-shot', '5-way 1-shot within a family')
     """
     measure, at, rest = name.partition("@")
     rank, _, form = rest.partition("-")
+    if measure == "episodes":
+        ways, _, shots = rank.partition("x")
+        return f"{ways}-way {shots}-shot" + (f" {form.replace('-', ' a ')}" if form else "")
     words = form.replace("-", " ").replace("top5", "top-5")
     return f"{TITLES.get(measure, measure)}{at}{rank.upper()} {words}".rstrip()
 
@@ -108,7 +124,7 @@ def score_meanings(names: Sequence[str]) -> list[str]:
     >>> score_meanings(["recall@1", "recall@2"])
     ['Recall@K: share of images with at least one of their class among the K nearest']
     """
-    ranks = {"tar": "@FAR", "map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
+    ranks = {"tar": "@FAR", "fpr": "@95TPR", "map": "@R", "recall": "@K", "precision": "@1", "knn": "@k"}
     measures = dict.fromkeys(name.partition("@")[0] for name in names)
     return [
         f"{TITLES[measure]}{ranks.get(measure, '')}: {MEANINGS[measure]}" for measure in measures if measure in MEANINGS

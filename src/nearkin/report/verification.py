@@ -58,9 +58,9 @@ def read_verification(run: Run) -> Verified | None:
     if not (run.folder / FILE).exists():
         return None
     fields = read_fields(run.folder / FILE)
-    edges, histograms, roc = _row(fields, "edges"), fields.inside("histograms"), fields.inside("roc")
-    shares = {part: {kind: _row(histograms.inside(part), kind) for kind in KINDS} for part in PARTS}
-    far, tar = _row(roc, "far"), _row(roc, "tar")
+    edges, histograms, roc = row_of(fields, "edges"), fields.inside("histograms"), fields.inside("roc")
+    shares = {part: {kind: row_of(histograms.inside(part), kind) for kind in KINDS} for part in PARTS}
+    far, tar = row_of(roc, "far"), row_of(roc, "tar")
     if any(len(row) != len(edges) - 1 for kinds in shares.values() for row in kinds.values()) or len(far) != len(tar):
         raise InputError(f"{fields.source}: edges, histograms and curves do not fit together; run the study again")
     numbers = {
@@ -77,8 +77,8 @@ def read_verification(run: Run) -> Verified | None:
         shares=shares,
         numbers=numbers,
         thresholds=tuple(_threshold(rule, rules.inside(rule)) for rule in rules.values),
-        auc=_number(scores, "verification-auc"),
-        eer=_number(scores, "eer"),
+        auc=number_of(scores, "verification-auc"),
+        eer=number_of(scores, "eer"),
         far=far,
         tar=tar,
     )
@@ -86,18 +86,20 @@ def read_verification(run: Run) -> Verified | None:
 
 def _threshold(rule: str, fields: Fields) -> RuledThreshold:
     training, test = (
-        (_number(fields.inside(part), "tpr"), _number(fields.inside(part), "tnr")) for part in PARTS
+        (number_of(fields.inside(part), "tpr"), number_of(fields.inside(part), "tnr")) for part in PARTS
     )
     precision = fields.inside("test").values.get("precision")
-    return RuledThreshold(rule, _number(fields, "value"), training, test, None if precision is None else float(precision))
+    return RuledThreshold(rule, number_of(fields, "value"), training, test, None if precision is None else float(precision))
 
 
-def _number(fields: Fields, name: str) -> float:
+def number_of(fields: Fields, name: str) -> float:
+    """A field that is a number."""
     value: Any = fields.take(name, (int, float))
     return float(value)
 
 
-def _row(fields: Fields, name: str) -> Floats:
+def row_of(fields: Fields, name: str) -> Floats:
+    """A field that is a list of finite numbers. Errors: InputError where it is none."""
     given = fields.take(name, list)
     plain = all(isinstance(value, int | float) for value in given)
     values = np.array(given if plain else [np.nan], dtype=np.float64)

@@ -46,7 +46,7 @@ def findings(summary: Summary, protocol: ProtocolSummary) -> list[str]:
         )
     elif protocol.pairs and all(pair.claimed for pair in protocol.pairs if protocol.best in (pair.a, pair.b)):
         said.append("It differs from every other method, all pairs taken together.")
-    said += _against_baseline(summary, protocol)
+    said += _against_baseline(summary, protocol) + _unknowns(protocol)
     return said + _unfinished(protocol) + _noticed(summary, protocol)
 
 
@@ -56,6 +56,19 @@ def covered(summary: Summary, protocol: ProtocolSummary) -> str:
     trained = (row for row in protocol.rows if row.method.kind == "trained")
     scopes = {row.scores[primary].over for row in trained if primary in row.scores}
     return listed(sorted(scopes - {"nothing"})) if scopes - {"nothing"} else ""
+
+
+def _unknowns(protocol: ProtocolSummary) -> list[str]:
+    """Who tells images of unknown classes best from the others, where a study asks for such."""
+    rows = [row for row in protocol.rows if "auroc" in row.scores and "fpr@95tpr" in row.scores]
+    if not rows:
+        return []
+    best = max(rows, key=lambda row: row.scores["auroc"].estimate)
+    auroc, accepted = (best.scores[name] for name in ("auroc", "fpr@95tpr"))
+    return [
+        f"{best.method.name} tells images of novel classes that nobody enrolled best from those of known ones: AUROC "
+        f"{spoken(auroc)}; where 95 % of the known are accepted, {accepted.estimate:.1%} of the unknown are too."
+    ]
 
 
 def _unfinished(protocol: ProtocolSummary) -> list[str]:
@@ -123,6 +136,9 @@ def shows(summary: Summary) -> list[str]:
 
 def _confidence(over: str) -> str:
     seeds = "seeds" in over
+    if over.startswith("episodes"):
+        more = " and other trainings" if seeds else ""
+        return f"Intervals hold with 95 % confidence over {over}: they speak about other episodes of these images{more}, not about other classes."
     others = "other classes like these" if over.startswith("classes") else f"other {over.split()[0]} like these"
     reach = f"{others} and other trainings" if seeds and not over.startswith("seeds") else "other trainings" if seeds else others
     together = " together" if " and " in over else ""

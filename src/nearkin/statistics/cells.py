@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nearkin.core import InputError, InputTypeError, choice
 
 Array = NDArray[np.float64]
-OVER = ("classes", "groups", "queries")
+OVER = ("classes", "groups", "queries", "episodes")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def cells_over(scores: Sequence[Array], classes: ArrayLike | None, over: str) ->
     queries = scores[0].shape[-1]
     if classes is None:
         return cells_of(scores, np.zeros(queries, dtype=np.int64))
-    return cells_of(scores, np.arange(queries) if over == "queries" else classes)
+    return cells_of(scores, np.arange(queries) if over in ("queries", "episodes") else classes)
 
 
 def check_bounds(scores: Array, bounds: tuple[float, float] | None) -> None:

@@ -39,7 +39,8 @@ def difference(
     comparisons: how many differences are judged together. The interval stays at `confidence`; `p_adjusted` is
                Bonferroni's and `detectable` is for this family. `against_baseline` and `all_pairs` do it for you
     over:      what is a sample: "classes" (new classes, the default), "groups" (give group ids for `classes`), or
-               "queries" (these very classes, other images of them; `classes` is not used)
+               "queries" (these very classes, other images of them; `classes` is not used), or "episodes" (the columns
+               are episodes, and others could have been drawn of the same images; `classes` is not used)
     bounds:    the range of the scores; a difference cannot leave it. None for an unbounded score
     seedless:  neither method draws anything from its seed, so one row is all there is. Otherwise one row is one seed
     Edge:      one seed: `p` is None, nothing is ever claimed, and the interval covers the classes only.

@@ -33,7 +33,8 @@ def interval(
     Width:     `half` as in `difference`; bent as Wilson's interval is, with scores scaled from `bounds` to [0, 1]
     Shapes:    values (S, Q), a row a seed, or (Q,) for a single run; classes (Q,) integers or names
     over:      what is a sample: "classes" (new classes, the default), "groups" (give group ids for `classes`), or
-               "queries" (these very classes, other images of them; `classes` is not used)
+               "queries" (these very classes, other images of them; `classes` is not used), or "episodes" (the columns
+               are episodes, and others could have been drawn of the same images; `classes` is not used)
     bounds:    the range of the score; None for an unbounded one
     Edge:      one seed: over the classes alone, said in `note`. Every query at a bound: Wilson's over the queries.
                NaN marks a query without a score

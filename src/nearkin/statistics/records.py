@@ -38,7 +38,7 @@ class Components(_Record):
 class Interval(_Record):
     """A mean with its interval, and over what the interval speaks.
 
-    `over` says in words what was treated as a sample: "classes and seeds" ("groups and seeds", "queries and seeds"),
+    `over` says in words what was treated as a sample: "classes and seeds" ("groups and seeds", "queries and seeds", "episodes and seeds"),
     "classes", "seeds", "queries", "episodes", or "nothing". `units` counts the classes, groups, queries or episodes. `note`
     is empty, or one sentence that a reader must see beside the number.
     """

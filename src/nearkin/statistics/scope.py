@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from nearkin.statistics.twoway import Spread
 
-_SINGULAR = {"classes": "class", "groups": "group", "queries": "query", "runs": "run"}
+_SINGULAR = {"classes": "class", "groups": "group", "queries": "query", "episodes": "episode", "runs": "run"}
 
 
 def scope(spread: Spread, over: str) -> tuple[str, str]:
     """("classes and seeds", "") where both are samples; otherwise what is left, with a note where a reader could be misled.
 
-    `over` is "classes", "groups", "queries", or "runs" for metrics that are one number a run.
+    `over` is "classes", "groups", "queries", "episodes", or "runs" for metrics that are one number a run.
     """
     one = _SINGULAR[over]
     if spread.seeds == 1 and spread.units == 1:

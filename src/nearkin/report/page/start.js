@@ -13,6 +13,7 @@ async function showProtocol(number) {
   showClassDistances(protocol);
   showMistakes(protocol);
   showVerification(protocol);
+  showUnknowns(protocol);
   drawCurves(protocol);
   if (!mapsOf.has(number)) mapsOf.set(number, Maps.of(protocol));
   const maps = await mapsOf.get(number);
