@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from cli.commands import nearkin, refused
 from gallery.pictures import folder_of
+from nearkin.cli.answers import columns_of
 from nearkin.cli.program import program
 
 
@@ -136,6 +137,18 @@ def test_changes_say_what_they_did(kin: Path, photos: Path) -> None:
     said("gallery", "relabel", photos / "known" / "kind 2" / "0.png", "zwei")
     assert "zwei" in said("gallery", "list")
     assert "#" in said("gallery", "list", "zwei")
+
+
+def test_lists_are_in_line_whatever_the_names_are(tmp_path: Path) -> None:
+    names = ["cat", "\u732b\u732b", "\U0001f98a fox", "cafe\u0301", "x" * 200]
+    for kind, name in enumerate(names):
+        folder_of(tmp_path / "photos", range(kind, kind + 1), range(1), name=name)
+    said("gallery", "create", tmp_path / "photos", "-g", tmp_path / "kin")
+    lines = dict(line.rsplit(maxsplit=1) for line in said("gallery", "list", "-g", tmp_path / "kin").splitlines()[:5])
+    assert set(lines.values()) == {"1"}
+    listed = said("gallery", "list", "-g", tmp_path / "kin").splitlines()[:5]
+    assert {columns_of(line) for line in listed if "x" * 200 not in line} == {80 + 2 + 1}
+    assert "x" * 200 + "  1" in listed
 
 
 def test_an_interruption_enrols_nothing(kin: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,22 @@ def test_standard_input_is_an_image_or_a_list_of_paths(tmp_path: Path) -> None:
             collect("-", stdin=io.BytesIO(nothing))
 
 
+def test_of_a_list_some_paths_may_be_gone(tmp_path: Path) -> None:
+    put(tmp_path, "1.png", "2.png")
+    listed = f"{tmp_path}/1.png\n{tmp_path}/gone.png\n{tmp_path}/2.png\n".encode()
+    with pytest.raises(InputError, match=r"1 of 3 images cannot be read; .*--skip-bad.*\n.*gone\.png cannot be read: No such file"):
+        list(read_rows(collect("-", stdin=io.BytesIO(listed)), Means()))
+    found = collect("-", stdin=io.BytesIO(listed), skip_bad=True)
+    assert [row.photo.name for row in read_rows(found, Means())] == [f"{tmp_path}/1.png", f"{tmp_path}/2.png"]
+    assert [Path(name).name for name, _ in found.bad] == ["gone.png"]
+
+
+def test_a_folder_that_cannot_name_a_class_is_said_with_its_place(tmp_path: Path) -> None:
+    put(tmp_path, "fine/1.png", "two\nlines/1.png")
+    with pytest.raises(InputError, match=rf"a class folder of {tmp_path} cannot name a class: .*'two\\nlines' holds a control character"):
+        collect(tmp_path, labelled=True)
+
+
 def test_a_zip_is_a_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         for name in ("faces/s1/1.png", "faces/s1/2.png", "faces/s2/1.png"):

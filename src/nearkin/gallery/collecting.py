@@ -122,8 +122,11 @@ def _from_stdin(data: bytes) -> Iterable[Any]:
     paths = [line for line in text.replace("\0", "\n").splitlines() if line.strip()]
     if not paths:
         raise InputError("standard input is empty; give it the bytes of one image, or paths, one a line")
-    for path in paths:
-        yield from _spelled_out(path)
+    found = [os.path.lexists(path) or glob.has_magic(path) for path in paths]
+    if not any(found):
+        _spelled_out(paths[0])  # none of them is there: that is no list
+    for path, there in zip(paths, found, strict=True):
+        yield from _spelled_out(path) if there else [Path(path)]  # of a long list one may be gone: it is read like a bad file
 
 
 def _add(found: Collection, source: Any, by_folder: bool) -> None:
@@ -182,7 +185,10 @@ def _classes_of(paths: Sequence[Parts], place: str) -> list[str | None]:
             f"{lone} in {place} lies in no class folder; give a folder with one folder a class, "
             f"or say the class of all these images: --label {folder!r}"
         )
-    return [as_label(path[0]) for path in inner]
+    try:
+        return [as_label(path[0]) for path in inner]
+    except InputError as error:
+        raise InputError(f"a class folder of {place} cannot name a class: {error}") from None
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
