@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearkin.core import InputError, InputTypeError, choice, flag, integer, non_negative, positive, within
+from nearkin.core import InputError, InputTypeError, choice, finite, flag, integer, non_negative, positive, within
 
 NUMBER_CHECKS: dict[str, Callable[[object], object]] = {
     "positive": lambda value: positive("margin", value),
@@ -38,6 +38,12 @@ def test_what_is_no_number_at_all_is_a_type_error_too(check, value):
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("value", [math.nan, -math.inf, 10**400, "1", True, None], ids=lambda value: repr(value)[:9])
+def test_any_number_must_be_finite_and_a_number(value):
+    with pytest.raises(InputError, match="^margin must be a "):
+        finite("margin", value)
+
+
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)], ids=repr)
 def test_numbers_of_numpy_become_plain_ones(value):
     assert type(positive("margin", value)) is float
@@ -55,6 +61,7 @@ def test_the_edges_belong_where_the_words_say():
     with pytest.raises(InputError, match="above 0, got 0"):
         positive("temperature", 0)
     assert non_negative("margin", 0) == 0
+    assert finite("margin", -2) == -2
     assert within("share", 0, 0, 1) == 0
     assert within("share", 1, 0, 1) == 1
     with pytest.raises(InputError, match="share must be a number from 0 to 1, got 1.0000001"):

@@ -88,6 +88,11 @@ CASES: dict[str, tuple[RowLoss, object, object]] = {
         losses.ContrastiveLoss(pos_margin=0.2, neg_margin=2.0, distance=EUCLIDEAN),
         None,
     ),
+    "CON-4 on products": (
+        Contrastive(-0.6, form="linear", positive_margin=-0.9, distance="inner-product"),
+        losses.ContrastiveLoss(pos_margin=0.9, neg_margin=0.6, distance=PRODUCT),
+        None,
+    ),
     "CON-4 on SNR": (
         Contrastive(1.5, form="linear", positive_margin=0.01, distance="snr"),
         losses.SignalToNoiseRatioContrastiveLoss(pos_margin=0.01, neg_margin=1.5, distance=NOISE),

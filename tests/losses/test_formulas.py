@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nearkin.core import InputError
 from nearkin.core.tensors import Own
 from nearkin.losses import CombinedNegatives, Contrastive, NPair, Triplet, TripletNetwork, TupleTriplet
 from oracles.contrastive import ready_pairs
@@ -79,6 +80,16 @@ def test_ready_pairs_pull_the_same_and_push_the_different(margin):
         assert got.item() == pytest.approx(value, rel=1e-12)
         for found, wanted in zip(torch.autograd.grad(got, [first, second]), gradient.values(), strict=True):
             torch.testing.assert_close(found, torch.tensor(wanted), rtol=1e-10, atol=1e-12)
+
+
+def test_margins_below_0_say_how_large_inner_products_should_be():
+    """The products are 0.7 of the pair of kin, 0.8 and 0.56 of the others."""
+    x = torch.tensor([[1.0, 0.0], [0.7, 2.0], [0.8, 0.0]], dtype=torch.float64)
+    loss = Contrastive(-0.6, form="linear", positive_margin=-0.9, distance="inner-product")
+    assert loss(x, torch.tensor([0, 0, 1])).item() == pytest.approx((0.9 - 0.7) + (0.8 - 0.6), rel=1e-12)
+    for margin in (0.0, -0.6):
+        with pytest.raises(InputError, match="margin must be a finite number above 0"):
+            Contrastive(margin)
 
 
 # Triplets

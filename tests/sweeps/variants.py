@@ -135,6 +135,7 @@ def _contrastives() -> list[Variant]:
             _contrastive("CON-4", "pos_neg", 2.0, 0.3), **linear, margin=2.0, positive_margin=0.3, reduction="mean"
         ),
         variant(_contrastive("CON-4", "mean_nonzero", 1.0, 0.3), **linear, positive_margin=0.3, average="pairs"),
+        variant(_contrastive("CON-4", "pos_neg_nonzero", -0.4, -0.9), **linear, margin=-0.4, positive_margin=-0.9),
         variant(_contrastive("CON-4", "sum"), **linear, reduction="sum"),
         variant(_contrastive("CON-4", "mean"), **linear, average="pairs", reduction="mean"),
     ]

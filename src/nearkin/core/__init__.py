@@ -1,6 +1,6 @@
 """What every room may lean on: checks and their words, seeds, optional imports, atomic files, names. No torch at import."""
 
-from nearkin.core.checks import choice, flag, integer, non_negative, positive, within
+from nearkin.core.checks import choice, finite, flag, integer, non_negative, positive, within
 from nearkin.core.errors import InputError, InputTypeError
 from nearkin.core.files import content_hash, write_atomically, write_json
 from nearkin.core.names import pick, suggestion
@@ -16,6 +16,7 @@ __all__ = [
     "choice",
     "content_hash",
     "derived_seed",
+    "finite",
     "flag",
     "integer",
     "need",

@@ -22,6 +22,14 @@ def _real(name: str, value: object, wanted: str) -> float:
         raise InputError(f"{name} must be {wanted}; what was given is too large for a 64-bit float") from None
 
 
+def finite(name: str, value: object) -> float:
+    """Return `value` as a float if it is finite."""
+    number = _real(name, value, "a number")
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be a finite number, got {value!r}")
+    return number
+
+
 def positive(name: str, value: object) -> float:
     """Return `value` as a float if it is finite and above 0.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nearkin.core import InputError, choice, non_negative, positive
+from nearkin.core import InputError, choice, finite, positive
 from nearkin.core.tensors import Block, Own, Terms, added
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
@@ -20,7 +20,9 @@ class Contrastive(RowLoss):
                averaged over ordered pairs i != j, as `average` says
     average:   "pairs": one mean over all pairs; "sides": mean over positives plus mean over negatives, which keeps the
                few positives from drowning. Default: "pairs" for hadsell, "sides" for linear
-    margin:    in units of the distance, default 1. positive_margin: only for linear, default 0
+    margin:    in units of the distance, default 1; above 0 for hadsell. positive_margin: only for linear, default 0. On
+               "inner-product" near pairs lie below 0: margin -0.6 and positive_margin -0.9 ask for products below 0.6
+               and above 0.9
     reduction: "mean", "sum", "mean_nonzero" (default of linear), "sum_unordered" (half the sum; symmetric distances)
     distance:  default Euclidean. On "squared-euclidean", linear with average "pairs" and reduction "mean" is CON-3
     Gradient:  of a negative pair -(m - d)(x - z)/d, and 0 at d = 0; a batch of one class only pulls
@@ -46,8 +48,8 @@ class Contrastive(RowLoss):
         super().__init__(distance, reduction=reduction or ("mean_nonzero" if linear else "mean"), block_size=block_size)
         self.average = choice("average", average or ("sides" if linear else "pairs"), ("pairs", "sides"))
         self.parts = 1 if self.average == "pairs" else 2
-        self.margin = positive("margin", margin)
-        self.positive_margin = non_negative("positive_margin", positive_margin)
+        self.margin = (finite if linear else positive)("margin", margin)
+        self.positive_margin = finite("positive_margin", positive_margin)
         if self.positive_margin and not linear:
             raise InputError("positive_margin belongs to form='linear'")
         if self.reduction == "sum_unordered" and not self.distance.symmetric:
