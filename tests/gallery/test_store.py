@@ -48,6 +48,14 @@ def test_the_same_image_again_changes_nothing(tmp_path):
     assert len(store.history()) == 2
 
 
+def test_a_class_is_new_if_no_image_bore_it_right_before(tmp_path):
+    store = store_in(tmp_path / "g", {1: "cat", 2: "dog"})
+    assert store.add([entry(3, "cat"), entry(4, "cow"), entry(5, "ant"), entry(6, "cow"), entry(2, "gnu")]).classes == ("ant", "cow")
+    store.remove(label="cow")
+    assert store.add([entry(4, "cow"), entry(5, "ant")]).classes == ("cow",)
+    assert store.add([entry(4, "cow")]).classes == ()
+
+
 def test_the_same_image_under_another_label_is_reported_and_not_added(tmp_path):
     store = store_in(tmp_path / "g", {1: "cat"})
     change = store.add([entry(1, "dog"), entry(2, "dog"), entry(2, "cat")])

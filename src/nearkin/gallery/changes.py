@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from nearkin.gallery.entries import Entry, as_hash, checked
 from nearkin.gallery.labels import as_label
@@ -45,7 +45,8 @@ def add(connection: Connection, entries: Iterable[Entry], dimension: int, note: 
         added += len(fresh)
     if added:
         record(connection, "add", added=added, note=note)
-    return Change(after if added else after - 1, added=added, unchanged=unchanged, conflicts=tuple(conflicts))
+    number = after if added else after - 1
+    return Change(number, added=added, unchanged=unchanged, conflicts=tuple(conflicts), classes=ids.unborne_before(after))
 
 
 def remove(connection: Connection, chosen: Sequence[int], note: str) -> Change:
@@ -150,6 +151,18 @@ class _Labels:
             self._known.update((row[0], row[1]) for row in rows)
             self._make([name for name in part if name not in self._known])
         return {name: self._known[name] for name in wanted}
+
+    def unborne_before(self, number: int) -> tuple[str, ...]:
+        """Those of the names asked for that no image bore right before this revision, which has closed none; sorted."""
+        earlier = exists().where(
+            memberships.c.label == labels.c.id, memberships.c.closed.is_(None), memberships.c.opened < number
+        )
+        found = [
+            name
+            for part in chunks(self._known.values())
+            for name in self._connection.scalars(select(labels.c.name).where(labels.c.id.in_(part), ~earlier))
+        ]
+        return tuple(sorted(found))
 
     def _make(self, names: list[str]) -> None:
         if names:

@@ -77,20 +77,18 @@ class Gallery(Asked):
             return self._enrolled(photos, staged.entries(), note)
 
     def _enrolled(self, photos: Collection, entries: Iterable[Entry], note: str) -> Added:
-        before = set(self.view().enrolled.names)
         change = self.store.add(entries, note=note)
         view = self.view()
-        new = [name for name in view.enrolled.names if name not in before]
         threshold = view.calibration.threshold if view.calibration else None
         return Added(
             revision=change.revision,
             added=change.added,
-            classes=len(new),
+            classes=len(change.classes),
             unchanged=change.unchanged,
             conflicts=change.conflicts,
             bad=tuple(photos.bad),
             notes=(*photos.notes, *((INDEX_DUE,) if change.added and self.store.index_is_due() else ())),
-            confusions=enrolling.confusions(view, new, threshold) if change.added else (),
+            confusions=enrolling.confusions(view, change.classes, threshold) if change.added else (),
             outgrown=view.promise.outgrown if view.promise else None,
         )
 

@@ -28,6 +28,7 @@ class Change:
     added, removed, relabelled:  numbers of images
     unchanged:                   images that already were what was asked for
     conflicts:                   images that were not added; `relabel` is the way
+    classes:                     of the images added, those that had no image right before
     """
 
     revision: int
@@ -36,6 +37,7 @@ class Change:
     relabelled: int = 0
     unchanged: int = 0
     conflicts: tuple[Conflict, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
