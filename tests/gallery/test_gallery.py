@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_new_photos_of_enrolled_classes_get_their_name_and_others_none(gallery: 
     assert all(answer.label == Path(answer.image).parent.name for answer in named)
     fresh = [picture(kind, 0) for kind in range(500, 600)]
     assert sum(answer.decision == "named" for answer in gallery.classify(fresh)) <= 20
+
+
+def test_of_several_that_create_one_gallery_one_does_and_the_others_are_told(tmp_path: Path) -> None:
+    def create(_: int) -> str:
+        try:
+            return str(Gallery.create(tmp_path / "kin").store.revision())
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(6) as pool:
+        said = sorted(pool.map(create, range(6)))
+    assert said[0] == "0"
+    assert all("there is a gallery in" in each for each in said[1:])
+    assert Gallery.open(tmp_path / "kin").check().faults == ()
 
 
 def test_an_answer_says_what_it_rests_on(gallery: Gallery) -> None:

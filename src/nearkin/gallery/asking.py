@@ -14,7 +14,7 @@ import numpy as np
 from nearkin.core import InputError, integer
 from nearkin.decision.pair_sweep import paired_distances
 from nearkin.embedding.embedder import Embedder
-from nearkin.gallery import deciding
+from nearkin.gallery import caching, deciding
 from nearkin.gallery.answers import DIFFERENT, NOT_CALIBRATED, SAME, Answer, Model, Nearby, Pair
 from nearkin.gallery.collecting import Collection, Source, collect
 from nearkin.gallery.facts import FILE
@@ -50,8 +50,10 @@ class Asked:
         """
         folder = free(folder)
         embedder = model if isinstance(model, Embedder) else Embedder.load(model)
-        embedder.save(folder / MODEL)
-        store = Store.create(folder, dimension=embedder.dimension, space=embedder.space, fingerprint=embedder.fingerprint)
+        with caching.alone(folder):  # two processes that create the same gallery take turns
+            free(folder)
+            embedder.save(folder / MODEL)
+            store = Store.create(folder, dimension=embedder.dimension, space=embedder.space, fingerprint=embedder.fingerprint)
         return cls(folder, store, embedder)
 
     @classmethod
