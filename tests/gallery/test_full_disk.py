@@ -47,8 +47,14 @@ def test_on_a_full_disk_nothing_is_lost_and_every_change_says_so(small_disk):
         with pytest.raises(OSError, match=r"[Nn]o (room|space)") as told:
             change()
         assert told.value.errno == errno.ENOSPC
+    filler = (small_disk / "filler").open("wb", buffering=0)
+    with filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(bytes(4096))
     reader = Store.open(folder)
     assert held(reader) == before
+    with pytest.raises(OSError, match="no room is left on the disk"):
+        store.remove(label="label 1")
     assert reader.search(vector(7)[None], 1).distances.tolist() == [[0.0]]
     assert reader.check() == []
     subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)

@@ -32,7 +32,8 @@ _WRITING = (
     "cell_size_check = ON",
     "cache_size = -65536",  # KiB: hashes are spread over their whole index
 )
-_NOT_TO_BE_WRITTEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
+_NOT_TO_BE_WRITTEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR_SHM")
+"""Folders in which SQLite cannot make the small files by which readers and writers know of each other."""
 
 
 class DamagedGallery(InputError):
