@@ -14,6 +14,13 @@ from nearkin.decision import Space
 from nearkin.gallery import Store
 
 
+def fill(path: Path) -> None:
+    """Write until no byte is left."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 def noisy(number: int) -> bytes:
     return np.random.default_rng(number).bytes(4000)
 
@@ -47,10 +54,8 @@ def test_on_a_full_disk_nothing_is_lost_and_every_change_says_so(small_disk):
         with pytest.raises(OSError, match=r"[Nn]o (room|space)") as told:
             change()
         assert told.value.errno == errno.ENOSPC
-    filler = (small_disk / "filler").open("wb", buffering=0)
-    with filler, pytest.raises(OSError, match="No space"):
-        while True:
-            filler.write(bytes(4096))
+    with pytest.raises(OSError, match="No space"):
+        fill(small_disk / "filler")
     reader = Store.open(folder)
     assert held(reader) == before
     with pytest.raises(OSError, match="no room is left on the disk"):

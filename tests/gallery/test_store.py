@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import tempfile
+import time
 import unicodedata
 from contextlib import closing
 from pathlib import Path
@@ -195,6 +197,24 @@ def test_a_second_writer_that_waited_too_long_is_told(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(TimeoutError, match=r"another process is changing this gallery, and 0\.1 s"):
             store.add([entry(1)])
+    assert store.add([entry(1)]).added == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that interrupt")
+def test_a_writer_that_waits_hears_ctrl_c(tmp_path):
+    store = store_in(tmp_path / "g", wait=30)
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with closing(sqlite3.connect(tmp_path / "g" / "gallery.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                store.add([entry(1)])
+            assert time.monotonic() - began < 15
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
     assert store.add([entry(1)]).added == 1
 
 

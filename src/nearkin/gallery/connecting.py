@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +23,12 @@ from sqlalchemy.pool import NullPool
 from nearkin.core import InputError
 
 DATABASE = "gallery.db"
-WAIT = 60.0
-"""Seconds that a change waits for the change of another process. Embedding is done before, so changes are short."""
+WAIT = 300.0
+"""Seconds that a change waits for the change of another process. Embedding is done before, so changes are short: a million
+images are added in two minutes."""
+
+STEP_MS = 100
+"""Milliseconds of waiting at a time, so that Ctrl-C is heard in between."""
 
 _WRITING = (
     "foreign_keys = ON",
@@ -32,6 +37,7 @@ _WRITING = (
     "cell_size_check = ON",
     "cache_size = -65536",  # KiB: hashes are spread over their whole index
 )
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _NOT_TO_BE_WRITTEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR_SHM")
 """Folders in which SQLite cannot make the small files by which readers and writers know of each other."""
 
@@ -72,11 +78,23 @@ class Database:
 
     @cached_property
     def _readers(self) -> Engine:
-        return _engine(self._to_read, "BEGIN")
+        return _engine(self._to_read, lambda connection: connection.exec_driver_sql("BEGIN"))
 
     @cached_property
     def _writers(self) -> Engine:
-        return _engine(self._to_write, "BEGIN IMMEDIATE")
+        return _engine(self._to_write, self._begin_to_write)
+
+    def _begin_to_write(self, connection: Connection) -> None:
+        ends = time.monotonic() + self.wait
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {STEP_MS}")
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                break
+            except DBAPIError as error:
+                if not _errorname(error.orig).startswith(_BUSY) or time.monotonic() >= ends:
+                    raise
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * self.wait)}")
 
     def _connect(self, how: str, *first: str) -> sqlite3.Connection:
         place = f"file:{quote(str(self.path.absolute()))}?{how}"
@@ -110,8 +128,8 @@ class Database:
             raise self._in_words(error) from error
 
     def _in_words(self, error: BaseException | None) -> Exception:
-        name = str(getattr(error, "sqlite_errorname", ""))
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        name = _errorname(error)
+        if name.startswith(_BUSY):
             return TimeoutError(
                 errno.ETIMEDOUT,
                 f"another process is changing this gallery, and {self.wait:g} s of waiting did not help; "
@@ -145,7 +163,11 @@ class Database:
         return shutil.disk_usage(self.folder).free < 1 << 20
 
 
-def _engine(connect: object, begin: str) -> Engine:
+def _errorname(error: BaseException | None) -> str:
+    return str(getattr(error, "sqlite_errorname", ""))
+
+
+def _engine(connect: object, begin: Callable[[Connection], object]) -> Engine:
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "begin", begin)
     return engine
