@@ -77,7 +77,8 @@ def _within(size: Size, images: ImageSet, indices: np.ndarray) -> np.ndarray | N
     if size["within"] is None:
         return None
     if size["within"] == "family":
-        return np.array(families_of(images.classes))[images.labels[indices]]
+        families: np.ndarray = np.array(families_of(images.classes))[images.labels[indices]]
+        return families
     if images.groups is None:
         raise InputError("these images have no groups; leave within out, or give each image its group")
     groups: np.ndarray = np.array(images.group_names)[images.groups[indices]]

@@ -19,7 +19,7 @@ function nearestCard(found) {
 }
 
 function acceptedCard(found, name, title, words) {
-  return curveCard(title, words, curveDrawing(title, pathThrough(found.curves.fpr, found.curves[name], [0, 1], [0, 1])), "0 %", "accepted unknown images", "100 %");
+  return curveCard(title, words, curveDrawing(title, pathThrough(found.curves.fpr, found.curves[name], [0, 1], [0, 1])), "0\u00a0%", "unknown images accepted", "100\u00a0%");
 }
 
 function unknownsTable(rows) {
