@@ -201,7 +201,8 @@ def test_labels_of_every_integer_kind_become_class_indices():
         ([0, 1, 1], r"must have shape \(2,\) or \(2, classes\), got \(3,\)"),
         (torch.tensor(3), r"must have shape \(2,\) or \(2, classes\), got \(\)"),
         (torch.zeros(2, 2, 2, dtype=torch.int64), r"got \(2, 2, 2\)"),
-        ([[0, 2], [1, 0]], "must be multi-hot, 0 and 1"),
+        ([[0, 2], [1, 0]], r"must be multi-hot, 0 and 1; class indices are \(2,\)"),
+        ([[0], [1]], r"of shape \(2, 1\) would be one tag, .*class indices are \(2,\): use labels.squeeze\(1\)"),
         (torch.zeros(2, dtype=torch.int64, device="meta"), "labels are on meta, the embeddings on cpu"),
     ],
 )

@@ -29,15 +29,23 @@ def as_values(name: str, labels: Any, count: int, device: torch.device) -> Tenso
     if values.device != device:
         raise InputError(f"{name} are on {values.device}, the embeddings on {device}; they must be together")
     if values.dim() == 2 and not torch.compiler.is_compiling() and bool(((values != 0) & (values != 1)).any()):
-        raise InputError(f"{name} of shape (samples, classes) must be multi-hot, 0 and 1")
+        raise InputError(f"{name} of shape (samples, classes) must be multi-hot, 0 and 1; class indices are ({count},)")
     return values if values.dtype == torch.bool else values.to(torch.int64)
 
 
 def as_rule(labels: Any, count: int, device: torch.device) -> PairRule:
-    """The pairs rule that `labels` stand for: class indices, multi-hot rows, or a rule already."""
+    """The pairs rule that `labels` stand for: class indices, multi-hot rows, or a rule already.
+
+    Errors:  InputError for a column (count, 1), which is class indices in the wrong shape; `SharedLabel` takes one tag
+    """
     if isinstance(labels, PairRule):
         if len(labels) != count:
             raise InputError(f"the pairs rule describes {len(labels)} samples, the embeddings are {count}")
         return labels
     values = as_values("labels", labels, count, device)
+    if values.dim() == 2 and values.shape[1] == 1:
+        raise InputError(
+            f"labels of shape {tuple(values.shape)} would be one tag, and samples without it kin of nobody; "
+            f"class indices are ({count},): use labels.squeeze(1)"
+        )
     return SameLabel(values) if values.dim() == 1 else SharedLabel(values)
