@@ -37,7 +37,10 @@ from nearkin.losses import (
     Sum,
     Triplet,
     ZeroMean,
+    cosine_matrix,
 )
+from nearkin.losses.arcface import ArcFaceRows
+from nearkin.losses.class_rows import ClassLoss
 from nearkin.testing import run_processes
 from oracles import distances as far
 from oracles import proxies as slow
@@ -85,7 +88,9 @@ def _softmax(scale: float, margin: Any = slow.no_margin, K: int = 1, **more: Any
     return lambda x, y, w: slow.class_softmax(x, y, w, K, scale, margin, **more)
 
 
-def _soft_triple(K: int = 10, gamma: float = 0.1, la: float = 20.0, de: float = 0.01, reg: float = 0.2, reduction: str = "mean") -> Any:
+def _soft_triple(
+    K: int = 10, gamma: float = 0.1, la: float = 20.0, de: float = 0.01, reg: float = 0.2, reduction: str = "mean"
+) -> Any:
     def oracle(x: Any, y: Any, w: Any) -> Any:
         margin = slow.cosine_margin(de)
         return slow.class_softmax(x, y, w, K, la, margin, gamma, reduction) + reg * slow.spread(w, K)
@@ -132,11 +137,22 @@ def wanted(case: Case, x: Tensor = X, labels: list[int] = LABELS) -> tuple[float
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
-def test_value_and_gradients_equal_the_slow_form(case):
+def test_value_and_gradients_equal_the_slow_form(case, monkeypatch):
     value, gradient = wanted(case)
     assert np.abs(gradient["w"]).max() > 1e-6
-    for dtype, close, near in ((torch.float64, 1e-11, 1e-10), (torch.float32, 1e-5, 1e-4), (torch.bfloat16, 1e-5, 1e-2)):
-        for size, by_hand in ((None, True), (1, True), (4, True), (None, False), (4, False)):
+    for dtype, close, near in (
+        (torch.float64, 1e-11, 1e-10),
+        (torch.float32, 1e-5, 1e-4),
+        (torch.bfloat16, 1e-5, 1e-2),
+    ):
+        for size, by_hand, pairs in (
+            *((None, True, n) for n in (cosine_matrix.PAIRS, 0)),
+            (1, True, 0),
+            (4, True, 0),
+            (None, False, 0),
+            (4, False, 0),
+        ):
+            monkeypatch.setattr(cosine_matrix, "PAIRS", pairs)  # 0: in the engine
             loss = case.make(block_size=size).to(torch.float64 if dtype == torch.float64 else torch.float32)
             assert loss.loss.closed is not None
             if not by_hand:
@@ -364,7 +380,7 @@ def test_a_larger_angle_never_costs_less():
     loss.proxies.data.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
     angles = torch.linspace(0.0, math.pi, 200, dtype=torch.float64)
     rows = torch.stack([angles.cos(), angles.sin()], 1)
-    logits = loss.loss.scale * (1 - loss.loss.widened(loss.distance(rows, loss.proxies.detach())[:, 0]))
+    logits = loss.loss.scale * (1 - loss.loss.widened(loss.distance(rows, loss.proxies.detach())[:, 0])[0])
     assert bool((logits.diff() < 0).all())
     edge = math.pi - 1
     near = angles[(angles < edge)]
@@ -434,7 +450,12 @@ def test_classify_answers_logits_and_the_nearest_class():
 
 
 def test_a_loss_without_a_margin_is_the_cross_entropy_of_what_it_classifies():
-    for loss in (NormalizedSoftmax(5, 3), CosFace(5, 3, margin=0.0), ArcFace(5, 3, margin=0.0), SubCenterArcFace(5, 3, margin=0.0)):
+    for loss in (
+        NormalizedSoftmax(5, 3),
+        CosFace(5, 3, margin=0.0),
+        ArcFace(5, 3, margin=0.0),
+        SubCenterArcFace(5, 3, margin=0.0),
+    ):
         wanted_value = torch.nn.functional.cross_entropy(loss.double().classify(X), Y)
         torch.testing.assert_close(loss(X, Y), wanted_value)
 
@@ -460,6 +481,95 @@ def test_equal_centres_of_a_class_give_the_gradient_to_the_first():
     _, _, to_w = slopes(loss, X[:1], torch.tensor([0]))
     assert to_w[0].any() and to_w[2].any()
     assert not to_w[1].any() and not to_w[3].any()
+
+
+# Small batches: one matrix in float64
+
+
+def in_the_engine(loss: Any) -> Any:
+    """The same loss where no batch is small."""
+    copied = copy.deepcopy(loss)
+    copied._small = lambda *given: None
+    return copied
+
+
+def near_their_proxies(loss: Any, seed: int = 3) -> Tensor:
+    """Embeddings of 64 samples in 16 classes, within 1e-5 of their proxy, or of another, or anywhere."""
+    noise = torch.randn(64, 128, generator=torch.Generator().manual_seed(seed))
+    proxies = loss.proxies.detach()[:: loss.per_class].repeat(4, 1).float()
+    return torch.cat([proxies[:16] + 1e-5 * noise[:16], proxies[1:17] + 1e-5 * noise[16:32], noise[32:]])
+
+
+@pytest.mark.parametrize("near", [False, True], ids=["anywhere", "near proxies"])
+@pytest.mark.parametrize("case", EACH, ids=[case.name for case in EACH])
+def test_float32_has_six_digits_in_value_and_every_gradient(case, near):
+    """A scale of 64 multiplies the rounding of float32 distances: a small batch is made in float64."""
+    loss = LOSSES[case.name].make(16, 128)
+    x = near_their_proxies(loss) if near else torch.nn.functional.normalize(near_their_proxies(loss)[32:].repeat(2, 1))
+    y = torch.arange(64) % 16
+    exact = in_the_engine(loss).double()
+    exact.loss.closed = None
+    for found, right in zip(slopes(loss, x, y), slopes(exact, x.double(), y), strict=True):
+        assert found.dtype == torch.float32
+        assert float((found - right).abs().max() / right.abs().max()) < 2e-7
+
+
+@pytest.mark.parametrize("case", EACH, ids=[case.name for case in EACH])
+def test_a_small_batch_says_what_the_engine_says(case):
+    loss, engine = case.make(), in_the_engine(case.make())
+    assert loss._small(X, Y, loss.proxies, None) is not None
+    for found, wanted in zip(slopes(loss, X, Y), slopes(engine, X, Y), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+    found, wanted = loss.measure(X, Y), engine.measure(X, Y)
+    assert (found.positive, found.negative) == pytest.approx((wanted.positive, wanted.negative), rel=1e-12)
+    way = torch.randn(X.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    seconds = []
+    for each in (loss, engine):
+        leaf = X.clone().requires_grad_()
+        first = torch.autograd.grad(each(leaf, Y), [leaf, each.proxies], create_graph=True)
+        seconds.append(torch.autograd.grad((first[0] * way).sum() + first[1].square().sum(), [leaf, each.proxies]))
+    for found, wanted in zip(*seconds, strict=True):
+        assert wanted.any()
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+    frozen = X.clone().requires_grad_()
+    loss.proxies.requires_grad_(False)
+    (to_x,) = torch.autograd.grad(loss(frozen, Y), frozen)
+    torch.testing.assert_close(to_x, slopes(engine, X, Y)[1], rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_no_small_batch_goes_to_the_engine(monkeypatch):
+    loss = ArcFace(5, 3).double()
+    assert loss._small(X, Y, loss.proxies, None) is not None
+    assert ArcFace(5, 3, block_size=4)._small(X, Y, loss.proxies, None) is None
+    assert ProxyAnchor(5, 3, scale=400.0)._small(X, Y, loss.proxies, None) is None  # e^400 fits no float64
+    assert Proxies(Triplet(distance="cosine"), 5, 3)._small(X, Y, loss.proxies, None) is None
+    assert loss._small(0 * X, Y, loss.proxies, None) is None  # rows without a direction
+    assert loss._small(X[:0], Y[:0], loss.proxies, None) is None
+    monkeypatch.setattr(cosine_matrix, "PAIRS", 44)
+    assert loss._small(X, Y, loss.proxies, None) is None
+
+
+class Harder(ArcFaceRows):
+    """A loss of one's own, which has no slopes by hand."""
+
+    def widened(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        widened, slope = super().widened(distance)
+        return widened + 0.1, slope
+
+
+def test_a_subclass_of_the_rows_without_slopes_by_hand_is_computed_from_its_rows():
+    loss = ClassLoss(Harder(0.5, 8.0, reduction="mean", block_size=None), 5, 3, seed=0).double()
+    plain = ArcFace(5, 3, scale=8.0).double()
+    assert loss.slopes is None and plain.slopes is not None
+    assert float(loss(X, Y).detach()) > float(plain(X, Y).detach()) + 0.1
+
+
+def test_proxies_that_hold_nan_are_refused_in_words():
+    for make in MAKERS:
+        loss = make(5, 3).double()
+        loss.proxies.data[7 % len(loss.proxies), 1] = math.nan
+        with pytest.raises(InputError, match="hold NaN or infinity in 1 of"):
+            loss(X, Y)
 
 
 MEMORY = """
@@ -524,7 +634,9 @@ def test_every_row_loss_in_its_proxy_form_equals_its_oracle_on_references(varian
         got = batch.loss(variant.make(able, block_size=size), variant, **tensors)
         assert float(got.detach()) == pytest.approx(value, rel=1e-9)
         for name, slope in zip(tensors, torch.autograd.grad(got, list(tensors.values())), strict=True):
-            np.testing.assert_allclose(slope.numpy(), gradients[name], 1e-9, 1e-9 * np.abs(gradients[name]).max(initial=1e-3))
+            np.testing.assert_allclose(
+                slope.numpy(), gradients[name], 1e-9, 1e-9 * np.abs(gradients[name]).max(initial=1e-3)
+            )
 
 
 def test_a_learned_distance_and_a_random_miner_serve_proxies_too():

@@ -27,17 +27,13 @@ class ArcFaceRows(ClassRows):
         super().__init__(scale, per_class=per_class, reduction=reduction, block_size=block_size)
         self.margin = within("margin", margin, 0, math.pi)
 
-    def widened(self, distance: Tensor) -> Tensor:
-        cos, sin = math.cos(self.margin), math.sin(self.margin)
-        turned = 1 - (1 - distance) * cos + root(distance * (2 - distance)) * sin
-        beyond = distance > 1 + cos  # t > pi - m, where cos(t + m) would rise again
-        return torch.where(beyond, distance + self.margin * sin, turned)
-
-    def widening(self, distance: Tensor) -> Tensor:
+    def widened(self, distance: Tensor) -> tuple[Tensor, Tensor]:
         cos, sin = math.cos(self.margin), math.sin(self.margin)
         height = root(distance * (2 - distance))
-        turned = cos + torch.where(height > 0, (1 - distance) / torch.where(height > 0, height, 1), 0) * sin
-        return torch.where(distance > 1 + cos, 1, turned)
+        turned = 1 - (1 - distance) * cos + height * sin
+        slope = cos + (1 - distance) * (sin / height).nan_to_num(posinf=0)
+        beyond = distance > 1 + cos  # t > pi - m, where cos(t + m) would rise again
+        return torch.where(beyond, distance + self.margin * sin, turned), torch.where(beyond, 1, slope)
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""

@@ -36,25 +36,30 @@ class _Centers(BatchLoss):
 
     def checked(self, rows: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """The centres and the labels, after a look at what they must fit."""
-        return check_classes(self, self.centers, rows, labels)
+        if labels is None:
+            raise RuntimeError("labels are asked for before")
+        return check_classes(self, self.centers, rows, labels), labels
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
         return f"classes={self.classes}, dimensions={self.dimensions}, seed={self.seed}, {super().extra_repr()}"
 
 
-def check_classes(loss: nn.Module, table: Tensor | None, rows: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-    """A table with a row a class and the labels, or an InputError where table, rows and labels do not fit."""
+def check_classes(
+    loss: nn.Module, table: Tensor | None, rows: Tensor, labels: Tensor | None, per_class: int = 1
+) -> Tensor:
+    """A table with `per_class` rows a class, or an InputError where table, rows and labels (if any) do not fit."""
     name = type(loss).__name__
-    if table is None or labels is None:
+    if table is None:
         raise InputError(f"{name} has a row a class: give classes= and dimensions= (a recipe fills them in)")
     if rows.shape[1] != table.shape[1]:
         raise InputError(f"{name} was made for {table.shape[1]} dimensions, the embeddings have {rows.shape[1]}")
-    if not torch.compiler.is_compiling() and len(labels) and not bool(((labels >= 0) & (labels < len(table))).all()):
-        raise InputError(
-            f"labels of {name} must be class indices 0..{len(table) - 1}, got {int(labels.min())}..{int(labels.max())}"
-        )
-    return table, labels
+    if labels is not None and len(labels) and not torch.compiler.is_compiling():
+        low, high = map(int, torch.aminmax(labels))
+        classes = len(table) // per_class
+        if low < 0 or high >= classes:
+            raise InputError(f"labels of {name} must be class indices 0..{classes - 1}, got {low}..{high}")
+    return table
 
 
 class ContrastiveCenter(_Centers):

@@ -8,9 +8,10 @@ from torch import Tensor
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_sum
 from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.cosine_matrix import Slopes
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.proxies import Proxies
-from nearkin.losses.shares import crowd
+from nearkin.losses.shares import FITTING
 
 
 class ClassRows(RowLoss):
@@ -19,9 +20,8 @@ class ClassRows(RowLoss):
     Equation:  log(1 + sum_{c != y} e^{scale (m(d_y) - d_c)}), d = 1 - cosine, averaged over embeddings. m(d) = d is the
                cross-entropy of scale * cosine; a margin is an m(d) above d. Written so, a cost near 0 keeps its digits
     Columns:   `per_class` proxies of a class beside each other, every class once
-    Override:  `widened` m(d), the own class's distance after the margin, and its slope `widening`; `near`, a class's
-               distance out of its proxies', and its slopes `nearing`; `cost` of z = log sum_{c != y} e^{..}, log(1 + e^z)
-               here. Beside one of them, say `closed = ClassRows.closed` again
+    Override:  any of `near`, a class's distance out of its proxies'; `widened`, m(d); `cost` of z = log sum_{c != y} e^{..},
+               log(1 + e^z) here. Each tells its slopes too. Beside one of them, say `closed = ClassRows.closed` again
     """
 
     def __init__(
@@ -35,57 +35,62 @@ class ClassRows(RowLoss):
         super().__init__("cosine", reduction=reduction, block_size=block_size)
         self.scale, self.per_class = positive("scale", scale), per_class
 
-    def near(self, distances: Tensor) -> Tensor:
-        """Distances to classes (b, C) out of those to proxies (b, C, K): to the nearest."""
-        return distances.squeeze(2) if self.per_class == 1 else distances.min(2).values
+    def near(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances to classes (b, C) out of those to several proxies each (b, C, K), to the nearest; slopes (b, C, K)."""
+        near, place = distances.min(2, keepdim=True)
+        return near.squeeze(2), torch.zeros_like(distances).scatter_(2, place, 1)
 
-    def widened(self, distance: Tensor) -> Tensor:
-        """m(d): the distance to the own class (b,), after the margin."""
-        return distance
-
-    def widening(self, distance: Tensor) -> Tensor | float:
-        """dm / dd (b,)."""
-        return 1.0
-
-    def nearing(self, distances: Tensor, near: Tensor) -> Tensor:
-        """Slopes of distances to classes (b, C) towards those to proxies (b, C, K)."""
-        return torch.zeros_like(distances).scatter_(2, distances.min(2, keepdim=True).indices, 1)
+    def widened(self, distance: Tensor) -> tuple[Tensor, Tensor | float]:
+        """m(d), the distance to the own class after the margin, and its slope."""
+        return distance, 1.0
 
     def cost(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The cost of a row and its slope (b,)."""
+        """The cost of a row and its slope."""
         return log1p_exp(z), torch.sigmoid(z)
 
     def rows(self, block: Block) -> Terms:
         own = block.positives.unflatten(1, (-1, self.per_class))[:, :, 0]
-        distances = self.near(block.distances.unflatten(1, (-1, self.per_class)))
+        distances, _ = self._classes(block.distances)
         others = (-self.scale * distances).masked_fill(own, -torch.inf).logsumexp(1)
-        costs, _ = self.cost(others + self.scale * self.widened(masked_sum(distances, own)))
+        widened, _ = self.widened(masked_sum(distances, own))
+        costs, _ = self.cost(others + self.scale * widened)
         return _terms(costs)
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        if self.per_class > 1:
-            return self._closed_by_class(tile)
-        near = torch.where(tile.listed, tile.positive_distances(), 0).sum(1)
-        others, factor = crowd(tile, self.scale)
-        costs, slope = self.cost(others[:, 0] + self.scale * self.widened(near))
-        pull = (self.scale * slope * self.widening(near))[:, None].expand_as(tile.index)
-        return Closed(_terms(costs), pull, tile.slope.mul_(factor.mul_((-self.scale * slope)[:, None])))
-
-    def _closed_by_class(self, tile: Tile) -> Closed:
-        """The same where a class's distance is made of those to its proxies, and its slope goes back to them."""
-        distances, slopes = (rows.unflatten(1, (-1, self.per_class)) for rows in (tile.distances, tile.slope))
-        near = self.near(distances)
-        own = tile.index[:, :1].reshape(len(near), 1) // self.per_class  # one class, so one group of columns
-        others = torch.mul(near, -self.scale).scatter_(1, own, -torch.inf)
-        z = others.logsumexp(1, keepdim=True)
-        mine = near.gather(1, own)
-        costs, slope = self.cost(z + self.scale * self.widened(mine))
-        by_class = others.sub_(z).exp_().mul_(-self.scale * slope).scatter_(1, own, self.scale * slope * self.widening(mine))
-        torch.mul(self.nearing(distances, near), by_class[:, :, None], out=slopes)
+        own = tile.index[:, :1].reshape(len(tile.index), 1) // self.per_class
+        costs = self._costs(tile.distances, own, tile.slope)
         pull = tile.slope.gather(1, tile.index)
         tile.slope.view(-1).index_fill_(0, tile.kin, 0)
         return Closed(_terms(costs), pull, tile.slope)
+
+    def small(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of all rows (B, R), a scalar, and its slopes (B, R)."""
+        slopes = torch.empty_like(distances)
+        share = 1 / len(distances) if self.reduction == "mean" else 1.0
+        return self._costs(distances, labels[:, None], slopes, share).sum() * share, slopes
+
+    def _costs(self, distances: Tensor, own: Tensor, slopes: Tensor, share: float = 1.0) -> Tensor:
+        """Costs (b, 1) of rows of the classes own (b, 1); `share` times their slopes go into `slopes` (b, R)."""
+        near, nearing = self._classes(distances)
+        widened, widening = self.widened(near.gather(1, own))
+        powers = torch.mul(near, -self.scale, out=slopes if nearing is None else None).scatter_(1, own, -torch.inf)
+        widened = self.scale * widened
+        if 2 * self.scale > FITTING:
+            peak = powers.amax(1, keepdim=True)
+            powers.sub_(peak)
+            widened += peak
+        total = powers.exp_().sum(1, keepdim=True)
+        costs, slope = self.cost(widened.add_(total.log()))
+        slope = slope * (self.scale * share)
+        powers.mul_(slope.div(total).neg_()).scatter_(1, own, slope * widening)
+        if nearing is not None:
+            torch.mul(nearing, powers[:, :, None], out=slopes.unflatten(1, (-1, self.per_class)))
+        return costs
+
+    def _classes(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Distances to classes (b, C) out of those to proxies (b, R), with slopes (b, C, K); None: they are the same."""
+        return (distances, None) if self.per_class == 1 else self.near(distances.unflatten(1, (-1, self.per_class)))
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""
@@ -101,14 +106,17 @@ class ClassLoss(Proxies):
 
     loss: ClassRows
 
-    def __init__(
-        self, rows: ClassRows, classes: int | None, dimensions: int | None, *, seed: int | None
-    ) -> None:
+    def __init__(self, rows: ClassRows, classes: int | None, dimensions: int | None, *, seed: int | None) -> None:
         super().__init__(rows, classes, dimensions, per_class=rows.per_class, seed=seed)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """Logits (N, classes), scale times the cosine of embedding and class; no margin is in them."""
         return super().classify(embeddings)
 
+    @property
+    def slopes(self) -> Slopes | None:
+        rows = self.loss
+        return rows.small if rows.closed is not None and type(rows).closed is ClassRows.closed else None
+
     def scores(self, distances: Tensor) -> Tensor:
-        return self.loss.scale * (1 - self.loss.near(distances))
+        return self.loss.scale * (1 - self.loss.near(distances)[0])

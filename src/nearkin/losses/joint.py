@@ -124,7 +124,7 @@ class Joint(OutsideLoss):
         """The cross-entropy, and rows and labels for the metric loss."""
         known = class_labels(embeddings, labels)
         features = embeddings.to(compute_dtype(embeddings))
-        _, known = check_classes(self, self.classifier, features, known)
+        check_classes(self, self.classifier, features, known)
         dropped = self._dropped(features, generator)
         with torch.autocast(features.device.type, enabled=False):
             costs = F.cross_entropy(self.classify(dropped), known, reduction="none")

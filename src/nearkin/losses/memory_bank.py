@@ -131,8 +131,6 @@ class _Batch:
         self, bank: MemoryBank, embeddings: Tensor, labels: Any, ids: Tensor | None, group: Group | None
     ) -> None:
         known = class_labels(embeddings, labels)
-        if known is None:
-            raise RuntimeError("labels are asked for before")
         held = len(bank)
         if not held:
             bank._make(embeddings.shape[1], compute_dtype(embeddings))

@@ -43,8 +43,8 @@ class CosFaceRows(ClassRows):
         super().__init__(scale, reduction=reduction, block_size=block_size)
         self.margin = within("margin", margin, 0, 2)
 
-    def widened(self, distance: Tensor) -> Tensor:
-        return distance + self.margin
+    def widened(self, distance: Tensor) -> tuple[Tensor, float]:
+        return distance + self.margin, 1.0
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""

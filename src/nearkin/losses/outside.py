@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice
-from nearkin.core.tensors import Terms, added
+from nearkin.core.tensors import Terms, added, full_precision
 from nearkin.distances import Distance, Euclidean, compute_dtype
 from nearkin.losses.call import check_rows
 from nearkin.losses.engine import Measure, RowLoss
@@ -103,19 +103,22 @@ class BatchLoss(OutsideLoss):
 
     def _seen(self, embeddings: Tensor, labels: Any, group: Any) -> tuple[Tensor, Tensor, Tensor | None]:
         """The value, and the joint batch."""
-        mine = class_labels(embeddings, labels, needed=self.needs_labels)
+        check_rows("embeddings", embeddings)
+        mine = None if labels is None and not self.needs_labels else class_indices(labels, embeddings)
         shared = as_group(group)
         rows, _ = gathered(embeddings.to(compute_dtype(embeddings)), shared)
         known = None if mine is None else gathered(mine, shared)[0]
-        with torch.autocast(rows.device.type, enabled=False):
+        with full_precision(rows.device):
             terms = self.terms(rows, known)
-            attached = terms.total + added(rows[:0])
-            some = terms.count > 0
+            total, some = terms.total, terms.count > 0
             if not torch.compiler.is_compiling() and not self._said_empty and not bool(some):
                 self._said_empty = True
                 say_empty(self)
-            divisor = torch.where(some, terms.count.detach(), 1)
-            value = (attached if self.reduction == "sum" else attached / divisor).to(rows.dtype)
+            if not total.requires_grad:  # nothing to say of these rows, and still in the graph
+                total = total + added(rows[:0])
+            if self.reduction == "mean":
+                total = total / torch.where(some, terms.count.detach(), 1)
+            value = total.to(rows.dtype)
         check_value(type(self).__name__, value)
         if self.training:
             with torch.no_grad():
@@ -123,11 +126,14 @@ class BatchLoss(OutsideLoss):
         return value, rows, known
 
 
-def class_labels(embeddings: Tensor, labels: Any, *, needed: bool = True) -> Tensor | None:
-    """Labels (N,) as integers, after a look at the embeddings; None where there are none and none are needed."""
+def class_labels(embeddings: Tensor, labels: Any) -> Tensor:
+    """Labels (N,) as integers, after a look at the embeddings."""
     check_rows("embeddings", embeddings)
-    if labels is None and not needed:
-        return None
+    return class_indices(labels, embeddings)
+
+
+def class_indices(labels: Any, embeddings: Tensor) -> Tensor:
+    """Labels (N,) of embeddings as integers."""
     if labels is None:
         raise InputError("labels are missing: give integers (N,)")
     values = as_values("labels", labels, len(embeddings), embeddings.device)

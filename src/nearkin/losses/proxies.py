@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from nearkin.core import InputError, InputTypeError, derived_seed, integer
 from nearkin.distances import Distance, compute_dtype, wide
 from nearkin.losses.call import check_rows
 from nearkin.losses.centers import check_classes
+from nearkin.losses.cosine_matrix import CosineMatrix, Slopes
 from nearkin.losses.engine import Measure, RowLoss
 from nearkin.losses.group import Group, as_group
 from nearkin.losses.outside import OutsideLoss, class_labels
@@ -90,7 +92,11 @@ class Proxies(OutsideLoss):
         group: Any = None,
     ) -> Tensor:
         shared = as_group(group)
-        rows = self.arranged(embeddings, labels, shared)
+        known, proxies = self.checked(embeddings, labels)
+        small = self._small(embeddings, known, proxies, shared)
+        if small is not None:
+            return self.whole(small.value)
+        rows = self.arranged(embeddings, known, proxies, shared)
         return self.whole(self.loss(*rows, noise=noise, generator=generator, group=shared))
 
     def measure(
@@ -105,7 +111,11 @@ class Proxies(OutsideLoss):
     ) -> Measure:
         """As the call; mean distances are those between embeddings and proxies."""
         shared = as_group(group)
-        rows = self.arranged(embeddings, labels, shared)
+        known, proxies = self.checked(embeddings, labels)
+        small = self._small(embeddings, known, proxies, shared)
+        if small is not None:
+            return Measure(self.whole(small.value), None, *small.means(self.per_class))
+        rows = self.arranged(embeddings, known, proxies, shared)
         found = self.loss.measure(*rows, noise=noise, generator=generator, group=shared)
         return found._replace(value=self.whole(found.value))
 
@@ -115,36 +125,46 @@ class Proxies(OutsideLoss):
         Made in float64, since a large scale times the rounding of float32 shows in small logits
         """
         check_rows("embeddings", embeddings)
+        proxies = check_classes(self, self.proxies, embeddings, None, self.per_class)
         with torch.autocast(embeddings.device.type, enabled=False):
-            distances = self.distance(wide(embeddings), wide(self.table(embeddings)))
+            distances = self.distance(wide(embeddings), wide(proxies))
             return self.scores(distances.unflatten(1, (-1, self.per_class))).to(compute_dtype(embeddings))
 
     def scores(self, distances: Tensor) -> Tensor:
         """Scores (N, classes) out of distances to all proxies (N, classes, per_class)."""
         return -distances.min(2).values
 
+    @property
+    def slopes(self) -> Slopes | None:
+        """The loss of a small batch with its slopes by hand, for a loss of cosines; None: there is no such form."""
+        return None
+
+    def _small(self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None) -> CosineMatrix | None:
+        """A small batch as one matrix; None where the engine is to do it."""
+        slopes = None if group is not None or torch.compiler.is_compiling() else self.slopes
+        if slopes is None or self.loss.block_size not in (None, "auto") or not CosineMatrix.fits(embeddings, proxies):
+            return None
+        found = CosineMatrix(embeddings, proxies, labels, slopes, self._again(labels))
+        return found if found.finite else None
+
+    def _again(self, labels: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda rows, proxies: self.loss(*self.arranged(rows, labels, proxies, None))
+
     def arranged(
-        self, embeddings: Tensor, labels: Any, group: Group | None
+        self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Anchors with their classes and references with theirs: what the row loss is called on."""
-        known = class_labels(embeddings, labels)
-        proxies, classes = self.share(self.table(embeddings, known), group)
-        if known is None:
-            raise RuntimeError("labels are asked for before")
-        return embeddings, known, proxies, classes
+        columns, classes = self.share(proxies, group)
+        return embeddings, labels, columns, classes
 
     def whole(self, value: Tensor) -> Tensor:
         """The loss out of the value of its rows: where a term on the proxies alone is added."""
         return value
 
-    def table(self, rows: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The proxies, after a look at the rows and labels that they must fit."""
-        first = None if self.proxies is None else self.proxies[:: self.per_class]
-        nobody = torch.zeros(0, dtype=torch.int64) if labels is None else labels
-        check_classes(self, first, rows, nobody)
-        if self.proxies is None:
-            raise RuntimeError("proxies are asked for before")
-        return self.proxies
+    def checked(self, embeddings: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+        """Labels and proxies, after a look at all that must fit."""
+        known = class_labels(embeddings, labels)
+        return known, check_classes(self, self.proxies, embeddings, known, self.per_class)
 
     def share(self, proxies: Tensor, group: Group | None) -> tuple[Tensor, Tensor]:
         """The proxies that this process brings and their classes; those of one class stay beside each other."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -11,10 +9,14 @@ from nearkin.core import positive, within
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import compute_dtype
 from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.cosine_matrix import Slopes
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.group import Group
 from nearkin.losses.proxies import Proxies
 from nearkin.losses.shares import crowd
+
+LARGEST = 300.0
+"""Exponents whose powers, and sums of them, fit float64 with room to spare."""
 
 
 class ProxyAnchorRows(RowLoss):
@@ -47,6 +49,18 @@ class ProxyAnchorRows(RowLoss):
         terms = Terms(added(pull), added(tile.listed.any(1))), Terms(added(push), added(everybody))
         return Closed(terms, self.scale * (pulls - pull[:, None]).exp(), slope)
 
+    def small(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of embeddings (B, C) beside all proxies, a scalar, and its slopes (B, C); exponents up to LARGEST."""
+        own = labels[:, None]
+        pulls = torch.exp(self.scale * (self.margin - 1 + distances.gather(1, own)))
+        pull = torch.zeros_like(distances[0]).index_add_(0, labels, pulls[:, 0])
+        pushes = torch.exp(self.scale * (self.margin + 1 - distances)).scatter_(1, own, 0)
+        push = pushes.sum(0)
+        pulled, pushed = ((pull > 0).sum(dtype=pull.dtype), len(push)) if self.reduction == "mean" else (1, 1)
+        value = pull.log1p().sum() / pulled + push.log1p().sum() / pushed
+        pulls.mul_(self.scale / pulled).div_((1 + pull)[own])
+        return value, pushes.mul_(-self.scale / pushed / (1 + push)).scatter_(1, own, pulls)
+
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""
         return f"margin={self.margin:g}, scale={self.scale:g}, {super().extra_repr()}"
@@ -76,6 +90,8 @@ class ProxyAnchor(Proxies):
     Source:    Kim et al. 2020 eq 4. Agrees with pytorch-metric-learning's ProxyAnchorLoss
     """
 
+    loss: ProxyAnchorRows
+
     def __init__(
         self,
         classes: int | None = None,
@@ -90,6 +106,14 @@ class ProxyAnchor(Proxies):
         rows = ProxyAnchorRows(margin, scale, reduction=reduction, block_size=block_size)
         super().__init__(rows, classes, dimensions, seed=seed)
 
-    def arranged(self, embeddings: Tensor, labels: Any, group: Group | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        rows, known, proxies, classes = super().arranged(embeddings, labels, group)
-        return proxies.to(compute_dtype(rows)), classes, rows, known
+    @property
+    def slopes(self) -> Slopes | None:
+        rows = self.loss
+        known = type(rows).closed is ProxyAnchorRows.closed and rows.closed is not None
+        return rows.small if known and rows.scale * (1 + rows.margin) <= LARGEST else None
+
+    def arranged(
+        self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        columns, classes = self.share(proxies, group)
+        return columns.to(compute_dtype(embeddings)), classes, embeddings, labels
