@@ -225,8 +225,26 @@ def test_a_mistake_is_one_sentence(words: list[str], sentence: str, kin: Path, p
 def test_without_a_gallery_the_way_to_name_one_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NEARKIN_GALLERY", raising=False)
     assert "--gallery FOLDER, or once and for all with NEARKIN_GALLERY" in refused("classify", "x.png")
+    monkeypatch.chdir(tmp_path)
+    assert "which gallery?" in refused("gallery", "create", "-g", "")  # as of a variable that is not set
+    assert list(tmp_path.iterdir()) == []
     assert "no such folder" in refused("gallery", "info", "-g", tmp_path / "nowhere")
     assert "is not a gallery" in refused("gallery", "info", "-g", tmp_path)
+
+
+def test_where_no_gallery_can_be_made_is_said(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    for place in ("a file", "a file/inside/it"):
+        assert f"{tmp_path / 'a file'} is a file; a gallery is a folder" in refused("gallery", "create", photos / "new", "-g", tmp_path / place)
+    if Path("/proc/self").exists():
+        failed = nearkin("gallery", "create", photos / "new", "-g", "/proc/nothing")
+        assert (failed.exit_code, failed.stdout) == (1, "")
+        assert failed.stderr.endswith("(/proc)\n")
+
+
+def test_a_note_of_several_lines_stays_in_its_line(kin: Path, photos: Path) -> None:
+    said("gallery", "add", photos / "new" / "kind 0", "--label", "zero", "--note", "a\nb\tc")
+    assert said("gallery", "history").splitlines()[-1].endswith("a b c")
 
 
 def test_without_sqlalchemy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest

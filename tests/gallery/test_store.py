@@ -356,6 +356,16 @@ def test_a_creation_that_was_killed_is_made_again(tmp_path):
     assert held(store_in(tmp_path / "h")) == {}
 
 
+def test_facts_that_are_not_those_of_a_gallery_are_named(tmp_path):
+    store_in(tmp_path / "g")
+    path = tmp_path / "g" / "gallery.json"
+    said = json.loads(path.read_text())
+    for wrong in ({}, {**said, "more": 1}, {key: value for key, value in said.items() if key != "space"}):
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(DamagedGallery, match=r"gallery\.json is damaged \(its entries are not those of a gallery, see '"):
+            Store.open(tmp_path / "g")
+
+
 def test_facts_of_a_newer_format_are_refused_with_their_reason(tmp_path):
     store_in(tmp_path / "g")
     path = tmp_path / "g" / "gallery.json"

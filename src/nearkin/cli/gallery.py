@@ -82,7 +82,7 @@ def history(folder: Path | None, as_json: bool) -> None:
         return
     head = [("", "time (UTC)", "change", "", "enrolled", "note")]
     rows = [
-        (str(each.number), each.time[:19].replace("T", " "), each.action, each.summary, f"{each.enrolled:,}", each.note)
+        (str(each.number), each.time[:19].replace("T", " "), each.action, each.summary, f"{each.enrolled:,}", " ".join(each.note.split()))
         for each in revisions
     ]
     click.echo(aligned(head + rows))

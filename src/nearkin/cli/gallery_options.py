@@ -28,7 +28,7 @@ def gallery_option(command: Command) -> Command:
         "-g",
         "folder",
         metavar="FOLDER",
-        type=click.Path(path_type=Path),
+        callback=lambda _context, _parameter, given: Path(given) if given else None,  # "" is no folder, and not this one
         envvar=VARIABLE,
         help=f"The gallery; default: the environment's {VARIABLE}.",
     )

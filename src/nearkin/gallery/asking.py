@@ -177,6 +177,7 @@ def free(folder: Place) -> Path:
     place = Path(folder)
     if (place / FILE).exists():
         raise InputError(f"there is a gallery in {place} already; nearkin gallery add enrols more, or choose another folder")
-    if place.exists() and not place.is_dir():
-        raise InputError(f"{place} is a file; a gallery is a folder, choose another name")
+    above = next(each for each in (place, *place.absolute().parents) if each.exists())
+    if not above.is_dir():
+        raise InputError(f"{above} is a file; a gallery is a folder, choose another name")
     return place

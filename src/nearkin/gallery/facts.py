@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ def read_facts(folder: Path) -> Facts:
             raise InputError(
                 f"{path} has format {version}, this version of nearkin reads up to {FORMAT}; use a newer nearkin"
             )
+        if differ := {each.name for each in fields(Facts)} ^ set(found):
+            raise ValueError(f"its entries are not those of a gallery, see {min(differ)!r}")
         facts = Facts(**found)
         if not (isinstance(facts.dimension, int) and facts.dimension > 0 and isinstance(facts.space, dict)):
             raise ValueError("its dimension or space is none")

@@ -77,4 +77,4 @@ class Staged:
                 raise OSError(errno.ENOSPC, said, str(self._near)) from error
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise PermissionError(errno.EACCES, "the gallery cannot be written to", str(self._near)) from error
-            raise
+            raise OSError(error.errno, error.strerror, str(self._near)) from error
