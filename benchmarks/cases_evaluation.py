@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from nearkin.evaluation import evaluate
-from nearkin.evaluation.assignment import nearest_centres
 from nearkin.evaluation.centred import Centred
 from nearkin.evaluation.k_means import kmeans
+from nearkin.evaluation.lloyd import lloyd
 from nearkin.evaluation.starts import greedy_starts
 
 Contenders = dict[str, Callable[[], Any]]
@@ -129,14 +129,8 @@ def bare_product(x: torch.Tensor, z: torch.Tensor, tile: int = 1024) -> None:
 
 
 def _rounds(x: np.ndarray, first: np.ndarray, number: int) -> np.ndarray:
-    from nearkin.evaluation.k_means import _means
-
     points = Centred(torch.from_numpy(x).double())
-    centres = torch.from_numpy(first).double() - points.shift
-    for _ in range(number):
-        (assignment,) = nearest_centres(points, centres[None])
-        centres = _means(points.rows, assignment, centres)
-    return assignment.numpy()
+    return lloyd(points, torch.from_numpy(first).double() - points.shift, number).assignment.numpy()
 
 
 def _metric_learning(x: torch.Tensor, y: torch.Tensor, *references: torch.Tensor) -> Contenders:

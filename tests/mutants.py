@@ -88,6 +88,18 @@ TESTS: dict[str, list[list[str]]] = {
     "losses/n_pair.py": [FORMULAS, [SWEEP, "-k", "n-pair"]],
     "losses/tuple_triplet.py": [FORMULAS, [SWEEP, "-k", "tuple-triplet"]],
     "losses/combined_negatives.py": [FORMULAS, [SWEEP, "-k", "combined"]],
+    "decision/": [["tests/decision"]],
+    "decision/nearest.py": [["tests/decision/test_nearest.py"]],
+    "decision/votes.py": [["tests/evaluation/test_knn.py", "tests/gallery/test_answers.py"]],
+    "embedding/": [["tests/embedding/test_preprocessing.py", "tests/embedding/test_descriptor.py", "tests/embedding/test_runners.py", "tests/embedding/test_model_folder.py"]],
+    "gallery/": [["tests/gallery/test_store.py", "tests/gallery/test_revisions.py", "tests/gallery/test_answers.py", "tests/gallery/test_vectors.py"], ["tests/gallery", "--deselect", "tests/gallery/test_crash.py"]],
+    "gallery/collecting.py": [["tests/gallery/test_collecting.py"]],
+    "gallery/reading.py": [["tests/gallery/test_collecting.py"]],
+    "gallery/enrolling.py": [["tests/gallery/test_staging.py"]],
+    "gallery/index.py": [["tests/gallery/test_index.py"]],
+    "gallery/purging.py": [["tests/gallery/test_purging.py"]],
+    "gallery/searching.py": [["tests/gallery/test_index.py"]],
+    "gallery/staging.py": [["tests/gallery/test_staging.py"]],
     "evaluation/": [["tests/evaluation", "--deselect", "tests/evaluation/test_records.py::test_memory_stays_by_the_block_not_by_the_square"]],
 }  # fmt: skip
 
@@ -308,9 +320,9 @@ EVALUATION = [
     Mutant("evaluation/partitions.py", "_information(table) - expected, _mean_entropy(table) - expected", "_information(table) - expected, _mean_entropy(table)"),
     Mutant("evaluation/partitions.py", "max(1, a + b - total), min(a, b) + 1", "max(1, a + b - total), min(a, b)"),
     Mutant("evaluation/starts.py", "left.sum(1).argmax()", "left.sum(1).argmin()"),
-    Mutant("evaluation/assignment.py", "halves = scaled.square().sum(2) / 2", "halves = scaled.square().sum(2)"),
+    Mutant("evaluation/assignment.py", "self.halves = self.scaled.square().sum(1) / 2", "self.halves = self.scaled.square().sum(1)"),
     Mutant("evaluation/k_means.py", "key=lambda each: each.inertia", "key=lambda each: -each.inertia"),
-    Mutant("evaluation/k_means.py", "            _fill_empty(x, run.centres, assignment)\n", ""),
+    Mutant("evaluation/lloyd.py", "        _fill_empty(x, centres, found)\n", ""),
     Mutant("evaluation/averages.py", "np.bincount(self._classes, weights=values) / np.bincount(self._classes)", "np.bincount(self._classes, weights=values) / len(values)"),
     Mutant("evaluation/averages.py", "values = values[self.counted]", "values = values"),
     Mutant("evaluation/single_pass.py", "counted = np.arange(len(queries)) if missed else np.flatnonzero(~task.lone)", "counted = np.arange(len(queries))"),
@@ -319,7 +331,56 @@ EVALUATION = [
     Mutant("evaluation/ties.py", "ties.at_cut > TIED_SHARE * counted", "ties.at_cut > counted"),
 ]  # fmt: skip
 
+DECISION = [
+    Mutant("decision/nearest.py", "count if bounded else count + SPARE) + slack", "count if bounded else count + SPARE)"),
+    Mutant("decision/nearest.py", "groups[0][part, None] == groups[1][None]", "groups[0][: len(roughly), None] == groups[1][None]"),
+    Mutant("decision/nearest.py", "distances[row, : len(order)], places[row, : len(order)] = exact[order], chosen[order]", "distances[row, : len(order)], places[row, : len(order)] = exact[order], order"),
+    Mutant("decision/leaving_out.py", "share = 1 - together[", "share = together["),
+    Mutant("decision/promise.py", "np.nextafter(following, -np.inf)", "np.nextafter(following, np.inf)"),
+    Mutant("decision/promise.py", 'share("rate", rate) / at_least_one("room", room)', 'share("rate", rate) * at_least_one("room", room)'),
+    Mutant("decision/class_bound.py", "shapes = np.append(independent * classes.times, 1.0)", "shapes = np.append(classes.times, 1.0)"),
+    Mutant("decision/class_bound.py", "weights * (classes.accepted / classes.photos - rate)", "classes.accepted / classes.photos - rate"),
+    Mutant("decision/otsu.py", "moment**2 / (below * above)", "moment**2 / (below + above)"),
+    Mutant("decision/reliability.py", "constant=accuracy * (1 - accuracy)", "constant=accuracy"),
+    Mutant("decision/rules.py", "(1 - share) * roc.far[1:]\n    square", "share * roc.far[1:]\n    square"),
+    Mutant("decision/probability.py", "slopes[:2] *= (1 / kept) ** GROWTH", "slopes[:2] *= kept**GROWTH"),
+]  # fmt: skip
+EMBEDDING = [
+    Mutant("embedding/preprocessing.py", "values /= np.float32(high - low)", "values /= np.float32(high)"),
+    Mutant("embedding/preprocessing.py", "values * np.float32(257) if", "values * np.float32(256) if"),
+    Mutant("embedding/preprocessing.py", "sized = padded if self.pad else resized", "sized = resized"),
+    Mutant("embedding/descriptor.py", "for _ in range(3):", "for _ in range(2):"),
+    Mutant("embedding/descriptor.py", "grey = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue", "grey = np.tensordot(_LUMA, images, (0, 1))"),
+    Mutant("embedding/running.py", "exported.on_gpu or not _torch_has_gpu()", "exported.on_gpu"),
+    Mutant("embedding/running.py", 'wanted == "onnx" or exported.on_gpu or', 'wanted == "onnx" or'),
+    Mutant("embedding/torch_runner.py", "allow_tf32=False", "allow_tf32=True"),
+    Mutant("embedding/onnx_runner.py", "self.on_gpu = CUDA in self._session.get_providers()", "self.on_gpu = CUDA in known"),
+    Mutant("embedding/model_folder.py", 'content_hash("nearkin model", _canonical(self.configuration()), self.weights or b"")', 'content_hash("nearkin model", _canonical(self.configuration()))'),
+]  # fmt: skip
+GALLERY = [
+    Mutant("gallery/schema.py", "(table.c.closed > revision)", "(table.c.closed >= revision)"),
+    Mutant("gallery/changes.py", "elif label == entry.label:", "elif label != entry.label:"),
+    Mutant("gallery/changes.py", "of_these = memberships.c.image.in_(part) & memberships.c.closed.is_(None)", "of_these = memberships.c.image.in_(part)"),
+    Mutant("gallery/changes.py", "memberships.c.closed.is_(None), memberships.c.opened < number", "memberships.c.closed.is_(None)"),
+    Mutant("gallery/changes.py", "new = [entry for entry in fresh.values() if entry.hash not in known]", "new = list(fresh.values())"),
+    Mutant("gallery/revisions.py", "added=opened - moved, removed=closed - moved", "added=opened, removed=closed"),
+    Mutant("gallery/enrolled.py", "memberships.c.label).where(when).order_by(memberships.c.image)", "memberships.c.label).where(when).order_by(memberships.c.label)"),
+    Mutant("gallery/enrolled.py", "!= 4 * dimension or zlib.crc32(vector) != total:", "!= 4 * dimension:"),
+    Mutant("gallery/deciding.py", "if distance[place] <= threshold else", "if distance[place] < threshold else"),
+    Mutant("gallery/staging.py", "self._file.seek(self._places[number])", "pass"),
+    Mutant("gallery/enrolling.py", "for row in read_rows(collection, embedder, thumbnails=True, on_progress=on_progress):", "for row in list(read_rows(collection, embedder, thumbnails=True, on_progress=on_progress)):"),
+    Mutant("gallery/reading.py", "not (collection.skip_bad and kept)", "not collection.skip_bad"),
+    Mutant("gallery/collecting.py", "return [as_label(path[0]) for path in inner]", "return [as_label(path[-2]) for path in inner]"),
+    Mutant("gallery/index.py", "rows[places[places != place]]", "rows[places]"),
+    Mutant("gallery/index.py", "fifth = RECALL_5TH if DEAR", "fifth = ENOUGH_5TH if DEAR"),
+    Mutant("gallery/searching.py", "chosen = np.concatenate([chosen, self.lacking[new[row][new[row] >= 0]]])", "pass"),
+    Mutant("gallery/purging.py", "    caching.clear(database.folder)\n", ""),
+    Mutant("gallery/purging.py", '        connection.execute("VACUUM")\n', ""),
+    Mutant("gallery/purging.py", "    _erase_from_calibrations(connection, names | dropped)\n", ""),
+]  # fmt: skip
+
 MUTANTS = CONTRASTIVE + TRIPLET + OTHER_LOSSES + ENGINE_ROOM + MINING + DISTANCES_AND_PAIRS + EVALUATION
+MUTANTS += DECISION + EMBEDDING + GALLERY
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import torch
 
 from nearkin.core import InputError, derived_seed
 from nearkin.evaluation import cluster, evaluate, kmeans
-from nearkin.evaluation.assignment import nearest_centres
+from nearkin.evaluation.assignment import Assigned, nearest_centres
 from nearkin.evaluation.centred import Centred
-from nearkin.evaluation.k_means import _fill_empty
+from nearkin.evaluation.lloyd import _fill_empty, _means, ask_again, lloyd
 from nearkin.evaluation.starts import draw, greedy_starts
 from oracles import clustering as oracle
 
@@ -105,9 +105,10 @@ def test_greedy_starts_leave_less_than_uniform_ones():
 
 def test_an_empty_cluster_takes_the_point_farthest_from_its_centre():
     x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [50.0]], dtype=torch.float64)
-    assignment = torch.tensor([0, 0, 0, 0, 3])
-    _fill_empty(x, torch.tensor([[1.0], [70.0], [80.0], [20.0]], dtype=torch.float64), assignment)
-    assert assignment.tolist() == [2, 0, 0, 1, 3]  # the lone point of cluster 3 stays, though farther
+    found = Assigned(torch.tensor([0, 0, 0, 0, 3]), torch.zeros(5), torch.ones(5))
+    _fill_empty(x, torch.tensor([[1.0], [70.0], [80.0], [20.0]], dtype=torch.float64), found)
+    assert found.centre.tolist() == [2, 0, 0, 1, 3]  # the lone point of cluster 3 stays, though farther
+    assert (found.upper == torch.inf).tolist() == [True, False, False, True, False]  # to be asked in the next round
 
 
 def test_clusters_that_are_empty_are_filled_in_the_first_round_already(monkeypatch):
@@ -200,22 +201,86 @@ def test_accepted_draws_follow_the_weights_of_their_own_step():
     assert drawn / 6000 == pytest.approx(plain / 6000, abs=0.03)
 
 
-@pytest.mark.parametrize("count", [20, 70])
-@pytest.mark.parametrize("kind", ["random", "lattice", "tight blobs", "far", "equal centres", "scales"])
-def test_centres_are_compared_as_exactly_as_differences_are(kind, count):
+KINDS = ["random", "lattice", "tight blobs", "far", "equal centres", "scales"]
+
+
+def made(kind: str, count: int) -> tuple[Centred, torch.Tensor]:
+    """400 points, and `count` of them as centres."""
     rng = np.random.default_rng(1)
     x, _ = blobs(2, rows=400, spread=1e-4 if kind == "tight blobs" else 1.0)
     x = x.round() if kind == "lattice" else x + 1e6 * (kind == "far")
     x = x * np.exp(9 * rng.normal(size=(400, 1))) if kind == "scales" else x
     points = Centred(torch.from_numpy(x))
-    centres = points.rows[torch.from_numpy(rng.integers(0, 400, size=(3, count)))]
-    centres[:, 3] = centres[:, 11] if kind == "equal centres" else centres[:, 3]
-    truth = (points.rows[None, :, None] - centres[:, None]).square().sum(3)
-    found = nearest_centres(points, centres)
-    chosen = truth.gather(2, found[..., None])[..., 0]
-    assert ((chosen - truth.amin(2)) <= 1e-13 * truth.amax()).all()
+    centres = points.rows[torch.from_numpy(rng.integers(0, 400, size=count))]
+    centres[3] = centres[11] if kind == "equal centres" else centres[3]
+    return points, centres
+
+
+def check(points: Centred, centres: torch.Tensor, found: Assigned, kind: str, chosen: object = slice(None)) -> None:
+    """The nearest centres, and bounds that hold."""
+    truth = (points.rows[chosen][:, None] - centres).square().sum(2)
+    slack = 1e-13 * truth.amax()
+    assert (truth.gather(1, found.centre[:, None])[:, 0] - truth.amin(1) <= slack).all()
     if kind in ("random", "lattice", "equal centres"):
-        torch.testing.assert_close(found, truth.argmin(2))
+        torch.testing.assert_close(found.centre, truth.argmin(1))
+    truth = truth * points.scale**2
+    others = truth.scatter(1, found.centre[:, None], torch.inf).amin(1)
+    assert (truth.gather(1, found.centre[:, None])[:, 0] <= found.upper**2 + slack).all()
+    assert (found.lower**2 <= others + slack).all()
+
+
+@pytest.mark.parametrize("count", [20, 70])
+@pytest.mark.parametrize("kind", KINDS)
+def test_centres_are_compared_as_exactly_as_differences_are(kind, count):
+    points, centres = made(kind, count)
+    check(points, centres, nearest_centres(points, centres), kind)
+    chosen = torch.arange(0, 400, 3)
+    check(points, centres, nearest_centres(points, centres, chosen), kind, chosen)
+
+
+@pytest.mark.parametrize("far", [0, 3, 100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_hold_and_find_the_nearest_after_centres_have_moved(kind, far):
+    """Round after round all centres move a little, `far` of them much: the bounds come from bounds."""
+    points, centres = made(kind, 100)
+    found, size = nearest_centres(points, centres), float(points.rows.norm(dim=1).median())
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(6):
+        moves = 1e-3 * size * torch.randn(centres.shape, generator=generator, dtype=torch.float64)
+        moves[torch.randperm(100, generator=generator)[:far]] *= 300
+        moves[torch.randperm(100, generator=generator)[:40]] = 0
+        centres = centres + moves
+        found = ask_again(points, found, centres, moves.norm(dim=1) * points.scale)
+        check(points, centres, found, kind)
+
+
+def test_later_rounds_ask_few_points(monkeypatch):
+    import nearkin.evaluation.lloyd as module
+
+    asked = []
+
+    def counted(points, centres, chosen=None):
+        asked.append(len(points) if chosen is None else len(chosen))
+        return nearest_centres(points, centres, chosen)
+
+    monkeypatch.setattr(module, "nearest_centres", counted)
+    x, _ = blobs(3, centres=80, rows=2000, spread=0.5)
+    points = Centred(torch.from_numpy(x))
+    run = lloyd(points, points.rows[:80].clone(), 300)
+    assert run.converged and asked[0] == 2000
+    assert np.mean(asked[5:]) < 500
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_means_of_clusters_that_stayed_are_not_made_again(share):
+    rng = np.random.default_rng(0)
+    x, last = torch.from_numpy(rng.normal(size=(300, 3))), torch.from_numpy(rng.integers(0, 30, 300))
+    before = _means(x, last, torch.zeros(31, 3, dtype=torch.float64), None)
+    after = torch.where(torch.from_numpy(rng.random(300) < share) & (last < 30 * share), (last + 1) % 30, last)
+    found = _means(x, after, before, last)
+    for number in range(30):
+        torch.testing.assert_close(found[number], x[after == number].mean(0), atol=1e-14, rtol=0)
+    assert torch.equal(found[30], torch.zeros(3, dtype=torch.float64))
 
 
 def test_points_on_a_centre_are_not_drawn_while_others_are_left():

@@ -11,6 +11,9 @@ from nearkin.evaluation.bounds import UNIT, are_plain, product
 ALIKE = 0.01
 """Share of a point's squared norm below which a squared distance to it is made from the difference."""
 
+BLOCK = 1 << 10
+"""Rows whose squares, or scaled copies, are held at a time."""
+
 
 class Centred:
     """`rows` (N, D) float64 with the mean removed; `factor` (N, D + 2) float32 has rows x, 1, -|x|^2 / 2, scaled.
@@ -21,13 +24,14 @@ class Centred:
     def __init__(self, points: Tensor) -> None:
         self.shift = points.mean(0)
         self.rows = points - self.shift
-        self.halves = self.rows.square().sum(1) / 2
+        self.halves = torch.cat([part.square().sum(1) / 2 for part in self.rows.split(BLOCK)])
         self.scale = 2.0 ** -round(float(self.halves.max().clamp(min=1e-50).log2()) / 2)
         self.error = 1.01 * (points.shape[1] + 18) * UNIT
         self.halves *= self.scale**2
         self.exact = are_plain(points.device)
         self.factor = torch.ones(len(points), points.shape[1] + 2, device=points.device)
-        self.factor[:, :-2] = self.rows * self.scale
+        for rows, factor in zip(self.rows.split(BLOCK), self.factor.split(BLOCK)):
+            factor[:, :-2] = rows * self.scale
         self.factor[:, -1] = -self.halves
 
     def __len__(self) -> int:

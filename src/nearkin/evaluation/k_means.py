@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nearkin.core import InputError, derived_seed, integer
-from nearkin.evaluation.assignment import nearest_centres
 from nearkin.evaluation.centred import Centred
 from nearkin.evaluation.inputs import Array, Rows, finite_rows
+from nearkin.evaluation.lloyd import Run, lloyd
 from nearkin.evaluation.starts import greedy_starts
 
 
@@ -42,8 +41,9 @@ def kmeans(
                  where two lie within it (`assignment`), so that the rounding of float32 decides nothing in the rounds.
                  Draws use float32, and float64 for near points
     Determinism: by seed, to the bit on one machine; no global random state. A generator is drawn from once
-    Complexity:  O(rounds N k D) a restart, all restarts side by side; O(restarts (N + k D) + tile) memory beside the
-                 points, which are held in float64 and float32; no sub-sampling
+    Complexity:  O(rounds N k D) a restart at most: what bounds of the moves of the centres prove is not compared again
+                 (`lloyd`); O(N + k D + tile) memory beside the points, which are held in float64 and float32, and O(N)
+                 for each restart's result; no sub-sampling
     Errors:      InputError where k is above N
     """
     x = finite_rows("points", points).to(torch.float64)
@@ -51,70 +51,15 @@ def kmeans(
     if count > len(x):
         raise InputError(f"cannot make {count} clusters of {len(x)} points; give at most one cluster for each point")
     base = int(seed.integers(2**62)) if isinstance(seed, np.random.Generator) else integer("seed", seed)
-    centred = Centred(x)
-    generators = [
-        np.random.default_rng(derived_seed(base, "k-means", number))
-        for number in range(integer("restarts", restarts, minimum=1))
-    ]
-    starts = [greedy_starts(centred, count, rng) for rng in generators]
-    found = _lloyd(centred, starts, integer("rounds", rounds, minimum=1))
-    return tuple(sorted((run.result(centred) for run in found), key=lambda each: each.inertia))
+    most, centred = integer("rounds", rounds, minimum=1), Centred(x)
+    found = []
+    for number in range(integer("restarts", restarts, minimum=1)):
+        start = greedy_starts(centred, count, np.random.default_rng(derived_seed(base, "k-means", number)))
+        found.append(_clusters(centred, lloyd(centred, centred.rows[torch.from_numpy(start).to(x.device)], most)))
+    return tuple(sorted(found, key=lambda each: each.inertia))
 
 
-@dataclass
-class _Run:
-    """A restart on its way."""
-
-    centres: Tensor
-    assignment: Tensor
-    rounds: int = 0
-    converged: bool = False
-
-    def result(self, points: Centred) -> Clusters:
-        inertia = float((points.rows - self.centres[self.assignment]).square_().sum())
-        centres = (self.centres + points.shift).cpu().numpy()
-        return Clusters(self.assignment.cpu().numpy(), centres, inertia, self.rounds, self.converged)
-
-
-def _lloyd(points: Centred, starts: list[Array], rounds: int) -> list[_Run]:
-    """Lloyd's rounds of all restarts side by side: one product a round for all of them."""
-    x = points.rows
-    runs = [
-        _Run(x[torch.from_numpy(start).to(x.device)], x.new_full((len(x),), -1, dtype=torch.int64)) for start in starts
-    ]
-    for _ in range(rounds):
-        moving = [run for run in runs if not run.converged]
-        if not moving:
-            break
-        for run, assignment in zip(moving, nearest_centres(points, torch.stack([run.centres for run in moving]))):
-            _fill_empty(x, run.centres, assignment)
-            run.converged = torch.equal(run.assignment, assignment)
-            run.assignment, run.rounds = assignment, run.rounds + 1
-            if not run.converged:
-                run.centres = _means(x, assignment, run.centres)
-    return runs
-
-
-def _means(x: Tensor, assignment: Tensor, before: Tensor) -> Tensor:
-    """Means of the clusters; one that is empty (fewer distinct points than clusters) stays where it was."""
-    sizes = torch.bincount(assignment, minlength=len(before))
-    sums = torch.zeros_like(before).index_add_(0, assignment, x)
-    return torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], before)
-
-
-def _fill_empty(x: Tensor, centres: Tensor, assignment: Tensor) -> None:
-    """Give every empty cluster, lowest first, the point that lies farthest from its own centre (if any is off it)."""
-    sizes = torch.bincount(assignment, minlength=len(centres))
-    empty = (sizes == 0).nonzero()[:, 0].tolist()
-    if not empty:
-        return
-    away = (x - centres[assignment]).square().sum(1)
-    for cluster in empty:
-        away[sizes[assignment] < 2] = 0  # a cluster is not emptied to fill another
-        farthest = int(away.argmax())
-        if not away[farthest] > 0:
-            return
-        sizes[assignment[farthest]] -= 1
-        sizes[cluster] += 1
-        assignment[farthest] = cluster
-        away[farthest] = 0
+def _clusters(points: Centred, run: Run) -> Clusters:
+    inertia = float((points.rows - run.centres[run.assignment]).square_().sum())
+    centres = (run.centres + points.shift).cpu().numpy()
+    return Clusters(run.assignment.cpu().numpy(), centres, inertia, run.rounds, run.converged)
