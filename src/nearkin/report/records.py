@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Records:
     predicted: Mapping[str, tuple[str, ...]]
     neighbours: Integers
     distances: Floats
-    episodes: Mapping[str, Floats]
+    episodes: Mapping[str, Floats] = field(default_factory=dict)
 
     def sampled(self, score: str) -> tuple[Floats, str] | None:
         """What a score is the mean of, and what that is a sample of: (Q,) values over "classes", or (E,) over "episodes".
