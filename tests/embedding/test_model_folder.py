@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,9 @@ def test_the_fingerprint_is_of_configuration_and_weights():
     made = small()
     other_weights = Embedder.from_network(Network(6, 6, 1, 4, seed=1))
     assert len({made.fingerprint, other_weights.fingerprint, Embedder.from_network(Network(6, 6, 1, 4)).fingerprint}) == 3
+    trained = replace(made.model, weights=(made.model.weights or b"")[:-1] + b"?")
+    assert trained.configuration() == made.model.configuration()
+    assert trained.fingerprint() != made.fingerprint
     plain = Network(6, 6, 1, 4)
     by_input = Embedder.from_network(plain, input=Preprocessing(1, 6, 6, (0, 16), 8))
     by_distance = Embedder.from_network(plain, distance="snr")
