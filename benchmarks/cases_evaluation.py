@@ -44,7 +44,7 @@ def self_retrieval(count: int = 60_000, width: int = 512, per_class: int = 5) ->
         "nearkin": lambda: evaluate(x, y, clustering=False, knn=(), records=False).scores,
         "nearkin with records and kNN": lambda: evaluate(x, y, clustering=False).scores,
     }
-    return cases | _metric_learning(x, y) | (_torchmetrics(x, y) if count <= 1000 else {})
+    return cases | _metric_learning(x, y) | _open_metric_learning(x, y) | (_torchmetrics(x, y) if count <= 1000 else {})
 
 
 def gallery(count: int = 60_000, width: int = 512, per_class: int = 5) -> Contenders:
@@ -59,7 +59,7 @@ def gallery(count: int = 60_000, width: int = 512, per_class: int = 5) -> Conten
             evaluate(x, w, references=z, reference_labels=w, clustering=False, knn=(), records=False).scores
         ),
     }
-    return cases | _metric_learning(x, w, z, w)
+    return cases | _metric_learning(x, w, z, w) | _open_metric_learning(x, w, z, w)
 
 
 def starts(count: int = 20_000, width: int = 128, clusters: int = 500) -> Contenders:
@@ -144,6 +144,28 @@ def _metric_learning(x: torch.Tensor, y: torch.Tensor, *references: torch.Tensor
 
     cases = {"pytorch-metric-learning, max_bin_count": calculator("max_bin_count")}
     return cases | ({"pytorch-metric-learning, default": calculator(None)} if len(x) <= 6000 else {})
+
+
+def _open_metric_learning(x: torch.Tensor, y: torch.Tensor, *references: torch.Tensor) -> Contenders:
+    """Its nearest neighbours and what it counts among them; up to 10,000 rows (it compares the labels of all pairs)."""
+    if not find_spec("oml") or len(x) > 10_000:
+        return {}
+    from oml.functional.knn import batched_knn_qg
+    from oml.functional.metrics import calc_retrieval_metrics
+
+    z, w = references or (x, y)
+    names = None if references else torch.arange(len(x))
+    relevant = int((w == y[0]).sum()) - (not references)  # all classes are of one size
+
+    def run() -> dict[str, float]:
+        _, retrieved, right = batched_knn_qg(x, z, 8, y, w, names, names)
+        depths = {"cmc_top_k": (1, 2, 4, 8), "precision_top_k": (relevant,), "map_top_k": (relevant,)}
+        found = calc_retrieval_metrics(retrieved, right, **depths, reduce=False, verbose=False)
+        precision, mean = found["precision"][relevant], found["map"][relevant]  # its MAP is over what was retrieved
+        scores = {"precision@1": found["cmc"][1], "r-precision": precision, "map@r": precision * mean}
+        return {name: float(values.mean()) for name, values in scores.items()}
+
+    return {"open-metric-learning": run}
 
 
 def _torchmetrics(x: torch.Tensor, y: torch.Tensor) -> Contenders:

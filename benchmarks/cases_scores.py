@@ -8,7 +8,7 @@ from typing import Any
 
 import cases_evaluation as evaluation
 from contenders import repair_torchvision
-from harness import OURS, PML, Answer, Case, Contender, Setup, Target
+from harness import OML, OURS, PML, Answer, Case, Contender, Setup, Target
 
 PRODUCT = "matrix product"
 SMALL = {"count": 500, "clusters": 10}
@@ -41,9 +41,9 @@ def _shown(found: Mapping[str, Any]) -> list[str]:
 def _contender(title: str, call: Callable[[], Any], compared: bool, peaks: bool) -> Contender:
     if title == "floor":
         return Contender(PRODUCT, partial(_done, call), "floor")
-    run = partial(_scores, call) if compared else partial(_done, call)
     kind = "ours" if title == OURS else "peer"
     unlike = title == "torchmetrics" or not compared
+    run = partial(_done if unlike else _scores, call)
     return Contender(title, run, kind, peak=peaks and not unlike, unlike=unlike and kind == "peer")
 
 
@@ -76,10 +76,11 @@ CASES = [
         count=60_000,
         width=512,
     ),
-    _case("evaluation/self-retrieval 10000 x 512", "self_retrieval", [Target("cost", 0.7, PRODUCT), Target("faster", 1, BINS)], count=10_000, width=512),
-    _case("evaluation/self-retrieval 6000 x 512", "self_retrieval", [Target("leaner", 5, LISTING), Target("faster", 1, LISTING)], peaks=True, count=6000, width=512),
+    _case("evaluation/self-retrieval 10000 x 512", "self_retrieval", [Target("cost", 0.7, PRODUCT), Target("faster", 1, BINS), Target("faster", 1, OML)], count=10_000, width=512),
+    _case("evaluation/self-retrieval 6000 x 512", "self_retrieval", [Target("faster", 1, LISTING), Target("faster", 1, OML), Target("leaner", 5, LISTING), Target("leaner", 5, OML)], peaks=True, count=6000, width=512),
     _case("evaluation/self-retrieval 1000 x 512", "self_retrieval", [Target("faster", 1, "torchmetrics")], count=1000, width=512),
-    _case("evaluation/queries and gallery 10000 x 512", "gallery", [Target("cost", 1.25, PRODUCT), Target("faster", 1, BINS)], count=10_000, width=512),
+    _case("evaluation/queries and gallery 10000 x 512", "gallery", [Target("cost", 1.25, PRODUCT), Target("faster", 1, BINS), Target("faster", 1, OML)], count=10_000, width=512),
+    _case("evaluation/queries and gallery 60000 x 512", "gallery", [Target("cost", 1.25, PRODUCT), Target("faster", 1, BINS), Target("leaner", 5, BINS)], peaks=True, count=60_000, width=512),
     _case("evaluation/self-retrieval 145000 x 256", "self_retrieval", [Target("memory", 2048)], timed=False, peaks=True, count=145_000, width=256),
     _case("k-means/greedy starts 20000 x 128, k=500", "starts", [Target("faster", 3, "scikit-learn")], count=20_000, clusters=500),
     _case("k-means/10 rounds 20000 x 128, k=500", "rounds", [Target("faster", 1, "scikit-learn"), Target("faster", 1, "faiss")], count=20_000, clusters=500),

@@ -31,6 +31,9 @@ SLOW = {1: 5.0, 2: 0.5}
 
 SLOW_ROUNDS = 3
 
+ENDLESS = 15.0
+"""Seconds of one run above which a contender runs once: its first run counts."""
+
 SAMPLE = 0.02
 """Seconds that a timed sample lasts at least: a fast contender runs several times in it."""
 
@@ -146,8 +149,12 @@ def measure(contenders: Sequence[Contender], *, threads: int, rounds: int = ROUN
     gc.freeze()  # so that the collections between samples look at what the contenders made, not at every module
     try:
         with threadpool_limits(threads):
-            repeats = {one.name: _repeats(one, clock, sample, rounds, SLOW[threads]) for one in contenders}
             times = Times({contender.name: [] for contender in contenders})
+            repeats = {}
+            for one in contenders:
+                wanted, number, seconds = _repeats(one, clock, sample, rounds, SLOW[threads])
+                repeats[one.name] = wanted, number
+                times.rounds[one.name] += [] if wanted else [seconds]
             for turn in range(rounds):
                 for contender in contenders:
                     wanted, number = repeats[contender.name]
@@ -161,13 +168,15 @@ def measure(contenders: Sequence[Contender], *, threads: int, rounds: int = ROUN
 
 def _repeats(
     contender: Contender, clock: Callable[[], float], sample: float, rounds: int, slow: float
-) -> tuple[int, int]:
-    """Rounds in which the contender runs, and its runs a round, after a warm-up."""
+) -> tuple[int, int, float]:
+    """Rounds in which the contender runs after a warm-up, its runs a round, and the seconds of the warm-up."""
     seconds = _seconds(contender.run, clock, 1)
+    if seconds > ENDLESS:
+        return 0, 1, seconds
     if seconds < sample:
         seconds = _seconds(contender.run, clock, 1)
     turns = min(rounds, SLOW_ROUNDS) if seconds > slow else rounds
-    return turns, max(1, min(100, round(sample / max(seconds, 1e-6))))
+    return turns, max(1, min(100, round(sample / max(seconds, 1e-6)))), seconds
 
 
 def _seconds(run: Callable[[], Answer], clock: Callable[[], float], number: int) -> float:

@@ -76,12 +76,18 @@ def publish(rows: Sequence[dict[str, Any]], names: Sequence[str], docs: Path = D
     names: of all cases there are, in their order; a row of no such name is dropped.
     """
     path = docs / "benchmarks" / "results.json"
-    before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    merged = {row["name"]: row for row in [*before, *rows]}
+    merged = published(docs) | {row["name"]: {**row, "versions": versions()} for row in rows}
     ordered = [merged[name] for name in names if name in merged]
     save(ordered, path)
     path.with_suffix(".svg").write_text(as_svg(ordered), encoding="utf-8")
     _insert(docs / PAGE.name, as_markdown(ordered))
+
+
+def published(docs: Path = DOCS) -> dict[str, dict[str, Any]]:
+    """The rows in docs/, by name; each says when it was measured, with which versions, and how long it took."""
+    path = docs / "benchmarks" / "results.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return {row["name"]: row for row in rows}
 
 
 def _insert(page: Path, table: str) -> None:

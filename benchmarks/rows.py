@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
 
     status: "ok"; "wrong" (ours is not within the tolerance: nothing is timed); "missing"; "error", with `why`
     """
+    begun = time.perf_counter()
     row: Row = {
         "name": case.name,
         "status": "ok",
@@ -38,6 +40,7 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
         row.update(status="missing", why=str(error))
     except Exception as error:
         row.update(status="error", why=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+    row["took"] = round(time.perf_counter() - begun, 1)
     return row
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import guard
 import memory
 from harness import Case
-from results import publish, save
+from results import publish, published, save
 from rows import Row, make_row
 from table import as_text
 
@@ -33,7 +33,21 @@ def chosen_cases(pattern: str) -> list[Case]:
     return [case for case in all_cases() if re.search(pattern, case.name)]
 
 
-def run(cases: list[Case], *, quick: bool, cpu_only: bool, published: bool = False) -> list[Row]:
+def left_of(cases: list[Case], since: str) -> list[Case]:
+    """The cases that have no published row measured since that time: what an interrupted run has left to do."""
+    rows = published()
+    return [case for case in cases if case.name not in rows or rows[case.name].get("measured", "") < since]
+
+
+def listed(cases: list[Case]) -> str:
+    """Names of the cases, with the minutes that their published rows took, and the sum."""
+    took = {name: row["took"] for name, row in published().items() if "took" in row}
+    lines = [f"{case.name}  {took[case.name] / 60:.1f} min" if case.name in took else case.name for case in cases]
+    known = [took[case.name] for case in cases if case.name in took]
+    return "\n".join([*lines, f"{len(cases)} cases; {len(known)} of them took {sum(known) / 60:.0f} min"])
+
+
+def run(cases: list[Case], *, quick: bool, cpu_only: bool, publishing: bool = False) -> list[Row]:
     """The rows of the cases, each shown, and if asked put into docs/, as it is made."""
     names = [case.name for case in all_cases()]
     rows = []
@@ -43,7 +57,7 @@ def run(cases: list[Case], *, quick: bool, cpu_only: bool, published: bool = Fal
         for note in row["notes"]:
             print(f"    {note}", flush=True)
         rows.append(row)
-        if published:
+        if publishing:
             publish([row], names)
     return rows
 
@@ -73,7 +87,10 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, three rounds: does everything run?")
     parser.add_argument("--cpu", action="store_true", help="CPU time of one thread only: no wall time, no memory")
-    parser.add_argument("--list", action="store_true", help="the names of the cases")
+    parser.add_argument("--list", action="store_true", help="the names of the cases, and what they took when published")
+    parser.add_argument(
+        "--not-since", metavar="TIME", help="leave out cases published since TIME (2026-11-21T18:00): go on with a run"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the result there")
     parser.add_argument("--publish", action="store_true", help="write the result into docs/")
     parser.add_argument("--guard", action="store_true", help="fail where a ratio got worse; implies --cpu")
@@ -93,10 +110,12 @@ def main(words: list[str] | None = None) -> int:
         print(memory.child(case, contender, small=options.quick))
         return 0
     cases = chosen_cases(options.only)
+    if options.not_since:
+        cases = left_of(cases, options.not_since)
     if options.list:
-        print("\n".join(case.name for case in cases))
+        print(listed(cases))
         return 0
-    rows = run(cases, quick=options.quick, cpu_only=options.cpu or options.guard, published=options.publish)
+    rows = run(cases, quick=options.quick, cpu_only=options.cpu or options.guard, publishing=options.publish)
     print("\n" + as_text(rows))
     if options.json:
         save(rows, options.json)

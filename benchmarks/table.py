@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness import OURS
+from harness import OURS, ROUNDS
 
 SHORT = {"pytorch-metric-learning": "PML", "open-metric-learning": "OML"}
 
@@ -39,7 +39,12 @@ def _time(row: dict[str, Any]) -> str:
     if "cpu" not in row:
         return "-"
     entry = row["cpu"][OURS]
-    return _milliseconds(entry["seconds"]) + (f" ({entry['rounds']} runs)" if entry["rounds"] < 7 else "")
+    return _milliseconds(entry["seconds"]) + _runs(entry["rounds"])
+
+
+def _runs(rounds: int) -> str:
+    """Said where there are fewer than usual."""
+    return "" if rounds >= ROUNDS else f" ({rounds} run{'s' if rounds > 1 else ''})"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -49,8 +54,7 @@ def _milliseconds(seconds: float) -> str:
 def _costs(row: dict[str, Any], key: str) -> str:
     parts = []
     for name, cost in row.get(f"{key} cost", {}).items():
-        few = row[key][name]["rounds"]
-        runs = f" ({few} runs)" if few < 7 else ""
+        runs = _runs(min(row[key][name]["rounds"], row[key][OURS]["rounds"]))
         if name in SHORT or not name.startswith(("distance", "products", "training", "matrix")):
             parts.append(
                 f"{SHORT.get(name, name)} {1 / cost:.3g}x slower{runs}"

@@ -147,3 +147,34 @@ def test_memory_is_the_growth_of_the_high_water_mark():
 def test_every_case_can_be_listed_and_has_a_name_of_its_own(bench):
     names = [case.name for case in bench("run").all_cases()]
     assert len(names) == len(set(names)) > 100
+
+
+def test_who_takes_very_long_runs_once(bench, monkeypatch):
+    monkeypatch.setattr(bench("harness"), "ENDLESS", 0.006)
+    row = row_of(bench, ours=1.0, theirs=1.0, right=1.0)
+    assert row["cpu"]["peer"]["rounds"] == 1 and row["cpu"]["nearkin"]["rounds"] == 7
+    assert 0.15 < row["cpu cost"]["peer"] < 0.4
+    assert "(1 run)" in bench("table").as_text([row])
+
+
+def test_a_run_goes_on_where_another_ended(bench, monkeypatch):
+    run = bench("run")
+    old, new, _ = cases = run.chosen_cases("^small/")[:3]
+    rows = {case.name: {"measured": f"2026-01-0{day}", "took": 60.0} for day, case in ((1, old), (3, new))}
+    monkeypatch.setattr(run, "published", lambda: rows)
+    assert run.left_of(cases, "2026-01-02") == [old, cases[2]]
+    assert run.listed(cases).splitlines()[-1] == "3 cases; 2 of them took 2 min"
+
+
+def test_what_is_published_keeps_other_rows_and_says_the_versions_of_its_own(bench, tmp_path):
+    results = bench("results")
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks.md").write_text(f"before {results.BEGIN} {results.END} after")
+    first, second = (row_of(bench, 1.0, 1.0, 1.0) | {"name": name} for name in ("first", "second"))
+    results.publish([second], ["first", "second"], tmp_path)
+    results.publish([first], ["first", "second"], tmp_path)
+    rows = results.published(tmp_path)
+    assert list(rows) == ["first", "second"]
+    assert all(row["versions"]["torch"] and row["took"] > 0 and row["measured"] for row in rows.values())
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert page.startswith("before") and page.endswith("after") and page.index("| first") < page.index("| second")

@@ -79,7 +79,7 @@ def _nearest(scores: Scores, chosen: Tensor | None, place: slice) -> tuple[Tenso
     unsure = (second >= cut).nonzero()[:, 0] if scores.points.exact else lines
     if len(unsure):
         made[lines, centre] = largest
-        names = unsure + place.start if chosen is None else rows[unsure]
+        names = unsure + place.start if chosen is None else chosen[place][unsure]
         centre[unsure] = _decided(scores, names, *reaching(made[unsure], cut[unsure, None].float()))
         lower[unsure] = 0
     return centre, upper, lower
