@@ -9,7 +9,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import memory
-from harness import OURS, ROUNDS, SAMPLE, Case, Contender, Setup, Target, Times, Unavailable, measure, relative_error
+from harness import (
+    ENDLESS,
+    OURS,
+    ROUNDS,
+    SAMPLE,
+    Case,
+    Contender,
+    Setup,
+    Target,
+    Times,
+    Unavailable,
+    measure,
+    relative_error,
+)
 
 Row = dict[str, Any]
 
@@ -73,6 +86,8 @@ def _listed(errors: Mapping[str, float]) -> str:
 def _time(contenders: list[Contender], row: Row, quick: bool, cpu_only: bool) -> None:
     rounds, sample = (3, 0.0) if quick else (ROUNDS, SAMPLE)
     for key, threads in (("cpu", 1), ("wall", 2))[: 1 if cpu_only else 2]:
+        if key == "wall" and row["cpu"][OURS]["seconds"] > ENDLESS:
+            break
         times = measure(contenders, threads=threads, rounds=rounds, sample=sample)
         kept = _faster_floor(contenders, times)
         row[key] = {
