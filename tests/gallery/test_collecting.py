@@ -132,6 +132,12 @@ def test_a_photo_that_lies_on_its_side_is_the_upright_one(tmp_path: Path) -> Non
     assert (first.width, first.height) == (6, 4)
 
 
+def test_the_class_is_the_first_folder_below_those_that_all_share(tmp_path: Path) -> None:
+    put(tmp_path, "photos/cat/1.png", "photos/cat/2019/spring/2.png", "photos/dog/2019/3.png")
+    found = collect(tmp_path, labelled=True)
+    assert [photo.label for photo in found.photos] == ["cat", "cat", "dog"]
+
+
 def test_folders_are_read_in_natural_order_without_hidden_files(tmp_path: Path) -> None:
     put(tmp_path, "s10/1.png", "s2/10.png", "s2/9.png", ".hidden/1.png", "s2/.cache.png", "__MACOSX/1.png")
     (tmp_path / "s2" / "notes.txt").write_text("words")

@@ -67,6 +67,18 @@ def test_a_purged_label_is_in_no_byte_of_any_file(tmp_path):
     assert [each.note for each in store.history()][:3] == ["", "", "the others"]
 
 
+def test_what_another_program_left_in_free_pages_goes_too(tmp_path):
+    store = full(tmp_path / "g")
+    with closing(sqlite3.connect(tmp_path / "g" / "gallery.db")) as other:
+        other.execute("PRAGMA secure_delete = OFF")
+        other.execute("INSERT INTO facts VALUES ('left', ?)", [NAME * 10_000])
+        other.commit()
+        other.execute("DELETE FROM facts WHERE key = 'left'")
+        other.commit()
+    store.purge(label=NAME)
+    assert gone(tmp_path / "g")
+
+
 def test_an_image_with_another_label_now_stays_and_forgets_that_it_bore_the_purged_one(tmp_path):
     store = full(tmp_path / "g")
     store.purge(label=NAME)
