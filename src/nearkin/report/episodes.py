@@ -38,7 +38,9 @@ def episode_table(protocol: ProtocolSummary) -> EpisodeTable | None:
     names = {name: found for name in protocol.scores if (found := NAME.fullmatch(name))}
     if not names:
         return None
-    sizes = tuple(sorted({(int(found[1]), int(found[2])) for found in names.values()}, key=lambda size: (-size[0], size[1])))
+    sizes = tuple(
+        sorted({(int(found[1]), int(found[2])) for found in names.values()}, key=lambda size: (-size[0], size[1]))
+    )
     places = list(dict.fromkeys(found[3] for found in names.values()))
     lines = [
         Line(row.method.name, where(within), tuple(row.scores.get(score_of(*size, within)) for size in sizes))
