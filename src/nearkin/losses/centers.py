@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice, derived_seed, integer, non_negative, positive
-from nearkin.core.tensors import Terms, added
+from nearkin.core.tensors import Terms
 from nearkin.distances import squared_distances, wide
-from nearkin.losses.outside import BatchLoss
+from nearkin.losses.outside import BatchLoss, each
 
 
 class _Centers(BatchLoss):
@@ -97,7 +97,7 @@ class ContrastiveCenter(_Centers):
         if self.denominator == "mean":
             spread = spread / max(len(centers) - 1, 1)
         costs = torch.where(own, squared, 0).sum(1) / 2 / (spread + self.delta)
-        return Terms(added(costs), added(torch.ones_like(costs).detach()))
+        return each(costs)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -134,7 +134,7 @@ class Center(_Centers):
     def terms(self, rows: Tensor, labels: Tensor | None) -> Terms:
         centers, labels = self.checked(rows, labels)
         costs = (wide(rows) - wide(centers)[labels]).square().sum(1) / 2
-        return Terms(added(costs), added(torch.ones_like(costs).detach()))
+        return each(costs)
 
     def after(self, rows: Tensor, labels: Tensor | None) -> None:
         """The paper's rule. The centres become another tensor: a traced backward may read those of the call once more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -110,20 +111,30 @@ class BatchLoss(OutsideLoss):
         known = None if mine is None else gathered(mine, shared)[0]
         with full_precision(rows.device):
             terms = self.terms(rows, known)
-            total, some = terms.total, terms.count > 0
-            if not torch.compiler.is_compiling() and not self._said_empty and not bool(some):
-                self._said_empty = True
-                say_empty(self)
-            if not total.requires_grad:  # nothing to say of these rows, and still in the graph
-                total = total + added(rows[:0])
-            if self.reduction == "mean":
-                total = total / torch.where(some, terms.count.detach(), 1)
-            value = total.to(rows.dtype)
-        check_value(type(self).__name__, value)
-        if self.training:
+            total = terms.total if terms.total.requires_grad else terms.total + added(rows[:0])  # in the graph anyway
+            value = (total / self._divisor(terms.count)).to(rows.dtype)
+        if not torch.compiler.is_compiling() and not math.isfinite(value.detach()):
+            check_value(type(self).__name__, value)
+        if self.training and type(self).after is not BatchLoss.after:
             with torch.no_grad():
                 self.after(rows.detach(), known)
         return value, rows, known
+
+    def _divisor(self, count: Tensor) -> Tensor | float:
+        """What the sum of `count` terms is divided by; says so once where there are none."""
+        if torch.compiler.is_compiling():
+            return 1.0 if self.reduction == "sum" else torch.where(count > 0, count.detach(), 1)
+        number = float(count)
+        if not number and not self._said_empty:
+            self._said_empty = True
+            say_empty(self)
+        return 1.0 if self.reduction == "sum" else number or 1.0
+
+
+def each(costs: Tensor) -> Terms:
+    """The mean of all costs (N,): a term each."""
+    total = added(costs)
+    return Terms(total, torch.full_like(total.detach(), len(costs)))
 
 
 def class_labels(embeddings: Tensor, labels: Any) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nearkin.core import InputError, flag, non_negative
 from nearkin.core.tensors import Terms, added
 from nearkin.distances import Cosine, Distance, squared_distances, wide
-from nearkin.losses.outside import BatchLoss
+from nearkin.losses.outside import BatchLoss, each
 
 
 class ZeroMean(BatchLoss):
@@ -32,12 +32,12 @@ class ZeroMean(BatchLoss):
         self.relative = flag("relative", relative)
 
     def terms(self, rows: Tensor, labels: Tensor | None) -> Terms:
-        sizes = wide(rows).sum(1).abs()
+        sums = wide(rows).sum(1)
         if self.relative:
             squared = wide(rows).square().sum(1)
-            lengths = torch.where(squared > 0, squared, 1).sqrt() * math.sqrt(rows.shape[1])
-            sizes = sizes / lengths
-        return Terms(added(sizes), added(torch.ones_like(sizes).detach()))
+            sums = sums / (torch.where(squared > 0, squared, 1).sqrt() * math.sqrt(rows.shape[1]))
+        total: Tensor = torch.linalg.vector_norm(sums, 1)
+        return Terms(total, torch.full_like(total.detach(), len(sums)))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -97,7 +97,7 @@ class EmbeddingNorm(BatchLoss):
     def terms(self, rows: Tensor, labels: Tensor | None) -> Terms:
         lengths: Tensor = torch.linalg.vector_norm(wide(rows), self.order, dim=1)
         costs = (lengths - self.target).abs() ** self.power
-        return Terms(added(costs), added(torch.ones_like(costs).detach()))
+        return each(costs)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -125,7 +125,7 @@ class EqualNorms(BatchLoss):
         lengths: Tensor = torch.linalg.vector_norm(wide(rows), dim=1)
         sizes = wide(rows).square().sum(1) / 2 if self.squared else lengths
         costs = (sizes - sizes.sum() / max(len(sizes), 1)).square()
-        return Terms(added(costs), added(torch.ones_like(costs).detach()))
+        return each(costs)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
