@@ -58,6 +58,13 @@ def test_a_class_is_new_if_no_image_bore_it_right_before(tmp_path):
     assert store.add([entry(4, "cow")]).classes == ()
 
 
+def test_what_bears_the_label_already_is_not_relabelled(tmp_path):
+    store = store_in(tmp_path / "g", {1: "cat", 2: "dog"})
+    change = store.relabel([1, 2], "dog")
+    assert (change.revision, change.relabelled, change.unchanged) == (2, 1, 1)
+    assert store.relabel([1, 2], "dog").revision == 2
+
+
 def test_the_same_image_under_another_label_is_reported_and_not_added(tmp_path):
     store = store_in(tmp_path / "g", {1: "cat"})
     change = store.add([entry(1, "dog"), entry(2, "dog"), entry(2, "cat")])
