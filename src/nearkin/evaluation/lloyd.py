@@ -56,7 +56,7 @@ def ask_again(points: Centred, before: Assigned, centres: Tensor, moves: Tensor)
     number = _compared_with_all(before.lower - upper, moves[order]) if len(moves) >= FEWEST else None
     if number is None:
         return nearest_centres(points, centres)
-    lower = before.lower - moves[order[number]] if number < len(moves) else torch.full_like(upper, torch.inf)
+    lower = before.lower - moves[order[number]]
     if number:
         torch.minimum(lower, _away_from(points, centres, order[:number], before.centre), out=lower)
     found = Assigned(before.centre.clone(), upper, lower)
@@ -67,9 +67,9 @@ def ask_again(points: Centred, before: Assigned, centres: Tensor, moves: Tensor)
 
 
 def _compared_with_all(gap: Tensor, falling: Tensor) -> int | None:
-    """How many of the centres that moved most to compare with all points, so that fewest comparisons are left; or None.
+    """How many of the centres that moved most to compare with all points, so that fewest comparisons are left.
 
-    A point is asked in full where its `gap` (N,) is not above the largest move of the other centres.
+    A point is asked in full where its `gap` (N,) is not above the largest move of the other centres. None: ask all.
     """
     points, centres = len(gap), len(falling)
     numbers = np.arange(0, centres, STEP)
