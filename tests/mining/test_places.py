@@ -16,7 +16,12 @@ from nearkin.mining.workspace import Workspace
 
 def found(numbers: Tensor, thresholds: Tensor, start: int = 0) -> Tensor:
     space = Workspace(numbers.numel(), numbers.device)
-    return Places(thresholds, numbers.shape[1]).among(numbers, start, space).long().view(numbers.shape)
+    return (
+        Places(thresholds, numbers.shape[1])
+        .among(numbers, start, space, torch.empty_like(numbers))
+        .long()
+        .view(numbers.shape)
+    )
 
 
 def compared(numbers: Tensor, thresholds: Tensor) -> Tensor:
@@ -64,7 +69,6 @@ def test_later_rows_have_their_own_thresholds():
 
 
 def test_what_stands_at_a_place_is_added_up():
-    space = Workspace(4, torch.device("cpu"))
     where = torch.tensor([0, 2, 2, 1], dtype=torch.int32)
-    assert tally(where, 4, space).tolist() == [1, 1, 2, 0]
-    assert tally(where, 4, space, torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [1, 4, 5, 0]
+    assert tally(where, 4).tolist() == [1, 1, 2, 0]
+    assert tally(where, 4, torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [1, 4, 5, 0]

@@ -77,6 +77,20 @@ class BlockDistances:
             self.near_distances = out[self.near]
         return out
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether `exact` knows more of a distance than `fill`: float32 made of differences, not of products."""
+        return not self.by_product and self.dtype == torch.float32 and self.anchors.device.type != "mps"
+
+    def exact(self, start: int, rows: Tensor, columns: Tensor) -> Tensor:
+        """Distances of m pairs in float64 from the differences of their rows: anchors `start` + rows, columns, (m,)."""
+        found = self.anchors.new_empty(len(rows), 1, dtype=torch.float64)
+        for part in _parts(rows, self.anchors.shape[1]):
+            anchors, others = self.anchors[rows[part] + start].double(), self.references[columns[part]]
+            found[part] = (anchors - others).square_().sum(1, keepdim=True)
+            self.form.link(found[part], anchors.square_().sum(1, keepdim=True) if self.form.relative else found[:0])
+        return found[:, 0]
+
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
         """Add the gradient of sum(slopes * distances) of the block that was filled last. Slopes are used up."""
         if self.by_product:

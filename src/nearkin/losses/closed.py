@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -21,6 +22,8 @@ class Tile(NamedTuple):
     slope:     (b, R) buffer for the slopes of the negatives
     scratch:   (b, R) buffer for what is needed on the way
     reach:     no distance of the call is above it in size
+    exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where those of the tile are
+               as good, or where it would not say more than they
     """
 
     distances: Tensor
@@ -31,6 +34,7 @@ class Tile(NamedTuple):
     slope: Tensor
     scratch: Tensor
     reach: float = math.inf
+    exact: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives; where not listed, of any column."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -160,7 +161,8 @@ class _Sweep:
             distances, slope, scratch = buffers[:, : stop - start]
             self.blocks.fill(start, stop, distances)
             index, listed, places, negatives = self.kin.block(start, stop)
-            yield start, stop, Tile(distances, index, listed, places, negatives, slope, scratch, self.reach)
+            exact = partial(self.blocks.exact, start) if self.blocks.doubtful else None
+            yield start, stop, Tile(distances, index, listed, places, negatives, slope, scratch, self.reach, exact)
 
     def run(self, outer: Tensor | None) -> tuple[Tensor, _Kept | None]:
         """The sums; with `outer` (parts,) the gradients of outer * totals are made too."""

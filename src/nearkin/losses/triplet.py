@@ -116,8 +116,9 @@ class Triplet(RowLoss):
             return Closed(Terms(total, count), positives, slope)
         band = self.mining == "semi-hard-set"
         total, active, positives = counted_hinge(
-            distances, index, listed, kin, self.margin, slope, scratch, squared=self.hinge == "squared", band=band
-        )
+            distances, index, listed, kin, self.margin, slope, scratch,
+            squared=self.hinge == "squared", band=band, exact=tile.exact,
+        )  # fmt: skip
         return Closed(Terms(total, active if band else count, active), positives, slope)
 
     def _mined(self, block: Block, miner: Miner) -> Terms:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nearkin.mining.doubts import Numbers
 from nearkin.mining.workspace import Workspace, on_cpu
 
 CELLS = 64
@@ -21,24 +22,30 @@ MOST_CELLS = 4096
 
 
 class Places:
-    """Thresholds (b, P) of rows, each row rising, -inf where there is none, for rows of `columns` numbers."""
+    """Thresholds (b, P) of rows, each row rising, -inf where there is none, for rows of `columns` numbers.
 
-    def __init__(self, thresholds: Tensor, columns: int) -> None:
-        self.thresholds = thresholds
+    slack: the numbers that lie so near to a threshold, or nearer, are noted in `doubts`; on CPUs, and but for about one in
+           a hundred of them, those that fall into another cell than the threshold
+    """
+
+    def __init__(self, thresholds: Tensor, columns: int, slack: float = 0.0) -> None:
+        self.thresholds, self.slack = thresholds, slack
+        self.doubts: list[Numbers] = []
         self.width = thresholds.shape[1]
         self.cells = max(FEWEST_CELLS, min(CELLS * self.width, columns, MOST_CELLS))
         self.searched = not (on_cpu(thresholds) and thresholds.numel())
         if not self.searched:
             self._cut()
 
-    def among(self, numbers: Tensor, start: int, space: Workspace) -> Tensor:
+    def among(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         """row * (P + 1) + the number of thresholds that are lower or equal, for each number: int32 or int64 (r * R,).
 
         numbers: (r, R) of the rows from `start` on, +inf allowed, in one piece; row 0 is the first of them
         space:   the answer lies in it
+        work:    a buffer like the numbers
         """
         if not self.searched:
-            return self._by_cells(numbers, start, space)
+            return self._by_cells(numbers, start, space, work)
         row = torch.arange(len(numbers), device=numbers.device)[:, None]
         found = torch.searchsorted(self.thresholds[start : start + len(numbers)].contiguous(), numbers, right=True)
         return found.add_(row * (self.width + 1)).flatten()
@@ -47,8 +54,9 @@ class Places:
         rising = self.thresholds
         real = rising > -torch.inf
         low = torch.where(real, rising, torch.inf).amin(1, keepdim=True)
-        self.low = torch.where(low < torch.inf, low, 0)
-        self.scale = ((self.cells - 1) / (rising[:, -1:] - self.low).clamp_(min=1e-20)).clamp_(max=1e20)
+        self.low = torch.where(low < torch.inf, low, 0) - self.slack
+        finest = 1 / (64 * self.slack) if self.slack else 1e20  # else a slack would reach over many cells
+        self.scale = ((self.cells - 0.5) / (rising[:, -1:] - self.low).clamp_(min=1e-20)).clamp_(max=finest)
         edges = self._cell(rising, slice(None), torch.empty_like(rising))
         self.edges = torch.nn.functional.pad(edges, (1, 0), value=-1)  # a row opens with an edge below all thresholds
         self.rising = torch.nn.functional.pad(rising, (1, 0), value=-torch.inf)
@@ -58,22 +66,35 @@ class Places:
         """-1 below all thresholds, up to `cells` above; each step is rounded alone: it keeps the order."""
         return torch.sub(values, self.low[rows], out=out).mul_(self.scale[rows]).clamp_(-1, self.cells)
 
-    def _by_cells(self, numbers: Tensor, start: int, space: Workspace) -> Tensor:
+    def _by_cells(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         rows, wide, size = slice(start, start + len(numbers)), self.cells + 2, numbers.numel()
         first = torch.arange(1, len(numbers) * wide, wide, dtype=numbers.dtype)[:, None]
         mine = space.take("cells", (size,), torch.int32)
-        mine.copy_(self._cell(numbers, rows, space.take("work", numbers.shape, numbers.dtype)).add_(first).view(-1))
+        mine.copy_(self._cell(numbers, rows, work).add_(first).view(-1))
         bounds = torch.full((len(numbers) * (self.width + 1) + 1,), len(numbers) * wide, dtype=torch.int32)
         bounds[:-1].copy_((self.edges[rows] + first).view(-1))  # rounded exactly as the numbers are
         table = torch.repeat_interleave(bounds.diff(), output_size=len(numbers) * wide)
         shared = bounds[:-1].numpy()[self.shared[rows].view(-1).numpy()]
         table.numpy()[shared] = -1 - table.numpy()[shared]  # to be looked at again
         found = torch.index_select(table, 0, mine, out=space.take("places", (size,), torch.int32))
-        again = np.flatnonzero(np.less(found.numpy(), 0, out=space.take("flags", (size,), torch.bool).numpy()))
+        flags = work.view(-1).numpy().view(np.bool_)[:size]
+        again = np.flatnonzero(np.less(found.numpy(), 0, out=flags))
         if len(again):
             rising, values = self.rising[rows].view(-1).numpy(), numbers.view(-1).numpy()[again]
-            found.numpy()[again] = _settled(values, found.numpy()[again], mine.numpy(), again, table.numpy(), rising)
+            place = _settled(values, found.numpy()[again], mine.numpy(), again, table.numpy(), rising)
+            if self.slack:
+                self._doubt(values, place, again, rising, start, numbers.shape[1])
+            found.numpy()[again] = place
         return found
+
+    def _doubt(
+        self, values: np.ndarray, place: np.ndarray, which: np.ndarray, rising: np.ndarray, start: int, columns: int
+    ) -> None:
+        """Note the values that lie within the slack of a threshold; what opens a row is no threshold."""
+        gap = np.minimum(values - rising.take(place), np.abs(rising.take(place + 1, mode="clip") - values))
+        found = torch.from_numpy(which[np.flatnonzero(gap <= self.slack)])
+        if len(found):
+            self.doubts.append((found // columns + start, found % columns))
 
 
 def _settled(
@@ -94,10 +115,6 @@ def _settled(
     return place
 
 
-def tally(places: Tensor, size: int, space: Workspace, weights: Tensor | None = None) -> Tensor:
+def tally(places: Tensor, size: int, weights: Tensor | None = None) -> Tensor:
     """(size,) float64: how many of the places are 0, 1, ..., or the sum of their weights."""
-    if not on_cpu(places):
-        return torch.bincount(places, None if weights is None else weights.flatten(), size).double()
-    wide = space.take("wide", places.shape, torch.int64).copy_(places).numpy()
-    found = np.bincount(wide, None if weights is None else weights.view(-1).numpy(), size)
-    return torch.from_numpy(found.astype(np.float64, copy=False))
+    return torch.bincount(places, None if weights is None else weights.flatten(), size).double()

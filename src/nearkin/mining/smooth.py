@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import added
-from nearkin.mining.counted import Counted
+from nearkin.mining.passes import Counted
 from nearkin.mining.rows import Rows, strangers
 
 InPlace = Callable[[Tensor, Tensor], Tensor]
