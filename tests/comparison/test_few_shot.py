@@ -87,7 +87,7 @@ def test_every_method_answers_the_same_questions_by_its_own_answer_and_by_knn(st
     for (method, _), folder in runs_of(study).items():
         columns, scores = columns_of(folder), json.loads((folder / "run.json").read_text())["scores"]
         assert columns["query"] == tuple(map(str, split.test))
-        for name in ("top-1", "top-5", "knn-top-1", "knn-top-5"):
+        for name in ("top-1", "top-5", "knn-top-1", "knn-top-5", "means-top-1", "means-top-5"):
             values = numbers(columns[name])
             assert np.array_equal(np.isnan(values), ~known)
             assert scores[name] == pytest.approx(np.nanmean(values))
@@ -121,6 +121,22 @@ def test_novel_classes_are_asked_for_among_all_and_among_themselves(study: Path)
     np.testing.assert_array_equal(numbers(columns["novel-top-1"])[new], among)
     of_known, _ = slow_right(side(split.test[~new]), side(answering), k)
     np.testing.assert_array_equal(numbers(columns["top-1"])[~new], of_known)
+
+
+def test_the_nearest_class_mean_answers_too(study: Path) -> None:
+    images = load_images("digits", limit_per_class=20)
+    split = make_split(images, "few-shot", seed=1, few_shot=FEW)
+    pixels = images.scaled().reshape(len(images), -1).astype(np.float64)
+    answering = np.concatenate([split.train, split.validation])
+    classes = np.unique(images.labels[answering])
+    means = {label: pixels[answering[images.labels[answering] == label]].mean(0) for label in classes}
+    asked = split.test[np.isin(images.labels[split.test], classes)]
+    near = [sorted(classes, key=lambda label, row=pixels[q]: np.square(row - means[label]).sum()) for q in asked]
+    columns = columns_of(runs_of(study)["pixels", 0])
+    known = np.isin(images.labels[split.test], classes)
+    for top in (1, 5):
+        slow = [images.labels[q] in order[:top] for q, order in zip(asked, near, strict=True)]
+        np.testing.assert_array_equal(numbers(columns[f"means-top-{top}"])[known], np.array(slow, float))
 
 
 def test_the_paired_test_compares_the_classifier_with_the_vote(study: Path) -> None:

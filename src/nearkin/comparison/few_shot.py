@@ -5,6 +5,7 @@ Columns, one number an asking image (nothing where it has none), and scores, the
     top-1, top-5                by the method's own answer: its classifier's where its loss has one, else by kNN
     knn-top-1, knn-top-5        by the vote of the k nearest known images, weighted by 1/distance; k chosen by folds of those,
                                 for top-5 among 5, 7 and 9
+    means-top-1, means-top-5    by the nearest mean of the known images of a class
     all-classes-top-1, ...-5    by the same vote, the novel classes enrolled too: of every asking image, and apart
                                 (all-classes-known, all-classes-novel) of those of known and of novel classes
     novel-top-1, novel-top-5    the novel ones among the novel classes alone
@@ -33,6 +34,7 @@ from nearkin.comparison.few_shot_answers import (
     Voters,
     right_by_classifier,
     right_by_knn,
+    right_by_means,
     voters_for_five,
 )
 from nearkin.comparison.questions import Questions, over_all
@@ -41,7 +43,7 @@ from nearkin.decision import Space
 from nearkin.decision.choosing import choose_k
 from nearkin.evaluation import Evaluation
 
-SCORES = tuple(f"{kind}top-{top}" for kind in ("", "knn-") for top in TOPS)
+SCORES = tuple(f"{kind}top-{top}" for kind in ("", "knn-", "means-") for top in TOPS)
 """What may decide: it can be measured on validation images too."""
 
 FOLDS = 5
@@ -89,7 +91,8 @@ def known_answers(
     voters, words = _chosen(searched.space, answering, seed)
     by_knn = right_by_knn(searched.space, asked, answering, voters)
     own = right_by_classifier(loss, *tested, np.unique(known[1])) or by_knn
-    columns = {f"top-{top}": own[top] for top in TOPS} | {f"knn-top-{top}": by_knn[top] for top in TOPS}
+    answers = {"": own, "knn-": by_knn, "means-": right_by_means(searched.space, asked, answering)}
+    columns = {f"{kind}top-{top}": right[top] for kind, right in answers.items() for top in TOPS}
     return columns, voters, words
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nearkin.comparison.classifying import logits_of
 from nearkin.decision import LINKS, Space, nearest
+from nearkin.decision.prototypes import class_means
 from nearkin.decision.votes import voted_for
 from nearkin.distances import DISTANCES, Distance, make_distance
 
@@ -81,6 +82,15 @@ def right_by_knn(
         first, five, _ = voted_for(found.distances[:, :k], codes[:, :k], truth, weights=weights)
         right[name] = (first if name == "1" else five).astype(np.float64)
     return right
+
+
+def right_by_means(space: Space, asked: Side, known: Side) -> Right:
+    """As `right_by_knn`, by the nearest class mean: {"1": it is the class, "5": the class is among the five nearest}."""
+    classes, codes = np.unique(known.labels, return_inverse=True)
+    means = class_means(space, known.rows, codes, len(classes))
+    places = nearest(space, asked.rows, means, min(max(TOPS.values()), len(classes))).places
+    hit = classes[places] == asked.labels[:, None]
+    return {name: hit[:, :top].any(1).astype(np.float64) for name, top in TOPS.items()}
 
 
 def voters_for_five(space: Space, known: Side) -> int:

@@ -31,6 +31,7 @@ TITLES = {
         for name, title in {
             "top-{}": "Top-{}",
             "knn-top-{}": "kNN top-{}",
+            "means-top-{}": "Class means top-{}",
             "train-top-{}": "Known images top-{}",
             "train-knn-top-{}": "Known images kNN top-{}, each left out",
             "train-knn-top-{}-in-index": "Known images kNN top-{}, each in the index",
@@ -73,6 +74,7 @@ MEANINGS = {
             "top-{}": "share of images of known classes whose class the method's own answer has {}: its classifier's where it has "
             "one, else the vote of the k nearest known images, weighted by 1/distance, k chosen by folds of the known images",
             "knn-top-{}": "the same, by that vote for every method: share with the class {}",
+            "means-top-{}": "share of images of known classes for which the mean of their class's known images is {} of the nearest",
             "train-top-{}": "share of known images whose class the method's own answer has {}; kNN leaves each image out of its search",
             "train-knn-top-{}": "share of known images whose class the vote of the others has {}",
             "all-classes-top-{}": "share of images, of known and of novel classes, whose class the vote has {}, the novel classes "
