@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,11 @@ from nearkin.decision.growth import LEFT_OUT, left_out_room
 from nearkin.decision.nearest import nearest
 from nearkin.decision.support import smallest_rate
 from nearkin.decision.unknowns import answered
+from nearkin.gallery.asking import Asked
 from nearkin.gallery.collecting import Collection, some
 from nearkin.gallery.deciding import voters_of
 from nearkin.gallery.reading import Progress, read_rows
 from nearkin.gallery.viewing import View
-
-if TYPE_CHECKING:
-    from nearkin.gallery.gallery import Gallery
 
 ASKED = 20_000
 """Left-out images that ask, at most, spread evenly."""
@@ -92,7 +90,7 @@ def supported(view: View, trained_on: frozenset[str]) -> float | None:
     return rate if rate <= 0.5 else None
 
 
-def given_photos(gallery: Gallery, view: View, photos: Collection, votes: int, on_progress: Progress | None) -> Unknowns:
+def given_photos(gallery: Asked, view: View, photos: Collection, votes: int, on_progress: Progress | None) -> Unknowns:
     """Photos that somebody says are of classes that are not enrolled."""
     known = sorted({photo.label or "" for photo in photos.photos} & set(view.enrolled.names))
     if known:

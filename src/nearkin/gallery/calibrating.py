@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,12 @@ from nearkin.decision.rules import supported_far
 from nearkin.decision.support import smallest_rate
 from nearkin.decision.thresholds import Threshold, calibrate_threshold
 from nearkin.decision.unknowns import PairRate, answered, pair_rate
+from nearkin.gallery.asking import Asked
 from nearkin.gallery.asking_unknowns import Unknowns, given_photos, left_out_classes
 from nearkin.gallery.calibration import Calibration
 from nearkin.gallery.collecting import Collection
 from nearkin.gallery.reading import Progress
 from nearkin.gallery.viewing import View
-
-if TYPE_CHECKING:
-    from nearkin.gallery.gallery import Gallery
 
 PAIRED = 4000
 """Images whose pairs are measured for `verify`, at most, spread evenly: 8 million pairs."""
@@ -36,7 +33,7 @@ PAIR_RATE = 0.01
 
 
 def calibrated(
-    gallery: Gallery,
+    gallery: Asked,
     rate: float,
     photos: Collection | None,
     *,

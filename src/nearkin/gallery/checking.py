@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,10 @@ from PIL import Image
 from nearkin.decision.answering import calibrate_answers
 from nearkin.decision.nearest import Nearest, nearest
 from nearkin.decision.probability import DEPTH
+from nearkin.gallery.asking import Asked
 from nearkin.gallery.reading import Progress
+from nearkin.gallery.store import Store
 from nearkin.gallery.viewing import View
-
-if TYPE_CHECKING:
-    from nearkin.gallery.gallery import Gallery
-    from nearkin.gallery.store import Store
 
 SURE = 0.7
 """Probability of another class from which on a label is doubted."""
@@ -84,7 +82,7 @@ class Checked:
         return asdict(self)
 
 
-def checked(gallery: Gallery, on_progress: Progress | None = None) -> Checked:
+def checked(gallery: Asked, on_progress: Progress | None = None) -> Checked:
     """Look at every enrolled image as if it were new, among all others.
 
     Label errors: the class's probability is that of `nearkin.decision.probability`, fitted to the gallery itself; a label

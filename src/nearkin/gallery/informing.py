@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nearkin.gallery.answers import Model
+from nearkin.gallery.asking import Asked
 from nearkin.gallery.calibration import Calibration
-
-if TYPE_CHECKING:
-    from nearkin.gallery.gallery import Gallery
-    from nearkin.gallery.store import Store
+from nearkin.gallery.store import Store
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class Info:
         return {**plain, "model": asdict(self.model), "calibration": self.calibration.as_section() if self.calibration else None}
 
 
-def informed(gallery: Gallery) -> Info:
+def informed(gallery: Asked) -> Info:
     """The facts of a gallery as it is now."""
-    view, store, history = gallery.view(), gallery.store, gallery.history()
+    view, store, history = gallery.view(), gallery.store, gallery.store.history()
     sizes = np.bincount(view.enrolled.codes, minlength=1)
     return Info(
         folder=str(gallery.folder),

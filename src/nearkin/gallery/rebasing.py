@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,12 @@ from nearkin.core import InputError
 from nearkin.decision.leaving_out import left_out
 from nearkin.decision.unknowns import answered
 from nearkin.embedding.embedder import Embedder
+from nearkin.gallery.asking import Asked, Images, Place
 from nearkin.gallery.collecting import Collection, collect
 from nearkin.gallery.entries import Entry
 from nearkin.gallery.reading import Progress, Row, read_rows
 from nearkin.gallery.staging import Staged
 from nearkin.gallery.viewing import View
-
-if TYPE_CHECKING:
-    from nearkin.gallery.asking import Images, Place
-    from nearkin.gallery.gallery import Gallery
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Rebased:
 
 
 def rebased(
-    gallery: Gallery,
+    gallery: Asked,
     model: Place | Embedder,
     images: Images,
     *,
@@ -70,8 +67,6 @@ def rebased(
     on_progress: Progress | None,
 ) -> Rebased:
     """See `Gallery.rebase`. The new gallery gets its name when it is complete; it needs a calibration of its own."""
-    from nearkin.gallery.gallery import Gallery as Made
-
     embedder = model if isinstance(model, Embedder) else Embedder.load(model)
     if embedder.fingerprint == gallery.store.facts.fingerprint:
         raise InputError(f"{gallery.folder} is a gallery of this very model already ({embedder.name}); there is nothing to build")
@@ -85,12 +80,12 @@ def rebased(
             raise InputError(f"none of the {len(photos):,} images given is enrolled in {gallery.folder}; give the folder of its images")
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        made = Made.create(part, embedder)
+        made = Asked.create(part, embedder)
         note = f"from {gallery.folder.name} at revision {view.revision}, model {gallery.store.facts.fingerprint[:12]}"
         made.store.add(staged.entries(np.argsort(list(moved.values())).tolist()), note=note)
         del made
         os.replace(part, folder)
-    after = Made.open(folder)
+    after = Asked.open(folder)
     asked = _of_probes(gallery, after, collect(probes, skip_bad=skip_bad)) if probes is not None else _of_enrolled(view, after.view())
     strangers = len(photos) - len(photos.bad) - len(moved)
     missing = [int(number) for number, content in zip(view.enrolled.ids, view.hashes) if content not in moved]
@@ -114,7 +109,7 @@ def _beside(folder: Path, name: str) -> Path:
 
 
 def _staged(
-    gallery: Gallery, view: View, photos: Collection, embedder: Embedder, staged: Staged, on_progress: Progress | None
+    gallery: Asked, view: View, photos: Collection, embedder: Embedder, staged: Staged, on_progress: Progress | None
 ) -> dict[str, int]:
     """Stage what is enrolled, embedded by the new model; the old numbers of these images by content hash, as they come."""
     place = {content: at for at, content in enumerate(view.hashes)}
@@ -127,7 +122,7 @@ def _staged(
     return moved
 
 
-def _entry(gallery: Gallery, row: Row, label: str, number: int) -> Entry:
+def _entry(gallery: Asked, row: Row, label: str, number: int) -> Entry:
     details = gallery.store.details([number])[0]
     thumbnail = gallery.store.thumbnail(number)
     return Entry(row.hash, label, row.vector, thumbnail, details.source, row.width, row.height)
@@ -153,7 +148,7 @@ def _left_out(view: View, rows: NDArray[np.float32], codes: NDArray[np.int64]) -
     return dict(zip(asked.asked.tolist(), named.tolist()))
 
 
-def _of_probes(before: Gallery, after: Gallery, probes: Collection) -> list[Flip]:
+def _of_probes(before: Asked, after: Asked, probes: Collection) -> list[Flip]:
     labels = {photo.name: photo.label for photo in probes.photos}
     first = {answer.image: answer.candidates[0].label for answer in before.classify(probes)}
     second = {answer.image: answer.candidates[0].label for answer in after.classify(probes)}
