@@ -260,7 +260,7 @@ def test_a_loss_without_a_first_sweep_is_told_nothing():
     torch.testing.assert_close(torch.cat([block.anchors for block in seen]), X)
     torch.testing.assert_close(seen[-1].references, X)
     assert not any((block.positives & block.negatives).any() for block in seen)
-    Curious(block_size=None)(X, torch.ones(9, 1, dtype=torch.int64))
+    Curious(block_size=None)(X, torch.ones(9, 2, dtype=torch.int64))
     assert seen[-1].labels is None
 
 

@@ -26,7 +26,7 @@ class Case(NamedTuple):
     first: int | None
 
     def tables(self) -> tuple[Tensor, Tensor, Tensor]:
-        index, listed, kin, _ = Kin(self.labels, self.columns, self.first).block(0, len(self.labels))
+        index, listed, kin, _ = Kin(self.labels, self.columns, self.first).block(0, len(self.labels))[:4]
         return index, listed, kin
 
     def masks(self) -> tuple[Tensor, Tensor]:

@@ -8,22 +8,25 @@ from types import MappingProxyType
 from nearkin.core import InputTypeError, pick
 from nearkin.distances.base import Distance, Euclidean, SquaredEuclidean, root
 from nearkin.distances.cosine import Cosine
-from nearkin.distances.in_place import BlockDistances
+from nearkin.distances.forms import Back, Form
+from nearkin.distances.in_place import BlockDistances, largest_norm
 from nearkin.distances.inner_product import InnerProduct
 from nearkin.distances.learned import LearnedDistance, is_shapeless, materialise
 from nearkin.distances.mahalanobis import Mahalanobis
 from nearkin.distances.relative_mahalanobis import RelativeMahalanobis
 from nearkin.distances.snr import SNR
-from nearkin.distances.squared import SquaredKernel, compute_dtype, squared_distances, wide
+from nearkin.distances.squared import SquaredKernel, compute_dtype, cut, squared_distances, wide
 from nearkin.distances.symmetric_snr import SymmetricSNR
 
 __all__ = [
     "DISTANCES",
     "SNR",
+    "Back",
     "BlockDistances",
     "Cosine",
     "Distance",
     "Euclidean",
+    "Form",
     "InnerProduct",
     "LearnedDistance",
     "Mahalanobis",
@@ -32,7 +35,9 @@ __all__ = [
     "SquaredKernel",
     "SymmetricSNR",
     "compute_dtype",
+    "cut",
     "is_shapeless",
+    "largest_norm",
     "make_distance",
     "materialise",
     "root",

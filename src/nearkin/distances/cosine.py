@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.distances.base import Distance
-from nearkin.distances.forms import Form, OfDirections
+from nearkin.distances.forms import Back, Form, OfDirections
 from nearkin.distances.squared import wide
 
 SHORTEST = 1e-12
@@ -39,7 +39,7 @@ class Cosine(Distance):
         return (squared + _missing(anchor_norm) + _missing(reference_norm)) / 2
 
     def closed_form(self) -> Form:
-        return OfDirections()
+        return OfDirections(turned if type(self).project is Cosine.project else None)
 
 
 def directions(x: Tensor) -> Tensor:
@@ -74,6 +74,26 @@ class _Directions(torch.autograd.Function):
             part = slice(start, start + ROWS)
             result[part] = _turned(units[part], slopes[part], length[part])
         return result
+
+
+def turned(x: Tensor) -> tuple[Tensor, Back] | None:
+    """x / |x| and the way back of its gradient; None where a row has no direction."""
+    rows = wide(x)
+    length: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    if length.shape[0] and not float(length.amin()) > SHORTEST:
+        return None
+    units = rows / length
+
+    def back(slopes: Tensor) -> Tensor:
+        result = torch.empty_like(slopes)
+        for start in range(0, len(slopes), ROWS):
+            part = slice(start, start + ROWS)
+            mine, wider = units[part], slopes[part].to(units.dtype)
+            along = torch.linalg.vecdot(mine, wider)[:, None]
+            result[part] = torch.addcmul(wider, mine, along, value=-1).div_(length[part])
+        return result
+
+    return units, back
 
 
 def _turned(units: Tensor, slopes: Tensor, length: Tensor) -> Tensor:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+Back = Callable[[Tensor], Tensor]
+"""The gradient of rows in a distance's space, as one of the rows that were given."""
 
 
 class Form:
@@ -14,11 +18,17 @@ class Form:
     factor:  a number that every slope has to be multiplied with still, left to whoever makes the thin products
     divides: whether `slope` divides by distances, which must not be 0 then
     relative: whether the anchors' squared norms have a part in it; where they have none, nobody makes them
+    turns:   whether it makes the rows of the distance's space itself, by `turn`
     """
 
     factor: float = 1.0
     divides: bool = False
     relative: bool = False
+    turns: bool = False
+
+    def turn(self, rows: Tensor) -> tuple[Tensor, Back] | None:
+        """Given rows in the distance's space, and the way back of their gradient; None for rows without this form."""
+        raise NotImplementedError(f"{type(self).__name__} takes projected rows")
 
     def fits(self, rows: Tensor) -> bool:
         """Whether these projected rows may take this form."""
@@ -56,8 +66,12 @@ class Scaled(Form):
 class OfDirections(Scaled):
     """d = |x - z|^2 / 2 of unit rows; zero rows are no unit rows, and take the general way."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Callable[[Tensor], tuple[Tensor, Back] | None] | None = None) -> None:
         super().__init__(0.5)
+        self._turn, self.turns = turn, turn is not None
+
+    def turn(self, rows: Tensor) -> tuple[Tensor, Back] | None:
+        return super().turn(rows) if self._turn is None else self._turn(rows)
 
     def reach(self, largest: float) -> float:
         return 2.0

@@ -1,7 +1,7 @@
 """Distances of blocks of anchors in buffers of the caller, with their pullback by hand: what closed forms stand on.
 
-The dense slopes of a block cost two thin products; slopes of a few pairs a row cost only those pairs, made from the
-differences of the rows themselves.
+The dense slopes of a block cost two thin products, or one where the block is its own set of columns; slopes of a few
+pairs a row cost only those pairs, made from the differences of the rows themselves.
 """
 
 from __future__ import annotations
@@ -12,34 +12,33 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from nearkin.distances.base import Distance
 from nearkin.distances.forms import Form, Product
-from nearkin.distances.squared import CHUNK, Pairs, SquaredKernel, selves
+from nearkin.distances.squared import CHUNK, Pairs, SquaredKernel, cut, selves
 
 
 class BlockDistances:
     """Distances of any block of projected anchors (n, D) to all projected references (R, D).
 
-    `fill` a block's buffer, then `pull` slopes of it: they add up in `gradients`, which `finish` completes.
+    `fill` a block's buffer, then `pull` slopes of it: they add up in gradients, which `finish` completes.
 
-    form:  the closed form of the distance; dtype: of buffers, products and gradients
-    first: the column of the first anchor where the anchors are references themselves, else None. Such a self entry is
-           0 in `fill` and has no slope
+    form:   the closed form of the distance; dtype: of buffers, products and gradients
+    first:  the column of the first anchor where the anchors are references themselves, else None. Such a self entry is
+            0 in `fill` and has no slope
+    shared: the anchors are the references: one gradient for both
+    scale:  a factor of all gradients, which are kept without it
     """
 
     def __init__(
-        self, distance: Distance, form: Form, anchors: Tensor, references: Tensor, dtype: torch.dtype, first: int | None
+        self, form: Form, anchors: Tensor, references: Tensor, dtype: torch.dtype, first: int | None, *, shared: bool
     ) -> None:
         self.form, self.anchors, self.references, self.dtype, self.first = form, anchors, references, dtype, first
-        self.by_product = isinstance(form, Product)
+        self.shared, self.by_product = shared, isinstance(form, Product)
+        self.scale = -1.0 if self.by_product else 2 * form.factor
         if self.by_product:
             self.columns = references.to(dtype)
         else:
             self.kernel = SquaredKernel(references, dtype)
             self.columns = self.kernel.centred
-            extremes: list[float] = self.kernel.extremes.tolist()
-            self.largest_column = extremes[1]
-            self.at_the_mean = extremes[0] == 0
         self.near: Pairs
         self.near_distances: Tensor
 
@@ -48,32 +47,39 @@ class BlockDistances:
         """Squared norms of the anchors, (n, 1)."""
         return self.anchors.square().sum(1, keepdim=True).to(self.dtype)
 
-    def largest(self) -> float:
-        """The largest squared norm that distances are made of: where four of it overflow, distances may."""
-        if not (len(self.anchors) and len(self.references)):
-            return 0.0
-        if self.by_product:
-            return max(float(self.norms.amax()), float(self.columns.square().sum(1).amax()))
-        if self.first is not None:
-            return self.largest_column
-        return max(self.largest_column, float(self.kernel.centre(self.anchors).square().sum(1).amax()))
+    @cached_property
+    def to_anchors(self) -> Tensor:
+        """The gradient of the anchors so far, (n, D)."""
+        return self.anchors.new_zeros(self.anchors.shape, dtype=self.dtype)
 
-    def start_gradients(self, shared: bool) -> None:
-        """Gradients of anchors (n, D) and references (R, D), one tensor where both are the same rows."""
-        self.to_anchors = self.anchors.new_zeros(self.anchors.shape, dtype=self.dtype)
-        self.to_references = (
-            self.to_anchors if shared else self.references.new_zeros(self.references.shape, dtype=self.dtype)
-        )
-        self.weights = self.columns.new_zeros(len(self.columns))
+    @cached_property
+    def to_references(self) -> Tensor:
+        """The gradient of the references so far, (R, D), less what `weights` are for."""
+        return self.to_anchors if self.shared else self.references.new_zeros(self.references.shape, dtype=self.dtype)
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """What each column is pulled by in all, (R,)."""
+        return self.columns.new_zeros(self.columns.shape[0])
+
+    def largest(self) -> list[float]:
+        """The largest squared norms of anchors and of references: where four of one overflow, distances may."""
+        if not (self.anchors.shape[0] and self.columns.shape[0]):
+            return [0.0]
+        if self.by_product:
+            return [largest_norm(each) for each in ([self.columns] if self.shared else [self.columns, self.anchors])]
+        if self.first is not None:
+            return [self.kernel.extremes[1]]
+        return [self.kernel.extremes[1], float(self.kernel.centre(self.anchors).square().sum(1).amax())]
 
     def fill(self, start: int, stop: int, out: Tensor) -> Tensor:
         """Distances of the anchors start..stop, (b, R), into `out`."""
-        rows = self.anchors[start:stop]
+        rows = cut(self.anchors, start, stop)
         if self.by_product:
-            return torch.mm(rows.to(self.dtype).neg(), self.columns.T, out=out)
+            return torch.addmm(out, rows.to(self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
         _, self.near = self.kernel.forward(rows, out, self._column(start))
         self.form.link(out, self._anchor_norms(start, stop))
-        if len(self.near[0]):
+        if self.near[0].shape[0]:
             self.near_distances = out[self.near]
         return out
 
@@ -92,38 +98,52 @@ class BlockDistances:
         return found[:, 0]
 
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
-        """Add the gradient of sum(slopes * distances) of the block that was filled last. Slopes are used up."""
+        """Add the gradient of sum(slopes * distances) of the block that was filled last. Both are used up."""
         if self.by_product:
             self._product(start, stop, slopes)
             return
-        near = self.near
-        self._norms(start, stop, slopes, distances)
-        if len(near[0]):
-            self._pairs(start, *near, slopes[near], self.near_distances)
+        near, some = self.near, self.near[0].shape[0] > 0
+        norm_slope = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
+        if some:
+            near_slopes = slopes[near]
             slopes.index_put_(near, slopes.new_zeros(()))
         if self.form.divides:  # slopes are 0 there
-            if len(near[0]):
+            if some:
                 distances.index_put_(near, distances.new_ones(()))
             if self.first is not None:
                 selves(distances, self.first + start).fill_(1)
-            if self.at_the_mean:
+            if self.kernel.extremes[0] == 0:
                 distances.add_(distances == 0)  # between rows that are 0 once they are centred
         self.form.slope(slopes, distances, self._anchor_norms(start, stop))
         self._dense(start, stop, slopes)
+        if some:
+            self._pairs(start, *near, near_slopes, self.near_distances)
+        self._add_norms(start, stop, norm_slope)
+
+    def _whole(self, start: int, stop: int) -> bool:
+        return self.shared and stop - start == self.columns.shape[0]
 
     def _dense(self, start: int, stop: int, slopes: Tensor) -> None:
-        """Add the gradient of slopes of squared distances, less `factor`: the thin products."""
-        centred, twice = self.kernel.centre(self.anchors[start:stop], self._column(start)), 2 * self.form.factor
-        if self._is_whole(slopes):
-            slopes = slopes.T.contiguous().add_(slopes)
-            self.weights += slopes.sum(0)
-            self.to_anchors.addmm_(slopes, centred, alpha=-twice)
+        """Add the gradient of slopes of squared distances: the thin products."""
+        if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
+            both = slopes.T.contiguous().add_(slopes)
+            self.to_anchors = torch.mul(self.columns, both.sum(1, keepdim=True)).addmm_(both, self.columns, alpha=-1)
             return
-        target = self.to_anchors[start:stop]
-        target.addcmul_(centred, slopes.sum(1, keepdim=True), value=twice)
-        target.addmm_(slopes, self.columns, alpha=-twice)
-        self.weights += slopes.sum(0)
-        self.to_references.addmm_(slopes.T, centred, alpha=-twice)
+        centred = self.kernel.centre(cut(self.anchors, start, stop), self._column(start))
+        target = cut(self.to_anchors, start, stop)
+        target.addcmul_(centred, slopes.sum(1, keepdim=True)).addmm_(slopes, self.columns, alpha=-1)
+        self.weights.add_(slopes.sum(0))
+        self.to_references.addmm_(slopes.T, centred, alpha=-1)
+
+    def _product(self, start: int, stop: int, slopes: Tensor) -> None:
+        anchors = cut(self.anchors, start, stop).to(self.dtype)
+        if self._whole(start, stop):
+            self.to_anchors = torch.mm(slopes.T.contiguous().add_(slopes), self.columns)
+        elif anchors.shape[0] == self.anchors.shape[0] and not self.shared:
+            self.to_anchors, self.to_references = torch.mm(slopes, self.columns), torch.mm(slopes.T, anchors)
+        else:
+            cut(self.to_anchors, start, stop).addmm_(slopes, self.columns)
+            self.to_references.addmm_(slopes.T, anchors)
 
     def pull_pairs(self, start: int, stop: int, columns: Tensor, slopes: Tensor, distances: Tensor) -> None:
         """Add the gradient of sum(slopes * distances) over a few columns (b, T) of every row; 0 slopes are padding."""
@@ -131,55 +151,35 @@ class BlockDistances:
         chosen, slopes, distances = columns.reshape(-1), slopes.reshape(-1), distances.reshape(-1)
         if self.by_product:
             for part in _parts(chosen, self.anchors.shape[1]):
-                i, j, w = place[part] + start, chosen[part], -slopes[part, None]
+                i, j, w = place[part] + start, chosen[part], slopes[part, None]
                 self.to_anchors.index_add_(0, i, self.columns[j] * w)
                 self.to_references.index_add_(0, j, self.anchors[i].to(self.dtype) * w)
             return
         norm_slope = self.form.norm_slope(slopes[:, None], distances[:, None], self._anchor_norms(start, stop, place))
         if norm_slope is not None:
-            total = norm_slope.new_zeros(stop - start).index_add_(0, place, norm_slope)
-            self._add_norms(start, stop, total)
+            norm_slope = norm_slope.new_zeros(stop - start).index_add_(0, place, norm_slope)
         self._pairs(start, place, chosen, slopes, distances)
+        self._add_norms(start, stop, norm_slope)
 
-    def finish(self) -> tuple[Tensor, Tensor]:
-        """The gradients of anchors and references."""
-        if not self.by_product:
-            self.to_references.addcmul_(self.columns, self.weights[:, None], value=2 * self.form.factor)
-        return self.to_anchors, self.to_references
-
-    def forget(self) -> None:
-        """Let go of what only more blocks would need."""
-        self.columns = self.columns[:0]
-        self.__dict__.pop("kernel", None)
-
-    def _product(self, start: int, stop: int, slopes: Tensor) -> None:
-        if self._is_whole(slopes):
-            self.to_anchors.addmm_(slopes.T.contiguous().add_(slopes), self.columns, alpha=-1)
-            return
-        self.to_anchors[start:stop].addmm_(slopes, self.columns, alpha=-1)
-        self.to_references.addmm_(slopes.T, self.anchors[start:stop].to(self.dtype), alpha=-1)
-
-    def _is_whole(self, slopes: Tensor) -> bool:
-        """All slopes of rows among themselves: added to their transpose they need one thin product, not two."""
-        return self.to_references is self.to_anchors and slopes.shape[0] == slopes.shape[1]
+    def finish(self) -> tuple[Tensor, ...]:
+        """The gradients of anchors and references, or of both as one, to be multiplied with `scale`."""
+        if "weights" in self.__dict__:
+            self.to_references.addcmul_(self.columns, self.weights[:, None])
+        return (self.to_anchors,) if self.shared else (self.to_anchors, self.to_references)
 
     def _column(self, start: int) -> int | None:
         return None if self.first is None else self.first + start
 
     def _anchor_norms(self, start: int, stop: int, rows: Tensor | None = None) -> Tensor:
         if not self.form.relative:
-            return self.columns[:0]
+            return self.columns
         norms = self.norms[start:stop]
         return norms if rows is None else norms[rows]
 
-    def _norms(self, start: int, stop: int, slopes: Tensor, distances: Tensor) -> None:
-        found = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
-        if found is not None:
-            self._add_norms(start, stop, found)
-
-    def _add_norms(self, start: int, stop: int, slope: Tensor) -> None:
-        rows = self.anchors[start:stop].to(self.dtype)
-        self.to_anchors[start:stop].addcmul_(rows, slope[:, None], value=2)
+    def _add_norms(self, start: int, stop: int, slope: Tensor | None) -> None:
+        if slope is not None:
+            rows = self.anchors[start:stop].to(self.dtype)
+            self.to_anchors[start:stop].addcmul_(rows, slope[:, None], value=2 / self.scale)
 
     def _pairs(self, start: int, rows: Tensor, columns: Tensor, slopes: Tensor, distances: Tensor) -> None:
         """Add the slopes of single pairs, from the differences of their rows; at distance 0 there is none."""
@@ -189,9 +189,14 @@ class BlockDistances:
         self.form.slope(weights, torch.where(apart, distances, 1)[:, None], norms)
         for part in _parts(columns, self.anchors.shape[1]):
             i, j = rows[part] + start, columns[part]
-            moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(weights[part] * (2 * self.form.factor))
+            moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(weights[part])
             self.to_anchors.index_add_(0, i, moved)
             self.to_references.index_add_(0, j, moved, alpha=-1)
+
+
+def largest_norm(rows: Tensor) -> float:
+    """The largest squared norm of rows (n, D), 0 without rows."""
+    return float(rows.square().sum(1).amax()) if rows.shape[0] else 0.0
 
 
 def _parts(pairs: Tensor, width: int) -> Iterator[slice]:

@@ -44,23 +44,24 @@ class SquaredKernel:
 
     def __init__(self, references: Tensor, dtype: torch.dtype) -> None:
         self.references, self.dtype = references, dtype
-        self.shift = references.detach().mean(0) if len(references) else references.new_zeros(references.shape[1])
+        some = references.shape[0] > 0
+        self.shift = references.detach().mean(0) if some else references.new_zeros(references.shape[1])
         self.centred = (references - self.shift).to(dtype)
         self.norms = self.centred.square().sum(1)
         self.share = NEAR[dtype]
-        self.limits = self.norms * self.share
 
     @cached_property
-    def extremes(self) -> Tensor:
-        """The smallest and the largest squared norm of the centred references, (2,); 0 without references."""
-        if not len(self.norms):
-            return self.norms.new_zeros(2)
-        return torch.stack(torch.aminmax(self.norms))
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest squared norm of the centred references; 0 without references."""
+        if not self.norms.shape[0]:
+            return 0.0, 0.0
+        low, high = torch.aminmax(self.norms)
+        return float(low), float(high)
 
     def centre(self, anchors: Tensor, first: int | None = None) -> Tensor:
         """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""
         if first is not None:
-            return self.centred[first : first + len(anchors)]
+            return cut(self.centred, first, first + anchors.shape[0])
         return (anchors - self.shift).to(self.dtype)
 
     def forward(self, anchors: Tensor, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
@@ -73,29 +74,36 @@ class SquaredKernel:
         if first is None:
             norms = centred.square().sum(1, keepdim=True)
         else:
-            norms = self.norms[first : first + len(anchors), None]
+            norms = cut(self.norms, first, first + anchors.shape[0])[:, None]
         with full_precision(anchors.device):
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
-            selves(squared, first).fill_(torch.inf)
-        limits = norms * self.share if first is None else self.limits[first : first + len(anchors), None]
-        rows, columns = near = self._near(squared, limits)
+            own = selves(squared, first).fill_(torch.inf)
+        rows, columns = near = self._near(squared, norms, shared=first is not None)
         for i, j in _chunks(rows, columns, anchors.shape[1]):
             squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
         if first is not None:
-            selves(squared, first).fill_(0)
+            own.fill_(0)
         return squared, near
 
-    def _near(self, squared: Tensor, limits: Tensor) -> Pairs:
-        """Entries that a product has not made well enough; most rows are cleared by their smallest entry."""
+    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool) -> Pairs:
+        """Entries that a product has not made well enough; most rows, or all at once, are cleared by their smallest entry.
+
+        shared: the anchors are references, whose largest norm is known
+        """
+        nobody = torch.empty(0, dtype=torch.int64, device=squared.device)
         if not squared.numel():
-            return squared.nonzero(as_tuple=True)  # type: ignore[return-value]
-        suspects = (squared.amin(1, keepdim=True) < limits + self.extremes[1] * self.share).nonzero()[:, 0]
+            return nobody, nobody
+        least, largest = squared.amin(1, keepdim=True), self.extremes[1]
+        if shared and float(least.amin()) >= 2 * self.share * largest:
+            return nobody, nobody
+        limits, others = norms * self.share, self.norms * self.share
+        suspects = (least < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
         if len(suspects) == len(squared):
-            return (squared < limits + self.limits).nonzero(as_tuple=True)  # type: ignore[return-value]
-        rows, columns = (squared[suspects] < limits[suspects] + self.limits).nonzero(as_tuple=True)
+            return (squared < limits + others).nonzero(as_tuple=True)  # type: ignore[return-value]
+        rows, columns = (squared[suspects] < limits[suspects] + others).nonzero(as_tuple=True)
         return suspects[rows], columns
 
     def backward(self, anchors: Tensor, near: Pairs, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,6 +123,15 @@ class SquaredKernel:
 def selves(matrix: Tensor, first: int) -> Tensor:
     """A view of the entries (i, first + i) of a matrix (A, R), R >= first + A: each anchor's own column."""
     return torch.diagonal(matrix, first)
+
+
+def _cut(rows: Tensor, first: int, count: int) -> Tensor:
+    return rows if count == rows.shape[0] else rows[first : first + count]
+
+
+def cut(rows: Tensor, start: int, stop: int) -> Tensor:
+    """rows[start:stop], or the very rows where that is all of them."""
+    return rows if stop - start == rows.shape[0] else rows[start:stop]
 
 
 def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nearkin.core import InputError, choice
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import FITTING
 from nearkin.losses.terms import positive_weights, weighted_terms
@@ -112,7 +112,7 @@ class Angular(RowLoss):
                 pull[part, p] = torch.sigmoid(f)
                 towards[part].addcmul_(other, torch.where(valid, pull[part, p] / crowd, 0)[:, None])
         push = powers.mul_(towards).mul_(-8 * t)  # both rows of a pair see it, and both pairs of two rows
-        return Closed(Terms(total, tile.pairs()), 2 * (1 + t) * pull, push)
+        return Closed(Sums(total, tile.counts.pairs()), 2 * (1 + t) * pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nearkin.core import InputError, InputTypeError
+from nearkin.core import InputError
 from nearkin.core.tensors import Own
 from nearkin.distances import Distance, compute_dtype, wide
+from nearkin.losses.given import check_finite, check_own, check_rows, from_triplets
 from nearkin.losses.group import Group, gathered
 from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, SharedLabel, as_rule, as_values
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Call:
-    """What the engine sweeps over. Vectors are projected and wide; columns are everybody's."""
+    """What the engine sweeps over; columns are everybody's. What a fast way does not ask for is not made."""
 
     distance: Distance
-    anchors: Tensor  # (n, D)
-    references: Tensor  # (R, D)
-    own: Own | None  # vectors (n, K, D)
+    embeddings: Tensor  # (n, D) as they were given
+    others: Tensor | None  # (R, D) references as they were given, None where the batch is its own set
+    own: Own | None  # vectors (n, K, D), projected and wide
     rule: PairRule | None
     values: Tensor | None  # of the anchors
     reference_values: Tensor | None
@@ -33,10 +33,66 @@ class Call:
     noise: Tensor | None  # (n, T)
     dtype: torch.dtype  # of distances
     answer: torch.dtype  # of the loss
-    alone: bool  # the batch is its own set of references
-    first: int | None  # where it is, the column of the first anchor
+    first: int | None  # where the batch is its own set of references, the column of the first anchor
     identified: bool  # ids were given
     group: Group | None
+    _anchors: Tensor | None = field(default=None, init=False)  # made once, at the first question
+    _references: Tensor | None = field(default=None, init=False)
+
+    @property
+    def anchors(self) -> Tensor:
+        """(n, D) projected and wide."""
+        if self._anchors is None:
+            self._anchors = _projected(self.distance, self.embeddings)
+        return self._anchors
+
+    @property
+    def references(self) -> Tensor:
+        """(R, D) columns, projected and wide."""
+        if self._references is None:
+            self._references = self.anchors if self.others is None else _projected(self.distance, self.others)
+        return self._references
+
+    @property
+    def alone(self) -> bool:
+        """Whether the batch is its own set of references."""
+        return self.others is None
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing has projected or gathered the rows yet: embeddings and others are all there is."""
+        return self.group is None and self._anchors is None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The number of anchors and that of columns."""
+        count = self.embeddings.shape[0]
+        if self.group is not None:
+            return count, self.references.shape[0]
+        return count, count if self.others is None else self.others.shape[0]
+
+    @property
+    def columns(self) -> Tensor | None:
+        """What the rule knows of the columns."""
+        values = self.reference_values
+        return values if self.others is not None or self.rule is None else self.rule.columns(values)
+
+    def gathered(self) -> Call:
+        """The same call with the columns of all processes."""
+        references, start = gathered(self.references, self.group)
+        return replace(self, first=start if self.alone else None).on(self.anchors, references)
+
+    def on(self, anchors: Tensor, references: Tensor) -> Call:
+        """The same call on other projected rows."""
+        other = copy.copy(self)
+        other._anchors, other._references = anchors, references
+        return other
+
+    def check(self) -> None:
+        """Raise where embeddings or references hold NaN or infinity."""
+        check_finite("embeddings", self.embeddings)
+        if self.others is not None:
+            check_finite("references", self.others)
 
     def rows(self) -> tuple[Tensor, ...]:
         """All vectors of the call, in the distance's space: (n, D) each."""
@@ -48,8 +104,11 @@ class Call:
         if self.rule is None:
             empty = torch.zeros(stop - start, len(self.references), dtype=torch.bool, device=self.anchors.device)
             return Relation(empty, empty)
-        values = None if self.values is None else self.values[start:stop]
-        relation = self.rule.relate(values, self.reference_values, slice(start, stop))
+        values, columns, first = self.values, self.columns, self.first
+        if values is not None:
+            known = values if first is None or columns is None else columns[first : first + len(values)]
+            values = known[start:stop]
+        relation = self.rule.relate(values, columns, slice(start, stop))
         if relation.positives.shape != (stop - start, len(self.references)):
             raise InputError(
                 f"a matrix of pairs must have a column for each of the {len(self.references)} references; "
@@ -71,24 +130,17 @@ class Call:
 
     def as_columns(self) -> Call:
         """The references as anchors of a first sweep: what `prepare` says of columns."""
-        if self.rule is None:
-            return replace(self, anchors=self.references, own=None, ids=None, reference_ids=None, first=None)
-        if self.rule.needs_reference_values:
-            ids = self.reference_ids
-            if ids is None:
-                ids = torch.arange(len(self.references), device=self.references.device)
-            return replace(
-                self,
-                anchors=self.references,
-                own=None,
-                values=self.reference_values,
-                ids=ids,
-                reference_ids=ids,
-                first=None,
+        if self.rule is not None and not self.rule.needs_reference_values:
+            raise InputError(
+                "this loss also asks which references belong together; a matrix of pairs does not say: use labels"
             )
-        raise InputError(
-            "this loss also asks which references belong together; a matrix of pairs does not say: use labels"
-        )
+        ids, values = self.reference_ids, self.reference_values
+        if self.rule is None:
+            ids = values = None
+        elif ids is None:
+            ids = torch.arange(len(self.references), device=self.references.device)
+        other = replace(self, own=None, values=values, ids=ids, reference_ids=ids, first=None)
+        return other.on(self.references, self.references)
 
 
 def arrange(
@@ -111,15 +163,15 @@ def arrange(
 ) -> Call:
     """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch; `dtype`: of
     distances, if it is not to be that of the loss."""
-    check_rows("embeddings", embeddings)
+    check_rows("embeddings", embeddings, finite=triplets is not None)
     if references is not None:
-        check_rows("references", references, like=embeddings)
+        check_rows("references", references, like=embeddings, finite=triplets is not None)
     if references is None and reference_labels is not None and triplets is None:
         raise InputError("reference_labels say what the references are: give references as well, or leave both out")
     if triplets is not None:
         if own is not None or reference_labels is not None:
             raise InputError("give either triplets or own columns and reference labels, not both")
-        embeddings, own = _from_triplets(embeddings, references, triplets)
+        embeddings, own = from_triplets(embeddings, references, triplets)
         labels = references = None
     if labels is None and own is None:
         raise InputError(
@@ -129,32 +181,30 @@ def arrange(
         raise InputError("reference_ids say which references are in the batch: give references and ids as well")
     if references is not None and ids is not None and reference_ids is None:
         raise InputError("ids are compared with reference_ids, which are missing")
-    device, count = embeddings.device, len(embeddings)
+    device, count = embeddings.device, embeddings.shape[0]
     rule = None if labels is None else as_rule(labels, count, device)
-    anchors = _projected(distance, embeddings)
     if own is not None:
-        _check_own(own, embeddings)
+        check_own(own, embeddings)
         own = Own(_projected(distance, own.vectors), own.positives, own.negatives)
     mine = _ids("ids", ids, count, device)
     everybody: Tensor | None
     start: int | None = None
-    alone = rule is not None and references is None
     if rule is not None and references is None:
         rule = _tuples(rule) if tuples else rule
-        columns, start = gathered(anchors, group)
-        everybody = None if mine is None else gathered(mine, group)[0]
-        column_values = None if rule.values is None else rule.columns(gathered(rule.values, group)[0])
-        values = column_values if column_values is None or group is None else column_values[start : start + count]
+        others, everybody, start = None, _joint(mine, group), 0
+        values = rule.values
+        reference_values = _joint(values, group)
     else:
         others = embeddings[:0] if references is None else references
-        columns, _ = gathered(_projected(distance, others), group)
         values = None if rule is None else rule.values
-        column_values = _joint(_reference_values(rule, reference_labels, references), group)
-        everybody = _joint(_ids("reference_ids", reference_ids, len(others), device), group)
-    return Call(
-        distance, anchors, columns, own, rule, values, column_values, mine, everybody,
-        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, dtype), compute_dtype(embeddings), alone, start, ids is not None, group,
+        reference_values = _joint(_reference_values(rule, reference_labels, references), group)
+        everybody = _joint(_ids("reference_ids", reference_ids, others.shape[0], device), group)
+    call = Call(
+        distance, embeddings, others, own, rule, values, reference_values, mine, everybody,
+        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, dtype), compute_dtype(embeddings), start,
+        ids is not None, group,
     )  # fmt: skip
+    return call if group is None else call.gathered()
 
 
 def _dtype(embeddings: Tensor, asked: torch.dtype | None) -> torch.dtype:
@@ -170,91 +220,6 @@ def _projected(distance: Distance, rows: Tensor) -> Tensor:
 
 def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
     return None if values is None else gathered(values, group)[0]
-
-
-def check_rows(name: str, rows: Any, like: Tensor | None = None) -> None:
-    """Raise where `rows` are no finite floating (N, D) tensor, or of other dimensions or elsewhere than `like`."""
-    if not isinstance(rows, Tensor):
-        raise InputTypeError(f"{name} must be a tensor of shape (rows, dimensions), got {type(rows).__name__}")
-    if not rows.is_floating_point() or rows.dim() != 2:
-        raise InputTypeError(
-            f"{name} must be a floating tensor of shape (rows, dimensions), got {rows.dtype} of shape {tuple(rows.shape)}"
-        )
-    if rows.layout != torch.strided:
-        kind = str(rows.layout).removeprefix("torch.")
-        raise InputTypeError(f"{name} must be dense, got the layout {kind}: use {name}.to_dense()")
-    if rows.is_meta and (like is None or like.is_meta):
-        raise InputError(f"{name} are on the meta device, which holds shapes and no numbers: give tensors with values")
-    if like is not None and (rows.shape[1] != like.shape[1] or rows.device != like.device):
-        raise InputError(
-            f"{name} have {rows.shape[1]} dimensions on {rows.device}, the embeddings {like.shape[1]} on {like.device}; they must agree"
-        )
-    if not torch.compiler.is_compiling():
-        if math.isfinite(rows.detach().sum()):  # a sum of huge numbers may overflow: then look closely
-            return
-        bad = ~rows.detach().isfinite().all(1)
-        if bool(bad.any()):
-            first = int(bad.nonzero()[0])
-            raise InputError(
-                f"{name} hold NaN or infinity in {int(bad.sum())} of {len(rows)} rows, first in row {first}"
-            )
-
-
-def _check_own(own: Own, embeddings: Tensor) -> None:
-    shape = tuple(own.vectors.shape)
-    if len(shape) != 3 or shape[0] != len(embeddings) or shape[2] != embeddings.shape[1]:
-        raise InputError(f"own vectors must have shape ({len(embeddings)}, K, {embeddings.shape[1]}), got {shape}")
-    if own.vectors.device != embeddings.device:
-        raise InputError(
-            f"own vectors are on {own.vectors.device}, the embeddings on {embeddings.device}; they must be together"
-        )
-    for name, mask in (("positives", own.positives), ("negatives", own.negatives)):
-        if mask.dtype != torch.bool or tuple(mask.shape) != shape[:2]:
-            raise InputError(
-                f"own {name} must be boolean of shape {shape[:2]}, got {mask.dtype} of shape {tuple(mask.shape)}"
-            )
-    if not torch.compiler.is_compiling() and not bool(own.vectors.detach().isfinite().all()):
-        raise InputError("own vectors hold NaN or infinity")
-
-
-def _from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any) -> tuple[Tensor, Own]:
-    anchor, positive, negative = (
-        as_values("triplets", column, len(column), embeddings.device)
-        for column in _index_columns(triplets, embeddings.device)
-    )
-    columns = embeddings if references is None else references
-    for name, index, rows in (
-        ("anchor", anchor, embeddings),
-        ("positive", positive, columns),
-        ("negative", negative, columns),
-    ):
-        if not torch.compiler.is_compiling() and len(index) and not bool(((index >= 0) & (index < len(rows))).all()):
-            raise InputError(
-                f"{name} indices of triplets must lie in 0..{len(rows) - 1}, got {int(index.min())}..{int(index.max())}"
-            )
-    return embeddings[anchor], Own.triplets(columns[positive], columns[negative])
-
-
-def _index_columns(triplets: Any, device: torch.device) -> tuple[Tensor, ...]:
-    """Indices of anchors, positives and negatives, (T,) each, out of (T, 3) rows or a tuple of three columns."""
-    wanted = "triplets must be (T, 3) indices or a tuple of three tensors (anchor, positive, negative) of one length"
-    arrays = isinstance(triplets, tuple | list) and any(isinstance(part, Tensor | np.ndarray) for part in triplets)
-    if arrays:
-        columns = tuple(part if isinstance(part, Tensor) else torch.as_tensor(part, device=device) for part in triplets)
-        shapes = [tuple(column.shape) for column in columns]
-        if isinstance(triplets, list) or len(shapes) != 3 or len(set(shapes)) != 1 or len(shapes[0]) != 1:
-            kind = type(triplets).__name__
-            raise InputError(
-                f"{wanted}, got a {kind} of {len(shapes)} of shapes {', '.join(map(str, dict.fromkeys(shapes)))}"
-            )
-        return columns
-    try:
-        rows = triplets if isinstance(triplets, Tensor) else torch.as_tensor(triplets, device=device)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputTypeError(f"{wanted}, got {type(triplets).__name__}") from None
-    if rows.dim() != 2 or rows.shape[1] != 3:
-        raise InputError(f"{wanted}, got shape {tuple(rows.shape)}")
-    return rows.unbind(1)
 
 
 def _tuples(rule: PairRule) -> PairRule:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Terms
+from nearkin.losses.kin import Counts
 
 
 class Tile(NamedTuple):
@@ -24,6 +25,9 @@ class Tile(NamedTuple):
     reach:     no distance of the call is above it in size
     exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where those of the tile are
                as good, or where it would not say more than they
+    full:      all of `index` is listed
+    counts:    numbers of pairs and anchors of the block, for the counts of terms
+    labels:    (b,) class indices of the anchors; None for N-pair tuples
     """
 
     distances: Tensor
@@ -33,16 +37,29 @@ class Tile(NamedTuple):
     negatives: Tensor
     slope: Tensor
     scratch: Tensor
-    reach: float = math.inf
-    exact: Callable[[Tensor, Tensor], Tensor] | None = None
+    reach: float
+    exact: Callable[[Tensor, Tensor], Tensor] | None
+    full: bool
+    counts: Counts
+    labels: Tensor | None
 
     def positive_distances(self) -> Tensor:
-        """(b, P) distances of the positives; where not listed, of any column."""
+        """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""
         return self.distances.gather(1, self.index)
 
-    def pairs(self) -> Tensor:
-        """The number of positive pairs that have a negative, in float64."""
-        return (self.listed.sum(1) * (self.negatives > 0)).sum().double()
+    def torn(self) -> bool:
+        """Whether every anchor has a positive and a negative, so that nothing has to be left out."""
+        return self.full and self.counts.torn() == self.index.shape[0]
+
+    def share(self) -> Tensor | float:
+        """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""
+        if self.full:
+            return 1 / max(self.index.shape[1], 1)
+        return self.listed / self.listed.sum(1, keepdim=True, dtype=self.distances.dtype).clamp_(min=1)
+
+    def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:
+        """The values (b, P) where listed, `other` elsewhere."""
+        return values if self.full else torch.where(self.listed, values, other)
 
 
 class Pairs(NamedTuple):
@@ -52,14 +69,24 @@ class Pairs(NamedTuple):
     slopes: Tensor
 
 
+class Sums(NamedTuple):
+    """Terms of a block whose counts are numbers already: total and active as in Terms."""
+
+    total: Tensor
+    count: Tensor | float  # type: ignore[assignment]
+    active: Tensor | float | None = None
+
+
 class Closed(NamedTuple):
     """The terms of a block and the slopes of their total: d total / d distance.
 
     terms:     one Terms; or two, of which the first moves only with positives and the second only with negatives
     positives: (b, P) slopes of the positives of the tile, 0 where not listed
-    negatives: the tile's `slope`, filled, 0 at kin; or Pairs, which spares the products; or None: no slopes
+    negatives: the tile's `slope` or `scratch`, filled, 0 at kin; or Pairs, which spares the products; or None: no slopes
+    learned:   for each of the terms the slopes of the loss's own parameters, where it has any
     """
 
-    terms: Terms | tuple[Terms, Terms]
+    terms: Terms | Sums | tuple[Terms | Sums, Terms | Sums]
     positives: Tensor
     negatives: Tensor | Pairs | None
+    learned: Sequence[Sequence[Tensor]] = ()

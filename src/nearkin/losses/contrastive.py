@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from nearkin.core import InputError, choice, finite, positive
 from nearkin.core.tensors import Block, Own, Terms, added
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 
 
@@ -62,31 +64,28 @@ class Contrastive(RowLoss):
             pull, push = torch.relu(block.distances - self.positive_margin), torch.relu(self.margin - block.distances)
         weights = block.positives if block.weights is None else torch.where(block.positives, block.weights, 0)
         sides = _terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)
-        return self._averaged(sides)
-
-    def _averaged(self, sides: tuple[tuple[Tensor, Tensor, Tensor], ...]) -> Terms | tuple[Terms, Terms]:
-        """The sums of both sides, as `average` counts them."""
-        pull, push = sides
-        if self.average == "sides":
-            return Terms(*pull), Terms(*push)
-        return Terms(*(a + b for a, b in zip(pull, push)))
+        return sides if self.average == "sides" else _together(*sides)
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
+        gap = torch.clamp(tile.distances, max=self.margin, out=tile.slope).sub_(self.margin)  # -[m - d]_+
+        gap.view(-1).index_fill_(0, tile.kin, 0)
+        short = torch.sign(gap, out=tile.scratch)
         near = tile.positive_distances()
-        push = _gap(tile, self.margin)
-        linear = self.form == "linear"
-        pull = torch.where(tile.listed, torch.relu(near - self.positive_margin) if linear else near, 0)
-        totals = pull.sum(1), push.sum(1)
-        if not linear:
-            totals = pull.square().sum(1) / 2, torch.linalg.vecdot(push, push) / 2
-        above = torch.gt(push, 0, out=tile.scratch).sum(1)
-        slopes = (pull != 0).to(pull.dtype), tile.scratch if linear else push  # distances below 0 count squared
+        if self.form == "linear":
+            pull = tile.only_listed(near.sub_(self.positive_margin).relu_())
+            slopes = pull.sign(), short
+            totals = added(pull), -added(gap.sum(1))
+        else:
+            pull = tile.only_listed(near)
+            slopes = pull, gap
+            totals = added(pull.square()) / 2, added(torch.linalg.vecdot(gap, gap)) / 2
+        near_active = added(pull.sign().abs_())  # distances below 0 count squared
         sides = (
-            (added(totals[0]), added(tile.listed), added(slopes[0])),
-            (added(totals[1]), added(tile.negatives), added(above)),
+            Sums(totals[0], tile.counts.positives(), near_active),
+            Sums(totals[1], tile.counts.negatives(), -added(short.sum(1))),
         )
-        return Closed(self._averaged(sides), slopes[0] if linear else pull, slopes[1].neg_())
+        return Closed(sides if self.average == "sides" else _together(*sides), *slopes)
 
     def combine(self, totals: Tensor, divisors: Tensor) -> Tensor:
         if self.reduction == "sum_unordered":
@@ -120,13 +119,11 @@ class Contrastive(RowLoss):
         )
 
 
-def _gap(tile: Tile, margin: float) -> Tensor:
-    """[m - d]_+ of the negatives in `tile.slope`, 0 at kin."""
-    gap = torch.neg(tile.distances, out=tile.slope).add_(margin).relu_()
-    gap.view(-1).index_fill_(0, tile.kin, 0)
-    return gap
+def _together(pull: Any, push: Any) -> Any:
+    """The sums of both sides as one."""
+    return type(pull)(*(a + b for a, b in zip(pull, push)))
 
 
-def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> Terms:
     kept = torch.where(mask, values * weights, 0)
-    return added(kept.sum(1)), added(weights.sum(1)), added(torch.where(kept > 0, weights, 0).sum(1))
+    return Terms(added(kept.sum(1)), added(weights.sum(1)), added(torch.where(kept > 0, weights, 0).sum(1)))

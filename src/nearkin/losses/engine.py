@@ -6,7 +6,6 @@ origin, own columns, ready triplets, several processes, values of single anchors
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from nearkin.distances import Distance, make_distance, squared_distances
 from nearkin.losses.blocks import Views, blocked
 from nearkin.losses.call import Call, arrange
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.closed_sweep import Weighed, closed_loss, closed_sums
+from nearkin.losses.closed_sweep import Found, closed_loss
 from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 
@@ -76,6 +75,7 @@ class RowLoss(nn.Module):
     tuples: bool = False
     exact_gradient: bool = True
     precise: bool = False
+    _weighed: bool = True  # `weights` belongs to `combine`
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
 
@@ -104,6 +104,7 @@ class RowLoss(nn.Module):
         changed = {name for name in vars(cls) if name[0] != "_" and callable(getattr(cls.__base__, name, None))}
         if changed - {"extra_repr"} and "closed" not in vars(cls):
             cls.closed = None
+        cls._weighed = _owner(cls, "combine") is _owner(cls, "weights")
 
     def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
         """The loss's equation over a block of rows: the sum of its terms and their number."""
@@ -113,6 +114,9 @@ class RowLoss(nn.Module):
     """Optional: the same equation with its slopes made by hand, `closed(tile) -> Closed`, for speed where kin is decided by
     class indices. None on an object whose settings have no such form. A subclass that overrides anything of a loss and no
     `closed` is computed from its `rows`."""
+
+    closed_learns: bool = False
+    """The closed form makes the slopes of the loss's own parameters too."""
 
     closed_whole: bool = False
     """The closed form needs all rows of a batch that is its own set of references at once."""
@@ -128,7 +132,7 @@ class RowLoss(nn.Module):
 
     def weights(self, divisors: list[float]) -> list[float]:
         """What `combine` multiplies each total with, as numbers. A class that overrides one of the two overrides both,
-        or its closed form takes a longer way."""
+        or its closed form asks `combine` for its slopes."""
         return [1.0] * len(divisors) if self.reduction == "sum" else [1 / each if each else 0.0 for each in divisors]
 
     def forward(
@@ -172,7 +176,7 @@ class RowLoss(nn.Module):
     def measure(self, *arguments: Any, **keywords: Any) -> Measure:
         """The same sweep with what happened in it; takes what the call takes."""
         call = self._arranged(*arguments, **keywords)
-        with full_precision(call.anchors.device):
+        with full_precision(call.embeddings.device):
             value, sums = self._loss(call, measured=True)
         totals, counts, active = sums if isinstance(sums, list) else sums.tolist()
         share = min(sum(active[:-2]) / max(sum(counts[:-2]), 1), 1.0)  # sums of weights are rounded
@@ -185,7 +189,8 @@ class RowLoss(nn.Module):
         The loss itself is the mean of these weighted by each anchor's number of terms. A row at a time: slow.
         """
         call = self._arranged(*arguments, **keywords)
-        with full_precision(call.anchors.device):
+        call.check()
+        with full_precision(call.embeddings.device):
             visit = _Visit(self._entries, call, *self._prepared(call, None))
             sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
             rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
@@ -208,70 +213,80 @@ class RowLoss(nn.Module):
 
     def _size(self, call: Call, *, by_hand: bool = False) -> int | None:
         """Anchors a block, or None: dense. Slopes made by hand with the block are as fast in blocks that stay in the cache."""
-        anchors, columns = len(call.anchors), max(len(call.references), 1)
         if torch.compiler.is_compiling() or self.block_size is None:
             return None
+        anchors, columns = call.size
         if self.block_size != "auto":
             return int(self.block_size) if int(self.block_size) < anchors else None
         limit, most = (CLOSED_LIMIT, 256) if by_hand and self.parts == 1 else (DENSE_LIMIT, 512)
         if by_hand and self.closed_whole:
             limit = WHOLE_LIMIT
-        return None if anchors * columns <= limit else min(most, max(64, BLOCK_NUMBERS // columns))
+        return None if anchors * columns <= limit else min(most, max(64, BLOCK_NUMBERS // max(columns, 1)))
 
-    def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, Tensor | list[list[float]]]:
+    def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, list[list[float]] | Tensor]:
         """The checked loss, and the sums it is made of."""
         found = self._closed_loss(call, measured)
         if found is None:
-            sums = self._sums(call, measured)
-            return self._value(call, sums), sums.detach()
+            call.check()
+            sums = self._sums(call, self._size(call), measured)
+            value = self._value(call, sums)
+            if not torch.compiler.is_compiling() and not check_value(
+                type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]
+            ):
+                self._say_empty()
+            return value, sums.detach()
         counts = found.sums[1][: self.parts]
-        if not (found.finite and math.isfinite(float(found.value.detach()))):
+        if not found.finite:
             check_value(type(self).__name__, found.value, *call.rows(), counts=found.value.new_tensor(counts))
         if not any(counts):
             self._say_empty()
         return found.value, found.sums
 
-    def _sums(self, call: Call, measured: bool = False) -> Tensor:
+    def _closed_loss(self, call: Call, measured: bool) -> Found | None:
+        if self.closed is None or torch.compiler.is_compiling():
+            return None
+        size, learned = self._size(call, by_hand=True), self._learned()
+        if not self._takes_closed(call, size, learned):
+            return None
+        doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
+        return closed_loss(
+            self.closed, call, size, parts=self.parts, measured=measured, reduce=self._reduced,
+            again=self._again if doubles else None, learned=learned,
+        )  # fmt: skip
+
+    def _again(self, call: Call) -> Tensor:
+        return self._value(call, self._sums(call, None))
+
+    def _reduced(self, totals: list[float], counts: list[float], active: list[float]) -> tuple[float, list[float]]:
+        """The loss as a number, and its slope towards each total."""
+        divisors = active if self.reduction == "mean_nonzero" else counts
+        if self._weighed:
+            weights = self.weights(divisors)
+            return sum(weight * total for weight, total in zip(weights, totals) if weight), weights
+        with torch.enable_grad():
+            wide = torch.tensor(totals, dtype=torch.float64, requires_grad=True)
+            value = self.combine(wide, torch.tensor(divisors, dtype=torch.float64))
+            (slopes,) = torch.autograd.grad(value, wide)
+        return float(value.detach()), slopes.tolist()
+
+    def _sums(self, call: Call, size: int | None, measured: bool = False) -> Tensor:
         """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
-        sums = self._closed_sums(call, measured)
-        if sums is None:
-            sums = self._row_sums(call, self._size(call), measured)
+        entries = self._measured_entries if measured else self._entries
+        row, column = self._prepared(call, size)
+        eager = self.parts == 1 and row is None
+        sums = _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
         if call.group is None:
             return sums
         joint = call.group.sum(sums.detach())
         return joint + (sums - sums.detach())
 
-    def _row_sums(self, call: Call, size: int | None, measured: bool) -> Tensor:
-        entries = self._measured_entries if measured else self._entries
-        row, column = self._prepared(call, size)
-        eager = self.parts == 1 and row is None
-        return _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
+    def _learned(self) -> list[nn.Parameter]:
+        """The loss's own parameters, those of its distance left out."""
+        return [each for each in self._parameters.values() if each is not None]
 
-    def _closed_loss(self, call: Call, measured: bool) -> Weighed | None:
-        if call.group is not None or _owner(type(self), "combine") is not _owner(type(self), "weights"):
-            return None
-        found: Weighed | None = self._by_hand(call, measured, functools.partial(closed_loss, weigh=self._weigh))
-        return found
-
-    def _closed_sums(self, call: Call, measured: bool) -> Tensor | None:
-        found: Tensor | None = self._by_hand(call, measured, closed_sums)
-        return found
-
-    def _by_hand(self, call: Call, measured: bool, make: Callable[..., Any]) -> Any:
-        size = self._size(call, by_hand=True)
-        if self.closed is None or not self._takes_closed(call, size):
-            return None
-        doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
-        again = functools.partial(self._row_sums, size=None, measured=measured)
-        return make(self.closed, call, size, parts=self.parts, measured=measured, again=again if doubles else None)
-
-    def _weigh(self, counts: list[float], active: list[float]) -> list[float]:
-        return self.weights(active if self.reduction == "mean_nonzero" else counts)
-
-    def _takes_closed(self, call: Call, size: int | None) -> bool:
-        learns = len(self._modules) > 1 or any(each is not None for each in self._parameters.values())
-        if learns or torch.compiler.is_compiling():  # slopes by hand end at distances
-            return False
+    def _takes_closed(self, call: Call, size: int | None, learned: list[nn.Parameter]) -> bool:
+        if len(self._modules) > 1 or (learned and not self.closed_learns):
+            return False  # slopes by hand end at distances
         return not self.closed_whole or (size is None and call.alone and call.group is None)
 
     def _prepared(self, call: Call, size: int | None) -> tuple[Tensor | None, Tensor | None]:
@@ -310,13 +325,10 @@ class RowLoss(nn.Module):
         return (sums[2] if self.reduction == "mean_nonzero" else sums[1]).detach()
 
     def _value(self, call: Call, sums: Tensor) -> Tensor:
+        """The loss out of its sums; its gradient is this process's share times the number of processes."""
         totals, counts, active = (sums if sums.shape[1] == self.parts else sums[:, : self.parts]).unbind()
         divisors = active if self.reduction == "mean_nonzero" else counts
         value = self.combine(totals, divisors.detach()).to(call.answer)
-        if not torch.compiler.is_compiling() and not check_value(
-            type(self).__name__, value, *call.rows(), counts=counts
-        ):
-            self._say_empty()
         world = 1 if call.group is None else call.group.size
         return value if world == 1 else value + (world - 1) * (value - value.detach())
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from nearkin.core import integer
 from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.positives import table_of_positives
 
@@ -68,7 +68,7 @@ class FastAP(RowLoss):
         near = tile.positive_distances().mul_(scale)
         number = tile.listed.sum(1)
         below = _cumulated(back, self.bins, tile.negatives, tile.slope)
-        kin = _cumulated(torch.where(tile.listed, -near, outside), self.bins, number)
+        kin = _cumulated(tile.only_listed(-near, outside), self.bins, number)
         everybody = (below + kin).clamp_(min=torch.finfo(near.dtype).tiny)
         each = number.clamp(min=1).to(near.dtype).reciprocal_()[:, None]
         share, nothing = below / everybody, torch.zeros_like(each)
@@ -76,9 +76,9 @@ class FastAP(RowLoss):
         pressed = cells / everybody
         to_kin = torch.diff(share, dim=1, append=nothing).mul_(each).addcmul_(pressed, share).mul_(scale)
         to_below = (pressed * kin / everybody).mul_(-scale)
-        pull = torch.where(tile.listed, _slopes(near, to_kin, self.bins), 0)
+        pull = tile.only_listed(_slopes(near, to_kin, self.bins))
         push = _slopes(back.neg_(), to_below, self.bins, tile.slope)
-        return Closed(Terms(added(cells * share), added(number > 0)), pull, push)
+        return Closed(Sums(added(cells * share), tile.counts.pulled()), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

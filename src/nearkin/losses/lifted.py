@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import non_negative
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import crowd, listed_only
 from nearkin.losses.terms import positive_weights, weighted_terms
@@ -68,7 +68,7 @@ class Lifted(RowLoss):
         share = torch.sigmoid(torch.where(valid, here - there, 0))  # of this end in the crowd of both
         towards = (excess * share).sum(1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
         push = tile.slope.mul_(-factor * towards[:, None])
-        return Closed(Terms(added(excess.square()) / 2, tile.pairs(), added(excess > 0)), excess, push)
+        return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), added(excess > 0)), excess, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -113,12 +113,15 @@ class GeneralizedLifted(RowLoss):
         near, factor = crowd(tile, 1.0, self.margin)
         pull = listed_only(tile, tile.positive_distances())
         far = pull.logsumexp(1, keepdim=True) if pull.shape[1] else torch.full_like(near, -torch.inf)
-        valid = tile.listed.any(1, keepdim=True) & (tile.negatives > 0)[:, None]
-        excess = torch.relu(torch.where(valid, far + near, 0))
-        active = (excess > 0).to(excess.dtype)
-        push = tile.slope.mul_(-factor * active)
-        shares = (pull - torch.where(valid, far, 0)).exp_().mul_(active)
-        return Closed(Terms(added(excess), added(valid), added(active)), shares, push)
+        excess = near.add_(far)
+        if not tile.torn():
+            valid = tile.listed.any(1, keepdim=True) & (tile.negatives > 0)[:, None]
+            excess, far = torch.where(valid, excess, 0), torch.where(valid, far, 0)
+        excess = excess.relu_()
+        active = excess.sign()
+        push = tile.slope.mul_(factor.mul_(active).neg_())
+        shares = pull.sub_(far).exp_().mul_(active)
+        return Closed(Sums(added(excess), tile.counts.torn(), added(active)), shares, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

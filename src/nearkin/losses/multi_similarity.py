@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import choice, non_negative, positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import FITTING, negative_sums
 from nearkin.losses.terms import positive_logsumexp
@@ -69,21 +69,20 @@ class MultiSimilarity(RowLoss):
         torch.sub(tile.distances.new_full((), c * border), tile.distances, alpha=c, out=tile.slope)
         total, _ = negative_sums(tile, bounded=True)
         near = tile.positive_distances()
-        powers = (near - border).mul_(a).exp_().mul_(tile.listed)
+        powers = tile.only_listed((near - border).mul_(a).exp_())
         if self.mining is not None:
             total = self._keep(tile, near, powers)
         pull = powers.sum(1, keepdim=True)
         costs = added(pull.log1p()) / a + added(total.log1p()) / c
-        some = tile.listed.any(1) | (tile.negatives > 0)
         active = None if self.mining is None else added(pull + total > 0)
         push = tile.slope.mul_(total.add_(1).reciprocal_().neg_())
-        return Closed(Terms(costs, added(some), active), powers.div_(pull.add_(1)), push)
+        return Closed(Sums(costs, tile.counts.moved(), active), powers.div_(pull.add_(1)), push)
 
     def _keep(self, tile: Tile, near: Tensor, powers: Tensor) -> Tensor:
         """Make powers 0 of positives (b, P) and negatives (`tile.slope`) that the mining drops; the negatives' sums."""
         others = tile.scratch.copy_(tile.distances)
         others.view(-1).index_fill_(0, tile.kin, torch.inf)
-        nearest, farthest = _least(others), -_least(torch.where(tile.listed, -near, torch.inf))
+        nearest, farthest = _least(others), -_least(tile.only_listed(-near, torch.inf))
         powers.mul_(near + self.eps > nearest)
         tile.slope.mul_(torch.lt(tile.distances, farthest + self.eps, out=tile.scratch))
         return tile.slope.sum(1, keepdim=True)

@@ -7,7 +7,7 @@ import torch
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import LEAST, falling, listed_only, negative_sums
 from nearkin.losses.terms import positive_logsumexp
@@ -48,13 +48,15 @@ class NCA(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N else."""
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
-        logits = listed_only(tile, (1 - tile.positive_distances()).mul_(self.scale))
-        right, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)
-        odds = torch.where(valid, total.log() + peak - right, -torch.inf)
+        logits = listed_only(tile, tile.positive_distances().neg_().add_(1).mul_(self.scale))
+        right = logits.logsumexp(1, keepdim=True)
+        odds = total.log().add_(peak).sub_(right)
+        if not tile.torn():
+            odds = torch.where(tile.listed.any(1, keepdim=True), odds, -torch.inf)
         slope = torch.sigmoid(odds).mul_(self.scale)
-        shares = listed_only(tile, logits - right).exp_()
-        push = tile.slope.mul_(slope.neg() / total.clamp_(min=LEAST))
-        return Closed(Terms(added(log1p_exp(odds)), added(valid)), shares.mul_(slope), push)
+        shares = listed_only(tile, logits.sub_(right)).exp_()
+        push = tile.slope.mul_(total.clamp_(min=LEAST).reciprocal_().mul_(slope).neg_())
+        return Closed(Sums(added(log1p_exp(odds)), tile.counts.pulled()), shares.mul_(slope), push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -7,7 +7,7 @@ import torch
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import LEAST, falling, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
@@ -54,7 +54,7 @@ class NTXent(RowLoss):
         slopes = torch.sigmoid(z).mul_(rate) * tile.listed
         costs = log1p_exp(z) * tile.listed
         push = tile.slope.mul_(slopes.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
-        return Closed(Terms(added(costs), tile.pairs()), slopes, push)
+        return Closed(Sums(added(costs), tile.counts.pairs()), slopes, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from nearkin.core import InputError, choice
 from nearkin.core.tensors import Terms, added, full_precision
 from nearkin.distances import Distance, Euclidean, compute_dtype
-from nearkin.losses.call import check_rows
 from nearkin.losses.engine import Measure, RowLoss
 from nearkin.losses.finite import check_value
+from nearkin.losses.given import check_rows
 from nearkin.losses.group import as_group, gathered
 from nearkin.pairs import as_values
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError, derived_seed, integer
 from nearkin.distances import Distance, compute_dtype, wide
-from nearkin.losses.call import check_rows
 from nearkin.losses.centers import check_classes
 from nearkin.losses.cosine_matrix import CosineMatrix, Slopes
 from nearkin.losses.engine import Measure, RowLoss
+from nearkin.losses.given import check_rows
 from nearkin.losses.group import Group, as_group
 from nearkin.losses.outside import OutsideLoss, class_labels
 

@@ -49,9 +49,12 @@ def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]
     """
     torch.mul(tile.distances, -rate, out=tile.slope)
     total, peak = negative_sums(tile, rate * tile.reach <= FITTING)
-    return total.log().add_(peak).add_(offset), 1 / total.clamp_(min=LEAST)
+    whole = total.log()
+    if isinstance(peak, Tensor) or offset:
+        whole.add_(peak + offset)
+    return whole, total.clamp_(min=LEAST).reciprocal_()
 
 
 def listed_only(tile: Tile, logits: Tensor) -> Tensor:
     """The logits of listed positives (b, P), -inf elsewhere."""
-    return torch.where(tile.listed, logits, -math.inf)
+    return tile.only_listed(logits, -math.inf)

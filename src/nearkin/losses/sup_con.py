@@ -7,9 +7,9 @@ import torch
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_sum
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, listed_only, negative_sums
+from nearkin.losses.shares import falling, listed_only, negative_sums
 from nearkin.losses.terms import positive_weights
 
 
@@ -47,19 +47,22 @@ class SupCon(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
-        rate, near = 1 / self.temperature, tile.positive_distances()
-        logits = listed_only(tile, (1 - near).mul_(rate))
+        rate = 1 / self.temperature
+        similar = tile.positive_distances().neg_().add_(1)
+        logits = listed_only(tile, similar * rate)
         bounded = falling(tile, rate, self.distance)
         strangers, peak = negative_sums(tile, bounded, None if bounded else logits)
-        powers = (logits - peak).exp_()
-        count = tile.listed.sum(1, keepdim=True, dtype=near.dtype)
-        valid = count.clamp(max=1)
-        total = (strangers + powers.sum(1, keepdim=True)).clamp_(min=LEAST)
-        mean = near.sub_(1).mul_(tile.listed).sum(1, keepdim=True) / count.clamp(min=1)
-        costs = mean.mul_(rate) + total.log().add_(peak).mul_(valid)
-        inverse = valid / total
-        pull = (tile.listed / count.clamp(min=1)).addcmul_(powers, inverse, value=-1).mul_(rate)
-        return Closed(Terms(added(costs), added(valid)), pull, tile.slope.mul_(inverse.mul_(-rate)))
+        powers = logits.exp() if bounded else (logits - peak).exp_()
+        total = strangers.add_(powers.sum(1, keepdim=True))
+        costs, share = total.log() if bounded else total.log().add_(peak), tile.share()
+        if not tile.torn():
+            valid = tile.listed.any(1, keepdim=True)  # without a positive there is no term
+            costs, total = torch.where(valid, costs, 0), torch.where(valid, total, torch.inf)
+            similar = tile.only_listed(similar)
+        costs = added(costs) - added(similar * share) * rate
+        inverse = total.reciprocal_().mul_(rate)
+        pull = powers.mul_(inverse).sub_(share * rate).neg_()
+        return Closed(Sums(costs, tile.counts.pulled()), pull, tile.slope.mul_(inverse.neg_()))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

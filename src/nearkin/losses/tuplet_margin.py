@@ -10,7 +10,7 @@ from torch import Tensor
 from nearkin.core import positive, within
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance, root
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import LEAST, falling, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
@@ -63,7 +63,7 @@ class TupletMargin(RowLoss):
         push = tile.slope.mul_(shares.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
         turning = torch.where(sine > 0, cosine / sine, 0)  # slope of the root: 0 for identical and opposite pairs
         pull = shares.mul_((turning * -math.sin(b)).add_(math.cos(b)))
-        return Closed(Terms(added(costs), tile.pairs()), pull, push)
+        return Closed(Sums(added(costs), tile.counts.pairs()), pull, push)
 
     def slackened(self, distances: Tensor) -> Tensor:
         """1 - cos(th - b) of cosine distances."""

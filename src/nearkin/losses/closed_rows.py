@@ -1,0 +1,95 @@
+"""The rows that a closed form works on: out of what autograd gave, and their gradient back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from torch import Tensor
+
+from nearkin.distances import Back, BlockDistances, Form, largest_norm
+from nearkin.losses.call import Call
+from nearkin.losses.kin import Kin, Tuples
+from nearkin.pairs import FirstTwo
+
+
+class Side(NamedTuple):
+    """Anchors or references.
+
+    given: what autograd gave; rows: in the distance's space, without a graph; back: gradients of rows to those of given
+    """
+
+    given: Tensor
+    rows: Tensor
+    back: Back | None
+
+
+def closed_rows(call: Call, form: Form) -> ClosedRows | None:
+    """The rows of a call; None where the form does not fit them."""
+    turned = form.turns and call.plain
+    if turned:
+        given = [call.embeddings] if call.others is None else [call.embeddings, call.others]
+    else:
+        given = [call.anchors] if call.others is None and call.group is None else [call.anchors, call.references]
+    sides = []
+    for each in given:
+        rows = each.detach()
+        made = form.turn(rows) if turned else (rows, None) if form.fits(rows) else None
+        if made is None:
+            return None
+        sides.append(Side(each, *made))
+    return ClosedRows(call, form, sides, turned=turned)
+
+
+class ClosedRows:
+    """Anchors and columns of a call, their `distances`, their `kin` and the class indices `labels` of the anchors.
+
+    sides: anchors and references; one where they are the same rows
+    """
+
+    def __init__(self, call: Call, form: Form, sides: list[Side], *, turned: bool) -> None:
+        self.call, self.sides, self.turned = call, sides, turned
+        if call.values is None or call.reference_values is None:
+            raise ValueError("class indices decide kin here")
+        anchors, columns, first = sides[0].rows, sides[-1].rows, call.first
+        self.labels: Tensor | None = call.values
+        self.tuples: Tuples | None = None
+        self.kin: Kin | Tuples
+        if type(call.rule) is FirstTwo:
+            self.kin = self.tuples = Tuples(call.reference_values, first or 0, anchors.shape[0])
+            anchors, columns = (
+                rows.index_select(0, chosen) for rows, chosen in zip((anchors, columns), self.tuples.chosen)
+            )
+            first = self.labels = None
+        elif call.identified:
+            self.kin = Kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
+        else:
+            self.kin = Kin(call.values, call.reference_values, first)
+        shared = len(sides) == 1 and self.tuples is None
+        self.distances = BlockDistances(form, anchors, columns, call.dtype, first, shared=shared)
+
+    def largest(self) -> list[float]:
+        """The largest squared norms: where four of one overflow, distances may; NaN where a row, used or not, holds NaN."""
+        return self.distances.largest() if self.tuples is None else [largest_norm(side.rows) for side in self.sides]
+
+    def gradients(self) -> list[Tensor]:
+        """The gradients of what was given, to be multiplied with `distances.scale`."""
+        made = self.distances.finish()
+        if self.tuples is not None:
+            whole = [made[0].new_zeros(each.rows.shape) for each in self.sides]
+            whole[0].index_copy_(0, self.tuples.chosen[0], made[0])
+            whole[-1].index_copy_(0, self.tuples.chosen[1], made[1])
+            made = tuple(whole)
+        found = [each if side.back is None else side.back(each) for side, each in zip(self.sides, made)]
+        return [each.to(self.call.answer) for each in found]
+
+    def again(self, loss: Callable[[Call], Tensor]) -> Callable[..., Tensor]:
+        """A loss of calls as a function of what is given."""
+
+        def made(anchors: Tensor, references: Tensor | None = None) -> Tensor:
+            if self.turned:
+                return loss(replace(self.call, embeddings=anchors, others=references))
+            return loss(self.call.on(anchors, anchors if references is None else references))
+
+        return made
