@@ -33,7 +33,7 @@ CLOSED_LIMIT = 1 << 18
 WHOLE_LIMIT = 1 << 24
 """The same for a loss whose closed form needs the whole batch."""
 
-BLOCK_NUMBERS = 1 << 22
+BLOCK_NUMBERS = 7 << 19
 """Distances in the buffer of a block that `block_size="auto"` chooses."""
 
 
