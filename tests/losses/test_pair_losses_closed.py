@@ -134,7 +134,7 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
     lone = Counts(np.zeros(3, int), np.array([0, 2, 2]))
     tile = Tile(
         logits, nothing, nothing.bool(), kin, torch.tensor([0, 2, 2]), logits.clone(), torch.empty(3, 3),
-        reach=FITTING, exact=None, full=True, counts=lone, labels=None,
+        reach=FITTING, exact=None, full=True, counts=lone,
     )  # fmt: skip
     total, peak = negative_sums(tile, bounded)
     wanted = torch.tensor([[-torch.inf], [FITTING], [1 + math.log(2)]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,7 +27,6 @@ class Tile(NamedTuple):
                as good, or where it would not say more than they
     full:      all of `index` is listed
     counts:    numbers of pairs and anchors of the block, for the counts of terms
-    labels:    (b,) class indices of the anchors; None for N-pair tuples
     """
 
     distances: Tensor
@@ -41,7 +40,6 @@ class Tile(NamedTuple):
     exact: Callable[[Tensor, Tensor], Tensor] | None
     full: bool
     counts: Counts
-    labels: Tensor | None
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""
@@ -83,10 +81,8 @@ class Closed(NamedTuple):
     terms:     one Terms; or two, of which the first moves only with positives and the second only with negatives
     positives: (b, P) slopes of the positives of the tile, 0 where not listed
     negatives: the tile's `slope` or `scratch`, filled, 0 at kin; or Pairs, which spares the products; or None: no slopes
-    learned:   for each of the terms the slopes of the loss's own parameters, where it has any
     """
 
     terms: Terms | Sums | tuple[Terms | Sums, Terms | Sums]
     positives: Tensor
     negatives: Tensor | Pairs | None
-    learned: Sequence[Sequence[Tensor]] = ()

@@ -43,7 +43,7 @@ def closed_rows(call: Call, form: Form) -> ClosedRows | None:
 
 
 class ClosedRows:
-    """Anchors and columns of a call, their `distances`, their `kin` and the class indices `labels` of the anchors.
+    """Anchors and columns of a call, their `distances` and their `kin`.
 
     sides: anchors and references; one where they are the same rows
     """
@@ -53,7 +53,6 @@ class ClosedRows:
         if call.values is None or call.reference_values is None:
             raise ValueError("class indices decide kin here")
         anchors, columns, first = sides[0].rows, sides[-1].rows, call.first
-        self.labels: Tensor | None = call.values
         self.tuples: Tuples | None = None
         self.kin: Kin | Tuples
         if type(call.rule) is FirstTwo:
@@ -61,7 +60,7 @@ class ClosedRows:
             anchors, columns = (
                 rows.index_select(0, chosen) for rows, chosen in zip((anchors, columns), self.tuples.chosen)
             )
-            first = self.labels = None
+            first = None
         elif call.identified:
             self.kin = Kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
         else:

@@ -54,13 +54,11 @@ def closed_loss(
     measured: bool,
     reduce: Reduce,
     again: Again | None,
-    learned: Sequence[Tensor] = (),
 ) -> Found | None:
     """The loss, one step of autograd; None where its closed form does not apply.
 
     It applies where kin is decided by class indices, without own columns or grades, and the distance has a closed form
-    too. size: anchors a block, or None; again: for who differentiates twice, None where that is refused; learned: the
-    loss's own parameters
+    too. size: anchors a block, or None; again: for who differentiates twice, None where that is refused
     """
     form = call.distance.closed_form()
     tuples = type(call.rule) is FirstTwo and not call.identified
@@ -70,7 +68,7 @@ def closed_loss(
     if rows is None:
         return None
     sweep = _Sweep(closed, call, rows, size, parts, measured, reduce)
-    inputs = [*(side.given for side in rows.sides), *learned]
+    inputs = [side.given for side in rows.sides]
     if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
         twice = None if again is None else rows.again(again)
         value: Tensor = _Loss.apply(sweep, twice, *inputs)  # type: ignore[no-untyped-call]
@@ -140,11 +138,10 @@ class _Sweep:
         """The loss."""
         dense = self.size is None
         eager = wanted and not dense and self.parts == 1
-        learned, sums = [], []
+        sums = []
         for start, stop, tile in self.tiles():
             found = self.closed(tile)
             sums.append(_sums(found, tile, self.measured))
-            learned.append(found.learned)
             if eager:
                 self.pull(start, stop, tile, found, [1.0])
         self.sums = self.joint(_added(sums, self.distances.columns.device))
@@ -155,7 +152,7 @@ class _Sweep:
             for start, stop, tile in self.tiles():
                 self.pull(start, stop, tile, self.closed(tile), weights)
         if wanted:
-            self.finish(weights, learned)
+            self.finish(weights)
         return self.distances.columns.new_tensor(self.value, dtype=self.call.answer)
 
     def tiles(self) -> Iterator[tuple[int, int, Tile]]:
@@ -163,7 +160,6 @@ class _Sweep:
         rows, distances, columns = self.rows, self.distances, self.distances.columns
         size = self.count if self.size is None else min(self.size, self.count)
         buffers = columns.new_empty(3, size, columns.shape[0]).unbind()
-        labels = rows.labels
         for start in range(0, max(self.count, 1), max(size, 1)):
             stop = min(start + size, self.count)
             filled, slope, scratch = (cut(each, 0, stop - start) for each in buffers)
@@ -172,7 +168,7 @@ class _Sweep:
             exact = partial(distances.exact, start) if distances.doubtful else None
             yield start, stop, Tile(
                 filled, kin.index, kin.listed, kin.places, kin.negatives, slope, scratch, self.reach, exact, kin.full,
-                kin.counts, labels if labels is None else cut(labels, start, stop),
+                kin.counts,
             )  # fmt: skip
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, weights: list[float]) -> None:
@@ -205,16 +201,12 @@ class _Sweep:
         shared: list[list[float]] = self.call.group.sum(mine).tolist()
         return shared
 
-    def finish(self, weights: list[float], learned: list[Sequence[Sequence[Tensor]]]) -> None:
-        """The gradients of the rows, and of the loss's own parameters."""
+    def finish(self, weights: list[float]) -> None:
+        """The gradients of the rows."""
         processes = 1 if self.call.group is None else self.call.group.size  # the mean of their gradients is taken
         scale = self.distances.scale * processes * (weights[0] if self.parts == 1 else 1.0)
         self.gradients = self.rows.gradients()
         self.scales = [scale] * len(self.gradients)
-        for slopes in zip(*(zip(*parts) for parts in learned)):  # of one parameter, in all blocks
-            parts = [weight * part for block in slopes for weight, part in zip(weights, block)]
-            self.gradients.append(torch.stack(parts).sum(0))
-            self.scales.append(float(processes))
 
 
 def _times(slopes: Tensor, weight: float) -> Tensor:

@@ -115,9 +115,6 @@ class RowLoss(nn.Module):
     class indices. None on an object whose settings have no such form. A subclass that overrides anything of a loss and no
     `closed` is computed from its `rows`."""
 
-    closed_learns: bool = False
-    """The closed form makes the slopes of the loss's own parameters too."""
-
     closed_whole: bool = False
     """The closed form needs all rows of a batch that is its own set of references at once."""
 
@@ -245,13 +242,13 @@ class RowLoss(nn.Module):
     def _closed_loss(self, call: Call, measured: bool) -> Found | None:
         if self.closed is None or torch.compiler.is_compiling():
             return None
-        size, learned = self._size(call, by_hand=True), self._learned()
-        if not self._takes_closed(call, size, learned):
+        size = self._size(call, by_hand=True)
+        if not self._takes_closed(call, size):
             return None
         doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
         return closed_loss(
             self.closed, call, size, parts=self.parts, measured=measured, reduce=self._reduced,
-            again=self._again if doubles else None, learned=learned,
+            again=self._again if doubles else None,
         )  # fmt: skip
 
     def _again(self, call: Call) -> Tensor:
@@ -280,12 +277,8 @@ class RowLoss(nn.Module):
         joint = call.group.sum(sums.detach())
         return joint + (sums - sums.detach())
 
-    def _learned(self) -> list[nn.Parameter]:
-        """The loss's own parameters, those of its distance left out."""
-        return [each for each in self._parameters.values() if each is not None]
-
-    def _takes_closed(self, call: Call, size: int | None, learned: list[nn.Parameter]) -> bool:
-        if len(self._modules) > 1 or (learned and not self.closed_learns):
+    def _takes_closed(self, call: Call, size: int | None) -> bool:
+        if len(self._modules) > 1 or any(each is not None for each in self._parameters.values()):
             return False  # slopes by hand end at distances
         return not self.closed_whole or (size is None and call.alone and call.group is None)
 
