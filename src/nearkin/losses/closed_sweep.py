@@ -82,7 +82,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, sweep: _Sweep, twice: Callable[..., Tensor] | None, *inputs: Tensor) -> Tensor:
         value = sweep.run(wanted=True)
-        ctx.twice, ctx.sides, ctx.scales = twice, len(sweep.rows.sides), sweep.scales
+        ctx.twice, ctx.scale = twice, sweep.scale
         ctx.save_for_backward(*inputs, *sweep.gradients)
         return value
 
@@ -91,30 +91,29 @@ class _Loss(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         inputs, gradients = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
         if torch.is_grad_enabled():
-            return (None, None, *_twice(ctx.twice, ctx.sides, inputs, outer[0]))
+            return (None, None, *_twice(ctx.twice, inputs, outer[0]))
         found = (
-            (gradient * (outer[0] * scale)).to(each.dtype) if wanted else None
-            for each, gradient, scale, wanted in zip(inputs, gradients, ctx.scales, needed)
+            (gradient * (outer[0] * ctx.scale)).to(each.dtype) if wanted else None
+            for each, gradient, wanted in zip(inputs, gradients, needed)
         )
         return (None, None, *found)
 
 
 def _twice(
-    twice: Callable[..., Tensor] | None, sides: int, inputs: Sequence[Tensor], outer: Tensor
+    twice: Callable[..., Tensor] | None, inputs: Sequence[Tensor], outer: Tensor
 ) -> Iterator[Tensor | None]:
     """The gradient with a graph of its own, from the form that autograd made."""
     if twice is None:
         raise RuntimeError("the blocked form of a loss has no double backward; use the dense form: block_size=None")
     wanted = [each for each in inputs if each.requires_grad]
-    made = iter(torch.autograd.grad(twice(*inputs[:sides]), wanted, outer, create_graph=True, allow_unused=True))
+    made = iter(torch.autograd.grad(twice(*inputs), wanted, outer, create_graph=True, allow_unused=True))
     return (next(made) if each.requires_grad else None for each in inputs)
 
 
 class _Sweep:
     """The blocks of one call: what they sum up to and, if wanted, their gradients.
 
-    After `run`: `sums`, the `value` as a number, and a gradient of each input with the number that it is to be
-    multiplied with
+    After `run`: `sums`, the `value` as a number, and a gradient of each input, to be multiplied with `scale`
     """
 
     def __init__(
@@ -132,7 +131,7 @@ class _Sweep:
         self.value = 0.0
         self.sums: list[list[float]] = []
         self.gradients: list[Tensor] = []
-        self.scales: list[float] = []
+        self.scale = 1.0
 
     def run(self, *, wanted: bool) -> Tensor:
         """The loss."""
@@ -204,9 +203,8 @@ class _Sweep:
     def finish(self, weights: list[float]) -> None:
         """The gradients of the rows."""
         processes = 1 if self.call.group is None else self.call.group.size  # the mean of their gradients is taken
-        scale = self.distances.scale * processes * (weights[0] if self.parts == 1 else 1.0)
+        self.scale = self.distances.scale * processes * (weights[0] if self.parts == 1 else 1.0)
         self.gradients = self.rows.gradients()
-        self.scales = [scale] * len(self.gradients)
 
 
 def _times(slopes: Tensor, weight: float) -> Tensor:
