@@ -73,7 +73,7 @@ class Block(NamedTuple):
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """A context without autocast on that device; nothing where autocast is off anyway."""
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled(device.type):
+    if traced() or torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
 
@@ -127,3 +127,8 @@ def log1p_exp(z: Tensor) -> Tensor:
 def added(values: Tensor) -> Tensor:
     """The sum of all values, in float64 where the device has it."""
     return values.sum(dtype=torch.float32 if values.device.type == "mps" else torch.float64)
+
+
+def traced() -> bool:
+    """Whether torch.compile or a transform of `torch.func` looks on: then no shape and no branch may depend on values."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import traced
 from nearkin.distances.base import Distance
 from nearkin.distances.forms import Back, Form, OfDirections
 from nearkin.distances.squared import wide
@@ -30,7 +31,7 @@ class Cosine(Distance):
 
     def project(self, x: Tensor) -> Tensor:
         """x / |x| in float64, (N, D)."""
-        if torch.compiler.is_compiling():
+        if traced():
             return directions(wide(x))
         found: Tensor = _Directions.apply(x)  # type: ignore[no-untyped-call]
         return found

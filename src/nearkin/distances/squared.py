@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import full_precision
+from nearkin.core.tensors import full_precision, traced
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
@@ -168,7 +168,7 @@ def squared_distances(anchors: Tensor, references: Tensor, dtype: torch.dtype | 
     dtype = dtype or anchors.dtype
     if references.dim() == 3:
         return (anchors[:, None] - references).square().sum(2).to(dtype)
-    if torch.compiler.is_compiling():
+    if traced():
         return _traceable(anchors, references).to(dtype)
     result: Tensor = _Squared.apply(anchors, references, dtype)  # type: ignore[no-untyped-call]
     return result

@@ -38,7 +38,7 @@ class ClassRows(RowLoss):
     def near(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Distances to classes (b, C) out of those to several proxies each (b, C, K), to the nearest; slopes (b, C, K)."""
         near, place = distances.min(2, keepdim=True)
-        return near.squeeze(2), torch.zeros_like(distances).scatter_(2, place, 1)
+        return near.squeeze(2), torch.zeros_like(distances).scatter(2, place, 1)
 
     def widened(self, distance: Tensor) -> tuple[Tensor, Tensor | float]:
         """m(d), the distance to the own class after the margin, and its slope."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice, integer
-from nearkin.core.tensors import Block, Own, Terms, added, full_precision, masked_sum
+from nearkin.core.tensors import Block, Own, Terms, added, full_precision, masked_sum, traced
 from nearkin.distances import Distance, make_distance, squared_distances
 from nearkin.losses.blocks import Views, blocked
 from nearkin.losses.call import Call, arrange
@@ -210,7 +210,7 @@ class RowLoss(nn.Module):
 
     def _size(self, call: Call, *, by_hand: bool = False) -> int | None:
         """Anchors a block, or None: dense. Slopes made by hand with the block are as fast in blocks that stay in the cache."""
-        if torch.compiler.is_compiling() or self.block_size is None:
+        if traced() or self.block_size is None:
             return None
         anchors, columns = call.size
         if self.block_size != "auto":
@@ -227,7 +227,7 @@ class RowLoss(nn.Module):
             call.check()
             sums = self._sums(call, self._size(call), measured)
             value = self._value(call, sums)
-            if not torch.compiler.is_compiling() and not check_value(
+            if not traced() and not check_value(
                 type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]
             ):
                 self._say_empty()
@@ -240,7 +240,7 @@ class RowLoss(nn.Module):
         return found.value, found.sums
 
     def _closed_loss(self, call: Call, measured: bool) -> Found | None:
-        if self.closed is None or torch.compiler.is_compiling():
+        if self.closed is None or traced():
             return None
         size = self._size(call, by_hand=True)
         if not self._takes_closed(call, size):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import integer
-from nearkin.core.tensors import Block, Terms, added
+from nearkin.core.tensors import Block, Terms, added, traced
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -93,7 +93,7 @@ def soft_counts(places: Tensor, mask: Tensor, bins: int, weights: Tensor | None 
     >>> soft_counts(torch.tensor([[0.25, 2.0]]), torch.tensor([[True, True]]), 2)
     tensor([[0.7500, 1.0000, 2.0000]])
     """
-    if torch.compiler.is_compiling():
+    if traced():
         return _plain(places, mask, bins, weights)
     counts: Tensor = _SoftCounts.apply(places, mask, bins, weights)  # type: ignore[no-untyped-call]
     return counts

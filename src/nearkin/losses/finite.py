@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError
+from nearkin.core.tensors import traced
 
 
 class NotFinite(InputError):
@@ -25,7 +26,7 @@ def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None =
     No squared distance is above four times the largest squared length, which must fit the dtype of `value`. One look at
     the numbers; none while a graph is compiled, where nothing raises. Returns whether there are terms
     """
-    if torch.compiler.is_compiling():
+    if traced():
         return True
     lengths = [4 * _largest(each.detach().square().sum(1)).to(value.dtype) for each in rows if len(each)]
     terms = value.new_ones(()) if counts is None else counts.detach().sum().to(value.dtype)

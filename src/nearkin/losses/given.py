@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
-from nearkin.core.tensors import Own
+from nearkin.core.tensors import Own, traced
 from nearkin.pairs import as_values
 
 
@@ -38,7 +38,7 @@ def check_rows(name: str, rows: Any, like: Tensor | None = None, *, finite: bool
 
 def check_finite(name: str, rows: Tensor) -> None:
     """Raise where rows (N, D) hold NaN or infinity; not while a graph is compiled."""
-    if torch.compiler.is_compiling() or math.isfinite(rows.detach().sum()):
+    if traced() or math.isfinite(rows.detach().sum()):
         return
     bad = ~rows.detach().isfinite().all(1)  # a sum of huge numbers may overflow: look closely
     if bool(bad.any()):
@@ -60,7 +60,7 @@ def check_own(own: Own, embeddings: Tensor) -> None:
             raise InputError(
                 f"own {name} must be boolean of shape {shape[:2]}, got {mask.dtype} of shape {tuple(mask.shape)}"
             )
-    if not torch.compiler.is_compiling() and not bool(own.vectors.detach().isfinite().all()):
+    if not traced() and not bool(own.vectors.detach().isfinite().all()):
         raise InputError("own vectors hold NaN or infinity")
 
 
@@ -76,7 +76,7 @@ def from_triplets(embeddings: Tensor, references: Tensor | None, triplets: Any) 
         ("positive", positive, columns),
         ("negative", negative, columns),
     ):
-        if not torch.compiler.is_compiling() and len(index) and not bool(((index >= 0) & (index < len(rows))).all()):
+        if not traced() and len(index) and not bool(((index >= 0) & (index < len(rows))).all()):
             raise InputError(
                 f"{name} indices of triplets must lie in 0..{len(rows) - 1}, got {int(index.min())}..{int(index.max())}"
             )

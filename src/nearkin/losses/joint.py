@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearkin.core import InputError, InputTypeError, derived_seed, flag, integer, non_negative, within
-from nearkin.core.tensors import added
+from nearkin.core.tensors import added, traced
 from nearkin.distances import Cosine, Distance, compute_dtype, wide
 from nearkin.losses.centers import check_classes
 from nearkin.losses.engine import Measure, RowLoss
@@ -149,7 +149,7 @@ class Joint(OutsideLoss):
             joint = group.sum(torch.stack([total.detach(), torch.full_like(total.detach(), count)]))
             shared: Tensor = (joint[0] + group.size * (total - total.detach())) / joint[1].clamp(min=1)
             return shared
-        if not count and not torch.compiler.is_compiling() and not self._said_empty:
+        if not count and not traced() and not self._said_empty:
             self._said_empty = True
             say_empty(self)
         return total / max(count, 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, flag, integer, non_negative, positive
-from nearkin.core.tensors import Block, Terms, added
+from nearkin.core.tensors import Block, Terms, added, traced
 from nearkin.distances import Distance, root
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.terms import positive_weights, weighted_terms
@@ -81,7 +81,7 @@ class Margin(RowLoss):
                 "a border a class needs class indices (N,) as labels; for other pairs give per_class=False"
             )
         inside = (block.labels >= 0) & (block.labels < len(self.beta))
-        if not torch.compiler.is_compiling() and not bool(inside.all()):
+        if not traced() and not bool(inside.all()):
             raise InputError(
                 f"labels of Margin must be class indices 0..{len(self.beta) - 1}, "
                 f"got {int(block.labels.min())}..{int(block.labels.max())}"

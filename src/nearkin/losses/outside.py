@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice
-from nearkin.core.tensors import Terms, added, full_precision
+from nearkin.core.tensors import Terms, added, full_precision, traced
 from nearkin.distances import Distance, Euclidean, compute_dtype
 from nearkin.losses.engine import Measure, RowLoss
 from nearkin.losses.finite import check_value
@@ -113,7 +113,7 @@ class BatchLoss(OutsideLoss):
             terms = self.terms(rows, known)
             total = terms.total if terms.total.requires_grad else terms.total + added(rows[:0])  # in the graph anyway
             value = (total / self._divisor(terms.count)).to(rows.dtype)
-        if not torch.compiler.is_compiling() and not math.isfinite(value.detach()):
+        if not traced() and not math.isfinite(value.detach()):
             check_value(type(self).__name__, value)
         if self.training and type(self).after is not BatchLoss.after:
             with torch.no_grad():
@@ -122,7 +122,7 @@ class BatchLoss(OutsideLoss):
 
     def _divisor(self, count: Tensor) -> Tensor | float:
         """What the sum of `count` terms is divided by; says so once where there are none."""
-        if torch.compiler.is_compiling():
+        if traced():
             return 1.0 if self.reduction == "sum" else torch.where(count > 0, count.detach(), 1)
         number = float(count)
         if not number and not self._said_empty:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError, derived_seed, integer
+from nearkin.core.tensors import traced
 from nearkin.distances import Distance, compute_dtype, wide
 from nearkin.losses.centers import check_classes
 from nearkin.losses.cosine_matrix import CosineMatrix, Slopes
@@ -141,7 +142,7 @@ class Proxies(OutsideLoss):
 
     def _small(self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None) -> CosineMatrix | None:
         """A small batch as one matrix; None where the engine is to do it."""
-        slopes = None if group is not None or torch.compiler.is_compiling() else self.slopes
+        slopes = None if group is not None or traced() else self.slopes
         if slopes is None or self.loss.block_size not in (None, "auto") or not CosineMatrix.fits(embeddings, proxies):
             return None
         found = CosineMatrix(embeddings, proxies, labels, slopes, self._again(labels))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import traced
 from nearkin.losses.closed import Tile
 
 CHUNK = 1 << 18
@@ -29,7 +30,7 @@ def soft_ranks(
     Shapes:  distances, negatives (b, C); index, valid (b, P) of `positive_table` -> (b, P) and (b, P); what stands
              where `valid` is False means nothing
     """
-    if torch.compiler.is_compiling():
+    if traced():
         return _plain(distances, index, valid, negatives, temperature)
     found: tuple[Tensor, Tensor] = _SoftRanks.apply(distances, index, valid, negatives, temperature)  # type: ignore[no-untyped-call]
     return found

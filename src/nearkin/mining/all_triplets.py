@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import added
+from nearkin.core.tensors import added, traced
 from nearkin.mining.choice import positive_table
 
 Term = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -39,7 +39,7 @@ def all_triplets(
     negative_counts = negatives.sum(1)
     weighted = positives if weights is None else torch.where(positives, weights, 0)
     count = added(weighted.sum(1).to(torch.float64) * negative_counts)
-    if torch.compiler.is_compiling():
+    if traced():
         return _cube(distances, positives, negatives, term, weighted, count)
     index, valid = positive_table(positives)
     share = None if weights is None else weights.gather(1, index)

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import Block
+from nearkin.core.tensors import Block, traced
 from nearkin.mining.directions import unit_distances
 
 
@@ -72,7 +72,7 @@ def positive_table(positives: Tensor) -> tuple[Tensor, Tensor]:
             [2, 0]])
     """
     counts = positives.sum(1)
-    if torch.compiler.is_compiling():
+    if traced():
         order = torch.arange(positives.shape[1], device=positives.device).expand(positives.shape)
         return order, positives
     width = int(counts.max()) if len(counts) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import traced
 from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = 64
@@ -24,7 +25,7 @@ def nearest_beyond(far: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
     if not near.numel() or not far.shape[1]:
         return torch.zeros_like(near, dtype=torch.int64), torch.zeros_like(near, dtype=torch.bool)
     wide = far.dtype != torch.float32 and near.shape[1] > PASSES
-    if torch.compiler.is_compiling() or not on_cpu(far) or wide:
+    if traced() or not on_cpu(far) or wide:
         columns = _by_order(far, near)
     else:
         columns = torch.empty(near.shape[::-1], dtype=torch.int64)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import Block, added
+from nearkin.core.tensors import Block, added, traced
 from nearkin.mining.all_triplets import Term, TripletSums
 from nearkin.mining.choice import MiningRule, positive_table
 
@@ -32,7 +32,7 @@ def kept_triplets(block: Block, rule: TripletFilter, term: Term) -> TripletSums:
     keep, weights = rule.keeps(block), block.weights
     index, valid = positive_table(block.positives)
     share = None if weights is None else weights.gather(1, index).to(block.distances.dtype)
-    if torch.compiler.is_compiling():
+    if traced():
         return _cube(block.distances, index, valid, block.negatives, share, keep, term)
     return TripletSums(*_Kept.apply(block.distances, index, valid, block.negatives, share, keep, term))  # type: ignore[no-untyped-call]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
+from nearkin.core.tensors import traced
 from nearkin.pairs.rules import PairRule, SameLabel, SharedLabel
 
 
@@ -28,7 +29,7 @@ def as_values(name: str, labels: Any, count: int, device: torch.device) -> Tenso
         raise InputError(f"{name} must have shape ({count},) or ({count}, classes), got {tuple(values.shape)}")
     if values.device != device:
         raise InputError(f"{name} are on {values.device}, the embeddings on {device}; they must be together")
-    if values.dim() == 2 and not torch.compiler.is_compiling() and bool(((values != 0) & (values != 1)).any()):
+    if values.dim() == 2 and not traced() and bool(((values != 0) & (values != 1)).any()):
         raise InputError(f"{name} of shape (samples, classes) must be multi-hot, 0 and 1; class indices are ({count},)")
     return values if values.dtype == torch.bool else values.to(torch.int64)
 

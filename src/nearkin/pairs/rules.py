@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
+from nearkin.core.tensors import traced
 
 
 class Relation(NamedTuple):
@@ -163,7 +164,7 @@ class FirstTwo(PairRule):
 def _graded(said: Tensor) -> Relation:
     if said.dtype == torch.bool:
         return Relation(said, ~said)
-    if not torch.compiler.is_compiling() and not bool((said >= 0).all()):
+    if not traced() and not bool((said >= 0).all()):
         raise InputError("weights of pairs must be at least 0 and not NaN")
     return Relation(said > 0, said == 0, said)
 
