@@ -8,9 +8,9 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative
 from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Sums, Tile
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import crowd
+from nearkin.losses.shares import each_alone
 
 
 class NPair(RowLoss):
@@ -58,11 +58,7 @@ class NPair(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        together, factor = crowd(tile, 1.0)
-        z = tile.only_listed(tile.positive_distances().add_(together), -torch.inf)
-        pull = torch.sigmoid(z)
-        push = tile.slope.mul_(factor.mul_(pull.sum(1, keepdim=True)).neg_())
-        return Closed(Sums(added(log1p_exp(z)), tile.counts.pairs()), pull, push)
+        return each_alone(tile, 1.0, self.distance)
 
     def _norms(self, block: Block, weights: Tensor) -> Terms:
         """lambda/2 (|x_i|^2 + |x_j|^2) over positive pairs."""

@@ -9,7 +9,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, listed_only, negative_sums
+from nearkin.losses.shares import LEAST, falling, logarithm, negative_sums, sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -47,16 +47,19 @@ class NCA(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N else."""
-        total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
-        logits = listed_only(tile, tile.positive_distances().neg_().add_(1).mul_(self.scale))
-        right = logits.logsumexp(1, keepdim=True)
-        odds = total.log().add_(peak).sub_(right)
+        bounded = falling(tile, self.scale, self.distance)
+        near = tile.only_listed(tile.slope.gather(1, tile.index), -torch.inf)
+        strangers, peak = negative_sums(tile, bounded)
+        kin, top = sums(near, bounded)
+        odds = logarithm(strangers, peak).sub_(logarithm(kin, top))
         if not tile.torn():
             odds = torch.where(tile.listed.any(1, keepdim=True), odds, -torch.inf)
-        slope = torch.sigmoid(odds).mul_(self.scale)
-        shares = listed_only(tile, logits.sub_(right)).exp_()
-        push = tile.slope.mul_(total.clamp_(min=LEAST).reciprocal_().mul_(slope).neg_())
-        return Closed(Sums(added(log1p_exp(odds)), tile.counts.pulled()), shares.mul_(slope), push)
+        slope = torch.sigmoid(odds)
+        if self.scale != 1:
+            slope.mul_(self.scale)
+        pull = near.mul_(slope / kin.clamp_(min=LEAST))
+        push = tile.slope.mul_(slope.div_(strangers.clamp_(min=LEAST)).neg_())
+        return Closed(Sums(added(log1p_exp(odds)), tile.counts.pulled()), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import Block, Terms, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Sums, Tile
+from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, negative_sums
+from nearkin.losses.shares import each_alone
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -48,13 +48,7 @@ class NTXent(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: sigma(z_p) / t at a positive, minus its share of their sum at a negative."""
-        rate = 1 / self.temperature
-        total, peak = negative_sums(tile, falling(tile, rate, self.distance))
-        z = tile.positive_distances().sub_(1).mul_(rate) + (total.log() + peak)
-        slopes = torch.sigmoid(z).mul_(rate) * tile.listed
-        costs = log1p_exp(z) * tile.listed
-        push = tile.slope.mul_(slopes.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))
-        return Closed(Sums(added(costs), tile.counts.pairs()), slopes, push)
+        return each_alone(tile, 1 / self.temperature, self.distance)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

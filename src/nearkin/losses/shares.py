@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import added, log1p_exp
 from nearkin.distances import Cosine, Distance
-from nearkin.losses.closed import Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 
 FITTING = 70.0
 """Logits within -FITTING..FITTING need no peak: exponentials fit float32, and so does the sum of a million of them."""
@@ -23,23 +24,54 @@ def falling(tile: Tile, rate: float, distance: Distance) -> bool:
     return rate * (1 if isinstance(distance, Cosine) else 1 + tile.reach) <= FITTING
 
 
-def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
-    """sum_n e^(logit - peak) over the negatives of each row (b, 1), 0 without one, and the peak, (b, 1) or 0.
+def sums(logits: Tensor, bounded: bool) -> tuple[Tensor, Tensor | float]:
+    """sum e^(logit - peak) of each row of logits (b, P), (b, 1), and the peak, (b, 1) or 0; 0 for a row of -inf.
 
-    `tile.slope` holds the logits; afterwards the exponentials, 0 at kin. The logarithm of the sum of e^logit is
-    log(sum) + peak. bounded: no logit, kin's included, overflows: the peak is 0. others: (b, P) logits that the peak
-    has to cover too
+    `logits` become e^(logit - peak). The logarithm of the sum of e^logit is log(sum) + peak. bounded: none overflows,
+    and the peak is 0
+    """
+    peak = 0.0 if bounded or not logits.shape[1] else _peak(logits)
+    powers = logits.exp_() if isinstance(peak, float) else logits.sub_(peak).exp_()
+    return powers.sum(1, keepdim=True), peak
+
+
+def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+    """`sums` over the negatives of each row: `tile.slope` holds the logits, and afterwards the exponentials, 0 at kin.
+
+    bounded: no logit, kin's included, overflows. others: (b, P) logits that the peak has to cover too
     """
     powers = tile.slope
     if bounded or not powers.shape[1]:
         powers.exp_().view(-1).index_fill_(0, tile.kin, 0)
         return powers.sum(1, keepdim=True), 0.0
     powers.view(-1).index_fill_(0, tile.kin, -math.inf)
-    peak = powers.amax(1, keepdim=True)
+    peak = _peak(powers)
     if others is not None and others.shape[1]:
-        peak = peak.maximum(others.amax(1, keepdim=True))
-    peak.clamp_(min=torch.finfo(peak.dtype).min)
+        peak = peak.maximum(_peak(others))
     return powers.sub_(peak).exp_().sum(1, keepdim=True), peak
+
+
+def _peak(logits: Tensor) -> Tensor:
+    """The largest of each row, (b, 1), finite for a row of -inf."""
+    return logits.amax(1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
+
+
+def logarithm(total: Tensor, peak: Tensor | float) -> Tensor:
+    """The logarithm of a sum of exponentials, from what `sums` says; -inf for the sum of none."""
+    return total.log() if isinstance(peak, float) else total.log().add_(peak)
+
+
+def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
+    """log(1 + sum_n e^(rate (d_p - d_n))) of each positive p: its slope is rate sigma(z), a negative's its share of them."""
+    bounded = falling(tile, rate, distance)
+    near = tile.slope.gather(1, tile.index)
+    total, peak = negative_sums(tile, bounded)
+    z = tile.only_listed(torch.sub(logarithm(total, peak), near), -math.inf)
+    pull = torch.sigmoid(z)
+    if rate != 1:
+        pull.mul_(rate)
+    push = tile.slope.mul_(pull.sum(1, keepdim=True).div_(total.clamp_(min=LEAST)).neg_())
+    return Closed(Sums(added(log1p_exp(z)), tile.counts.pairs()), pull, push)
 
 
 def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]:
