@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from nearkin.core import InputError, choice, integer
 from nearkin.core.tensors import Block, Own, Terms, added, full_precision, masked_sum, traced
-from nearkin.distances import Distance, make_distance, squared_distances
-from nearkin.losses.blocks import Views, blocked
+from nearkin.distances import Distance, make_distance
+from nearkin.losses.block_sweep import BlockSweep
 from nearkin.losses.call import Call, arrange
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.closed_sweep import Found, closed_loss
@@ -188,8 +188,8 @@ class RowLoss(nn.Module):
         call = self._arranged(*arguments, **keywords)
         call.check()
         with full_precision(call.embeddings.device):
-            visit = _Visit(self._entries, call, *self._prepared(call, None))
-            sums = [visit.dense(start, start + 1) for start in range(len(call.anchors))]
+            sweep = BlockSweep(self._entries, call, *self._prepared(call, None))
+            sums = [sweep.dense(start, start + 1) for start in range(len(call.anchors))]
             rows = [self.combine(entry[0], self._divisors(entry)) for entry in sums]
             if not rows:
                 return call.anchors.new_zeros(0, dtype=call.answer)
@@ -271,7 +271,7 @@ class RowLoss(nn.Module):
         entries = self._measured_entries if measured else self._entries
         row, column = self._prepared(call, size)
         eager = self.parts == 1 and row is None
-        sums = _Visit(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
+        sums = BlockSweep(entries, call, row, column).sweep(size, list(self.parameters()), rows=False, eager=eager)
         if call.group is None:
             return sums
         joint = call.group.sum(sums.detach())
@@ -286,10 +286,10 @@ class RowLoss(nn.Module):
         if self.prepare is None:
             return None, None
         parameters = list(self.parameters())
-        row = _Visit(self.prepare, call).sweep(size, parameters, rows=True)
+        row = BlockSweep(self.prepare, call).sweep(size, parameters, rows=True)
         if call.alone:
             return row, gathered(row, call.group)[0]
-        return row, _Visit(self.prepare, call.as_columns()).sweep(size, parameters, rows=True)
+        return row, BlockSweep(self.prepare, call.as_columns()).sweep(size, parameters, rows=True)
 
     def _entries(self, block: Block) -> Tensor:
         terms = self.rows(block)
@@ -337,51 +337,3 @@ class RowLoss(nn.Module):
 
 def _owner(cls: type, name: str) -> type:
     return next(each for each in cls.__mro__ if name in vars(each))
-
-
-class _Visit:
-    """Blocks of one call, made from views and squared distances and handed to a function of them."""
-
-    def __init__(self, function: Callable[[Block], Tensor], call: Call, row: Any = None, column: Any = None) -> None:
-        self.function, self.call, self.row, self.column = function, call, row, column
-
-    def views(self) -> Views:
-        call = self.call
-        vectors, references = call.anchors.to(call.dtype), call.references.to(call.dtype)
-        norms, reference_norms = (rows.square().sum(1).to(call.dtype) for rows in (call.anchors, call.references))
-        own = None if call.own is None else call.own.vectors
-        return Views(
-            call.anchors, vectors, norms, own, self.row, call.references, references, reference_norms, self.column
-        )
-
-    def sweep(self, size: int | None, parameters: Sequence[Tensor], *, rows: bool, eager: bool = False) -> Tensor:
-        """All blocks of `size` anchors, or the dense form: one block of all."""
-        if size is None or size >= len(self.call.anchors):
-            return self.dense(0, len(self.call.anchors))
-        return blocked(self, self.views(), parameters, size, rows=rows, eager=eager)
-
-    def dense(self, start: int, stop: int) -> Tensor:
-        views = self.views()
-        cut = views.cut(start, stop)
-        return self(start, cut, squared_distances(cut.anchors, cut.references, self.call.dtype))
-
-    def __call__(self, start: int, views: Views, squared: Tensor) -> Tensor:
-        return self.function(self._block(start, start + len(squared), views, squared))
-
-    def _block(self, start: int, stop: int, views: Views, squared: Tensor) -> Block:
-        call, distance = self.call, self.call.distance
-        distances = distance.link(squared, views.norms[:, None], views.reference_norms[None])
-        positives, negatives, weights = call.relation(start, stop)
-        own = None
-        if call.own is not None and views.own is not None:
-            own = views.own.to(call.dtype)
-            distances = torch.cat([distances, distance.between(views.anchors, views.own, call.dtype)], 1)
-            positives = torch.cat([positives, call.own.positives[start:stop]], 1)
-            negatives = torch.cat([negatives, call.own.negatives[start:stop]], 1)
-            if weights is not None:
-                weights = torch.cat([weights, weights.new_ones(own.shape[:2])], 1)
-        noise = None if call.noise is None else call.noise[start:stop]
-        return Block(
-            distances, positives, negatives, weights, call.labels(start, stop),
-            views.vectors, views.reference_vectors, own, noise, views.row, views.column,
-        )  # fmt: skip
