@@ -23,6 +23,7 @@ from harness import (
     measure,
     relative_error,
 )
+from neighbours import Neighbours
 
 Row = dict[str, Any]
 
@@ -31,8 +32,9 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
     """Check, time and weigh a case. `quick`: tiny sizes and three rounds; `cpu_only`: no wall time, no memory.
 
     status: "ok"; "wrong" (ours is not within the tolerance: nothing is timed); "missing"; "error", with `why`
+    others: how many cores other processes kept busy meanwhile, None where the system does not tell
     """
-    begun = time.perf_counter()
+    begun, neighbours = time.perf_counter(), Neighbours()
     row: Row = {
         "name": case.name,
         "status": "ok",
@@ -53,7 +55,7 @@ def make_row(case: Case, *, quick: bool = False, cpu_only: bool = False) -> Row:
         row.update(status="missing", why=str(error))
     except Exception as error:
         row.update(status="error", why=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
-    row["took"] = round(time.perf_counter() - begun, 1)
+    row["took"], row["others"] = round(time.perf_counter() - begun, 1), neighbours.cores()
     return row
 
 

@@ -9,6 +9,9 @@ from harness import OURS, ROUNDS
 
 SHORT = {"pytorch-metric-learning": "PML", "open-metric-learning": "OML"}
 
+BESIDE = 0.3
+"""Cores kept busy by others from which on the table says that there was other work."""
+
 HEADINGS = (
     "case",
     "CPU time",
@@ -28,7 +31,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         row["name"],
         _time(row),
         _costs(row, "cpu"),
-        _costs(row, "wall"),
+        _costs(row, "wall") + (", beside other work" if "wall" in row and (row.get("others") or 0) > BESIDE else ""),
         _memory(row),
         _errors(row),
         _promises(row),

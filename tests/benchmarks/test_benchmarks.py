@@ -178,3 +178,22 @@ def test_what_is_published_keeps_other_rows_and_says_the_versions_of_its_own(ben
     assert all(row["versions"]["torch"] and row["took"] > 0 and row["measured"] for row in rows.values())
     page = (tmp_path / "benchmarks.md").read_text()
     assert page.startswith("before") and page.endswith("after") and page.index("| first") < page.index("| second")
+
+
+def test_a_row_says_when_others_worked_beside_it(bench, monkeypatch):
+    neighbours, row = bench("neighbours"), row_of(bench, 1.0, 1.0, 1.0)
+    looks = iter([(100.0, 1000.0, 10.0), (110.0, 1015.0, 20.0)])
+    monkeypatch.setattr(neighbours, "_now", lambda: next(looks))
+    assert neighbours.Neighbours().cores() == 0.5
+    table = bench("table")
+    assert "beside other work" in table.as_text([row | {"others": 0.5}])
+    assert "beside other work" not in table.as_text([row | {"others": 0.1}])
+    assert "beside other work" not in table.as_text([row | {"others": None}])
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what its cores do")
+def test_the_own_work_is_not_that_of_others(bench):
+    clock, everybody, mine = bench("neighbours")._now()
+    sum(range(30_000_000))
+    later = bench("neighbours")._now()
+    assert later[0] > clock and later[2] - mine > 0.2 and later[1] - everybody > 0.5 * (later[2] - mine)
