@@ -159,10 +159,10 @@ def arrange(
     group: Group | None = None,
     tuples: bool = False,
     uniforms: int = 0,
-    dtype: torch.dtype | None = None,
+    precise: int = False,
 ) -> Call:
-    """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch; `dtype`: of
-    distances, if it is not to be that of the loss."""
+    """Check what was given and arrange it for the engine. `tuples`: N-pair input out of a labelled batch; `precise`:
+    whether distances are in float64 whatever the loss is in, or the number of pairs up to which they are."""
     check_rows("embeddings", embeddings, finite=triplets is not None)
     if references is not None:
         check_rows("references", references, like=embeddings, finite=triplets is not None)
@@ -201,14 +201,16 @@ def arrange(
         everybody = _joint(_ids("reference_ids", reference_ids, others.shape[0], device), group)
     call = Call(
         distance, embeddings, others, own, rule, values, reference_values, mine, everybody,
-        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, dtype), compute_dtype(embeddings), start,
+        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, others, precise), compute_dtype(embeddings), start,
         ids is not None, group,
     )  # fmt: skip
     return call if group is None else call.gathered()
 
 
-def _dtype(embeddings: Tensor, asked: torch.dtype | None) -> torch.dtype:
-    return compute_dtype(embeddings) if asked is None or embeddings.device.type == "mps" else asked
+def _dtype(embeddings: Tensor, others: Tensor | None, precise: int) -> torch.dtype:
+    pairs = embeddings.shape[0] * (embeddings if others is None else others).shape[0]
+    doubled = (precise is True or pairs <= precise) and embeddings.device.type != "mps"
+    return torch.float64 if doubled else compute_dtype(embeddings)
 
 
 def _projected(distance: Distance, rows: Tensor) -> Tensor:

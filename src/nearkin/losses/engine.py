@@ -66,15 +66,16 @@ class RowLoss(nn.Module):
     Class facts: `parts` Terms that `rows` returns; `uniforms` numbers drawn an anchor, for a random miner; `distances`
     the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
     references is read as N-pair input (the first two members of each class); `precise` whether its rows see distances in
-    float64 (where a scale of 64 would multiply the rounding of float32 ones); `exact_gradient` whether the gradient is the
-    slope of the value (not where the equation makes a part of itself a constant).
+    float64 (where a scale of 64 would multiply the rounding of float32 ones), or the number of pairs up to which they do;
+    `exact_gradient` whether the gradient is the slope of the value (not where the equation makes a part of itself a
+    constant).
     """
 
     parts: int = 1
     uniforms: int = 0
     tuples: bool = False
     exact_gradient: bool = True
-    precise: bool = False
+    precise: int = False
     _weighed: bool = True  # `weights` belongs to `combine`
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
@@ -205,7 +206,7 @@ class RowLoss(nn.Module):
     def _arranged(self, *arguments: Any, group: Any = None, **keywords: Any) -> Call:
         return arrange(
             self.distance, *arguments, group=as_group(group), tuples=self.tuples, uniforms=self.uniforms,
-            dtype=torch.float64 if self.precise else None, **keywords,
+            precise=self.precise, **keywords,
         )  # fmt: skip
 
     def _size(self, call: Call, *, by_hand: bool = False) -> int | None:
@@ -227,9 +228,7 @@ class RowLoss(nn.Module):
             call.check()
             sums = self._sums(call, self._size(call), measured)
             value = self._value(call, sums)
-            if not traced() and not check_value(
-                type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]
-            ):
+            if not traced() and not check_value(type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]):
                 self._say_empty()
             return value, sums.detach()
         counts = found.sums[1][: self.parts]

@@ -10,7 +10,7 @@ from nearkin.core.tensors import Block, Terms, added, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import crowd, listed_only
+from nearkin.losses.shares import FITTING, LEAST, crowd, logarithm, negative_sums, sums
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -110,18 +110,20 @@ class GeneralizedLifted(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        near, factor = crowd(tile, 1.0, self.margin)
-        pull = listed_only(tile, tile.positive_distances())
-        far = pull.logsumexp(1, keepdim=True) if pull.shape[1] else torch.full_like(near, -torch.inf)
-        excess = near.add_(far)
+        bounded = tile.reach + self.margin <= FITTING
+        torch.sub(tile.distances.new_full((), self.margin), tile.distances, out=tile.slope)
+        pull = tile.only_listed(tile.positive_distances(), -torch.inf)
+        strangers, peak = negative_sums(tile, bounded)
+        kin, top = sums(pull, bounded)
+        excess = logarithm(strangers, peak).add_(logarithm(kin, top))
         if not tile.torn():
             valid = tile.listed.any(1, keepdim=True) & (tile.negatives > 0)[:, None]
-            excess, far = torch.where(valid, excess, 0), torch.where(valid, far, 0)
+            excess = torch.where(valid, excess, 0)
         excess = excess.relu_()
         active = excess.sign()
-        push = tile.slope.mul_(factor.mul_(active).neg_())
-        shares = pull.sub_(far).exp_().mul_(active)
-        return Closed(Sums(added(excess), tile.counts.torn(), added(active)), shares, push)
+        push = tile.slope.mul_((active / strangers.clamp_(min=LEAST)).neg_())
+        pull.mul_(active / kin.clamp_(min=LEAST))
+        return Closed(Sums(added(excess), tile.counts.torn(), added(active)), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -9,7 +9,7 @@ from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_s
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import falling, listed_only, negative_sums
+from nearkin.losses.shares import LEAST, falling, logarithm, negative_sums
 from nearkin.losses.terms import positive_weights
 
 
@@ -24,6 +24,8 @@ class SupCon(RowLoss):
     A batch of one class is not degenerate: its value is at least log(B - 1). The value has no factor t / t_0
     Source:    Khosla et al. 2020 eq 2. On one class pytorch-metric-learning gives 0
     """
+
+    precise = 1 << 14  # a positive moves by a small difference of shares; so few distances cost float64 little time
 
     def __init__(
         self,
@@ -47,22 +49,19 @@ class SupCon(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
-        rate = 1 / self.temperature
-        similar = tile.positive_distances().neg_().add_(1)
-        logits = listed_only(tile, similar * rate)
+        rate, share = 1 / self.temperature, tile.share()
         bounded = falling(tile, rate, self.distance)
+        near = tile.slope.gather(1, tile.index)
+        logits = tile.only_listed(near, -torch.inf)
         strangers, peak = negative_sums(tile, bounded, None if bounded else logits)
         powers = logits.exp() if bounded else (logits - peak).exp_()
-        total = strangers.add_(powers.sum(1, keepdim=True))
-        costs, share = total.log() if bounded else total.log().add_(peak), tile.share()
-        if not tile.torn():
-            valid = tile.listed.any(1, keepdim=True)  # without a positive there is no term
-            costs, total = torch.where(valid, costs, 0), torch.where(valid, total, torch.inf)
-            similar = tile.only_listed(similar)
-        costs = added(costs) - added(similar * share) * rate
-        inverse = total.reciprocal_().mul_(rate)
-        pull = powers.mul_(inverse).sub_(share * rate).neg_()
-        return Closed(Sums(costs, tile.counts.pulled()), pull, tile.slope.mul_(inverse.neg_()))
+        total = strangers.add_(powers.sum(1, keepdim=True)).clamp_(min=LEAST)
+        costs = added((logarithm(total, peak) - near) * share)
+        factor = total.reciprocal_().mul_(-rate)
+        if not tile.torn():  # without a positive there is no term
+            factor = torch.where(tile.listed.any(1, keepdim=True), factor, 0)
+        pull = powers.mul_(factor).add_(share * rate)
+        return Closed(Sums(costs, tile.counts.pulled()), pull, tile.slope.mul_(factor))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
