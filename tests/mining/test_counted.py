@@ -16,7 +16,14 @@ from nearkin.mining import counted, places, rows
 from nearkin.mining.counted import Counted, counted_hinge
 from nearkin.mining.smooth import counted_smooth, soft_hinge, squared_share
 
-PASSES, LOOKUPS = {False: 10**9, True: 10**9}, {False: -1, True: -1}
+FORMS = {"at once": (10**9, -1), "passes": (0, 10**9), "look-ups": (0, -1)}
+"""Triplets up to which one cube holds them, positives up to which passes are made."""
+
+
+def use(form: str, patch: pytest.MonkeyPatch) -> None:
+    at_once, passes = FORMS[form]
+    patch.setattr(counted, "AT_ONCE", at_once)
+    patch.setattr(counted, "PASSES", {False: passes, True: passes})
 
 
 class Case(NamedTuple):
@@ -84,10 +91,10 @@ def close(one: Tensor, other: Tensor, relative: float) -> bool:
     )
 
 
-@pytest.fixture(params=["passes", "look-ups", "search"])
+@pytest.fixture(params=[*FORMS, "search"])
 def regime(request, monkeypatch):
-    """Both forms, and the one for devices that numpy does not reach."""
-    monkeypatch.setattr(counted, "PASSES", PASSES if request.param == "passes" else LOOKUPS)
+    """All forms, and the one for devices that numpy does not reach."""
+    use("look-ups" if request.param == "search" else request.param, monkeypatch)
     if request.param == "search":
         for module in (counted, places, rows):
             monkeypatch.setattr(module, "on_cpu", lambda values: False)
@@ -119,24 +126,25 @@ def test_value_slopes_and_counts_equal_the_cube(kind, squared, band, regime, mon
     kind=some.sampled_from(sorted(MARGINS)),
     band=some.booleans(),
 )
-def test_passes_and_look_ups_count_alike_to_the_bit(seed, references, kind, band):
+def test_all_forms_count_alike_to_the_bit(seed, references, kind, band):
     case = drawn(seed, kind, references, most=30)
     results = []
-    for form in (PASSES, LOOKUPS):
+    for form in FORMS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(counted, "PASSES", form)
+            use(form, patch)
             patch.setattr(rows, "CHUNK", 64)
             results.append(found(case, MARGINS[kind], band=band))
-    assert results[0][0].active == results[1][0].active
-    assert torch.equal(results[0][1], results[1][1])  # slopes of the linear hinge are counts
+    for sums, slopes in results[1:]:
+        assert sums.active == results[0][0].active
+        assert torch.equal(slopes, results[0][1])  # slopes of the linear hinge are counts
 
 
-@pytest.mark.parametrize("form", [PASSES, LOOKUPS], ids=["passes", "look-ups"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("band", [False, True])
 @pytest.mark.parametrize("squared", [False, True])
 def test_what_float32_cannot_tell_is_decided_exactly(squared, band, form, monkeypatch):
     """Distances within 1e-8 of a grid, so that of the triplets on a corner float32 knows nothing."""
-    monkeypatch.setattr(counted, "PASSES", form)
+    use(form, monkeypatch)
     turned = 0
     for seed in range(8):
         monkeypatch.setattr(rows, "CHUNK", (1 << 17, 97)[seed % 2])
@@ -210,9 +218,9 @@ def test_counts_of_a_row_beyond_float32_are_exact():
 
 def test_little_excess_over_large_distances_is_not_lost():
     """One negative each, 2^-18 inside a margin, among distances near 1: no difference of large sums is formed."""
-    for form in (PASSES, LOOKUPS):
+    for form in FORMS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(counted, "PASSES", form)
+            use(form, patch)
             distances = torch.tensor([[0.5 + k / 64 for k in range(8)] + [0.609375 + 0.25 - 2.0**-18, 1.5, 1.75]])
             case = Case(distances.double(), torch.tensor([0]), torch.tensor([0] * 8 + [1] * 3), None)
             sums, _ = found(case, 0.25)

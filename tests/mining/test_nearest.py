@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from nearkin.losses.kin import Kin
 from nearkin.mining import BatchHard, SemiHard, nearest
 from nearkin.mining.nearest import highest, lowest, nearest_beyond
+from nearkin.mining.rows import strangers
 
 FORMS = {"passes": 10**9, "sorted integers": -1}
 
@@ -71,9 +72,13 @@ def test_a_pick_from_the_table_is_the_choice_from_the_masks(miner, seed, count, 
     same = labels[:, None] == columns
     own = torch.zeros_like(same) if references else torch.eye(count, dtype=torch.bool)
     chosen = miner.choose(distances, same & ~own, ~same, None)
-    index, listed, kin, negatives = Kin(labels, columns, None if references else 0).block(0, count)[:4]
-    picked = miner.pick(distances, index, listed, kin, negatives, torch.full_like(distances, torch.nan))
+    index, listed, kin = Kin(labels, columns, None if references else 0).block(0, count)[:3]
+    near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
+    picked = miner.pick(near, strangers(distances, kin, torch.full_like(distances, torch.nan)))
     wanted = [sorted((int(p), int(n)) for p, n, v in zip(*row) if v) for row in zip(*chosen)]
     assert [
-        sorted((int(index[i, s]), int(n)) for s, n, v in zip(*row) if v) for i, row in enumerate(zip(*picked))
+        sorted((int(index[i, s]), int(n)) for s, n, z in zip(*row) if z > -torch.inf)
+        for i, row in enumerate(zip(*picked))
     ] == wanted
+    for i, row in enumerate(zip(*picked)):
+        assert all(z in (-torch.inf, distances[i, index[i, s]] - distances[i, n]) for s, n, z in zip(*row))

@@ -16,7 +16,7 @@ class Tile(NamedTuple):
     """A block of b anchors against R columns, in buffers of the engine; kin is decided by class indices.
 
     distances: (b, R), read only; an anchor's own column holds 0
-    index:     (b, P) columns of the positives, P the most of a row in this block; padded with any column
+    index:     (b, P) columns of the positives, rising, P the most of a row in this block; padded with any column
     listed:    (b, P) bool, which of them count
     kin:       (m,) places row * R + column of all that is no negative: positives and the anchor itself
     negatives: (b,) number of negatives of each row

@@ -80,9 +80,8 @@ class Contrastive(RowLoss):
             pull = tile.only_listed(near)
             slopes = pull, gap
             totals = added(pull.square()) / 2, added(torch.linalg.vecdot(gap, gap)) / 2
-        near_active = added(pull.sign().abs_())  # distances below 0 count squared
         sides = (
-            Sums(totals[0], tile.counts.positives(), near_active),
+            Sums(totals[0], tile.counts.positives(), torch.count_nonzero(pull)),
             Sums(totals[1], tile.counts.negatives(), -added(short.sum(1))),
         )
         return Closed(sides if self.average == "sides" else _together(*sides), *slopes)

@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
 from nearkin.distances import Cosine, Distance
-from nearkin.losses.closed import Closed, Pairs, Tile
+from nearkin.losses.closed import Closed, Pairs, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import (
     MINERS,
@@ -22,6 +22,7 @@ from nearkin.mining import (
     make_miner,
 )
 from nearkin.mining.counted import counted_hinge
+from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
 
 COUNTED = ("all", "semi-hard-set")
@@ -87,7 +88,7 @@ class Triplet(RowLoss):
         hinge = torch.relu(excess)
         if self.hinge == "squared":
             return hinge.square(), 2 * hinge
-        return hinge, (excess > 0).to(z.dtype)
+        return hinge, hinge.sign()
 
     def rows(self, block: Block) -> Terms:
         if isinstance(self.mining, Miner):
@@ -102,24 +103,24 @@ class Triplet(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        distances, index, listed, kin, negatives, slope, scratch = tile[:7]
-        if isinstance(self.mining, (SemiHard, BatchHard)):
-            slot, negative, valid = self.mining.pick(distances, index, listed, kin, negatives, scratch)
-            z = tile.positive_distances().gather(1, slot) - distances.gather(1, negative)
-            value, push = (torch.where(valid, part, 0) for part in self.term(z))
-            active = None if self.hinge == "soft" else added(value > 0)
-            pulled = torch.zeros_like(index, dtype=z.dtype).scatter_add_(1, slot, push)
-            return Closed(Terms(added(value), added(valid), active), pulled, Pairs(negative, -push))
-        count = added(listed.sum(1) * negatives)
+        distances, index, listed, kin, _, slope, scratch = tile[:7]
+        if isinstance(self.mining, PICKING):
+            near = tile.only_listed(tile.positive_distances(), -torch.inf)
+            slot, negative, z = self.mining.pick(near, strangers(distances, kin, scratch))
+            value, push = self.term(z)
+            active = None if self.hinge == "soft" else torch.count_nonzero(value)
+            pulled = torch.zeros_like(near).scatter_add_(1, slot, push)
+            return Closed(Sums(added(value), added(z > -torch.inf), active), pulled, Pairs(negative, -push))
+        count = tile.counts.triplets()
         if self.hinge == "soft":
             total, _, positives = counted_smooth(distances, index, listed, kin, soft_hinge, slope, scratch)
-            return Closed(Terms(total, count), positives, slope)
+            return Closed(Sums(total, count), positives, slope)
         band = self.mining == "semi-hard-set"
         total, active, positives = counted_hinge(
             distances, index, listed, kin, self.margin, slope, scratch,
-            squared=self.hinge == "squared", band=band, exact=tile.exact,
+            full=tile.full, squared=self.hinge == "squared", band=band, exact=tile.exact,
         )  # fmt: skip
-        return Closed(Terms(total, active if band else count, active), positives, slope)
+        return Closed(Sums(total, active if band else count, active), positives, slope)
 
     def _mined(self, block: Block, miner: Miner) -> Terms:
         if not block.distances.shape[1]:  # no column to choose

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from nearkin.core.tensors import masked_argmax, masked_argmin
 from nearkin.mining.choice import Chosen, Miner, Picked
 from nearkin.mining.nearest import lowest
-from nearkin.mining.rows import strangers
 
 
 class BatchHard(Miner):
@@ -22,15 +20,14 @@ class BatchHard(Miner):
         nearest, has_negative = masked_argmin(distances, negatives)
         return Chosen(farthest[:, None], nearest[:, None], (has_positive & has_negative)[:, None])
 
-    def pick(
-        self, distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, negatives: Tensor, scratch: Tensor
-    ) -> Picked:
-        """The same choice out of columns of positives and places of kin, in a buffer of the distances' shape."""
-        if not distances.numel() or not index.shape[1]:
-            empty = index.new_zeros(len(index), 0)
-            return Picked(empty, empty, empty.bool())
-        near = torch.where(listed, distances.gather(1, index), -torch.inf)
-        farthest = listed & (near == near.amax(1, keepdim=True))
-        slot = torch.where(farthest, index, distances.shape[1]).argmin(1, keepdim=True)
-        nearest = lowest(strangers(distances, kin, scratch))
-        return Picked(slot, nearest[:, None], (listed.any(1) & (negatives > 0))[:, None])
+    def pick(self, near: Tensor, far: Tensor) -> Picked:
+        """The same choice out of distances of positives (b, P), columns rising, and of negatives in all columns (b, R).
+
+        Where there is none `near` holds -inf, `far` +inf
+        """
+        if not near.numel() or not far.shape[1]:
+            nobody = near[:, :0]
+            return Picked(nobody.long(), nobody.long(), nobody)
+        farthest, slot = near.max(1, keepdim=True)
+        negative = lowest(far)[:, None]
+        return Picked(slot, negative, farthest - far.gather(1, negative))

@@ -23,14 +23,15 @@ class Chosen(NamedTuple):
 
 
 class Picked(NamedTuple):
-    """T triplets an anchor out of a table of its positives; where `valid` is False there is none.
+    """T triplets an anchor out of a table of its positives.
 
-    slot: (b, T) int64 columns of the table;  negative: (b, T) int64 columns of the block;  valid: (b, T) bool
+    slot: (b, T) int64 columns of the table;  negative: (b, T) int64 columns of the block
+    z:    (b, T) d_ap - d_an; -inf where there is no triplet
     """
 
     slot: Tensor
     negative: Tensor
-    valid: Tensor
+    z: Tensor
 
 
 class MiningRule:

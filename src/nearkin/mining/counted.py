@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import added
-from nearkin.mining.doubts import SLACK, Exact, Numbers, Spans, corrected
-from nearkin.mining.passes import Counted, Passes, heights
+from nearkin.mining.doubts import Doubtful, Exact, Hinge, Numbers, corrected
+from nearkin.mining.passes import AtOnce, Counted, Passes
 from nearkin.mining.places import Places, tally
 from nearkin.mining.rows import Rows, strangers
 from nearkin.mining.workspace import Workspace, on_cpu
@@ -23,10 +23,13 @@ from nearkin.mining.workspace import Workspace, on_cpu
 PASSES = {False: 20, True: 18}
 """Positives of a row up to which passes win; by whether the hinge is squared. Measured: docs of `counted_hinge`."""
 
+AT_ONCE = 1 << 16
+"""Triplets, kin included, up to which one cube of them all is fastest: there the number of steps decides."""
+
 
 def counted_hinge(
     distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, margin: float, slope: Tensor, scratch: Tensor,
-    *, squared: bool = False, band: bool = False, exact: Exact | None = None,
+    *, full: bool = False, squared: bool = False, band: bool = False, exact: Exact | None = None,
 ) -> Counted:  # fmt: skip
     """Sum of [d_ap + m - d_an]_+ (or its square) over all positives and negatives of each row.
 
@@ -34,6 +37,7 @@ def counted_hinge(
     index, listed:  (b, P) columns of the positives, and which of them count
     kin:            places row * R + column of all that is no negative
     slope, scratch: (b, R) buffers; `slope` receives d total / d distance of the negatives, 0 at kin
+    full:           all of `index` is listed
     band:           only negatives with d_ap < d_an < d_ap + m, both strict
     exact:          decides where slopes jump and the distances are too near to tell
 
@@ -41,31 +45,47 @@ def counted_hinge(
     positive (0.9 ns squared), by look-up 10 ns (18 ns squared) at any number of positives up to 100; `exact` costs
     two thirds more by passes, little by look-up (which on other devices than CPUs goes without).
     """
-    near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
-    rows = Rows(strangers(distances, kin, scratch), slope, listed)
+    near = distances.gather(1, index)
+    if not full:
+        near.masked_fill_(~listed, -torch.inf)
+    far = strangers(distances, kin, scratch)
+    doubting = exact is not None and (band or not squared)
+    if 0 < near.numel() * far.shape[1] <= AT_ONCE:
+        hinge = Hinge(near, margin, squared, band, doubting=doubting)
+        at_once = AtOnce(hinge)
+        found = at_once.run(far, slope)
+        return _settled(found, exact, distances, None, index, hinge, at_once, slope)
+    rows = Rows(far, slope, listed)
     near, index = (near, index) if rows.order is None else (near[rows.order], index[rows.order])
     positives = torch.zeros_like(near)
     total = active = added(distances[:0])
     few = PASSES[squared] if on_cpu(near) or (near.is_cuda and not squared) else near.shape[1]
-    doubting = exact is not None and (band or not squared)
     for start, stop in rows.alike(few):
         width = max(rows.widths[start:stop])
-        part = near[start:stop, :width]
-        slack = heights(part, margin)[0].abs() * SLACK if doubting else part.new_zeros(1, 1)
-        spans = Spans.around(part, margin, slack, band)
-        form = Passes if width <= few else _LookUps
-        counting = form(part, margin, squared, spans, slack)
-        sums = counting.run(rows, start)
-        positives[start:stop, :width] = sums.positives
-        total, active = total + sums.total, active + sums.active
-        if counting.doubts and exact is not None:
-            block = torch.arange(start, stop, device=near.device) if rows.order is None else rows.order[start:stop]
-            found = corrected(exact, distances, block, index[start:stop], part, margin, spans, counting)
-            total, active = total + found.total(squared), active + found.active()
-            found.move(slope, block, positives[start:stop], squared)
+        hinge = Hinge(near[start:stop, :width], margin, squared, band, doubting=doubting)
+        counting = Passes(hinge) if width <= few else _LookUps(hinge)
+        block = None if rows.order is None else rows.order[start:stop]
+        found = counting.run(rows, start)
+        found = _settled(found, exact, distances, block, index[start:stop], hinge, counting, slope)
+        positives[start:stop, :width] = found.positives
+        total, active = total + found.total, active + found.active
     if rows.order is not None:
         positives = torch.empty_like(near).index_copy_(0, rows.order, positives)
     return Counted(total, active, positives)
+
+
+def _settled(
+    found: Counted, exact: Exact | None, distances: Tensor, block: Tensor | None, index: Tensor, hinge: Hinge,
+    counting: Doubtful, slope: Tensor,
+) -> Counted:  # fmt: skip
+    """The sums with what was in doubt; `block`: the rows that were counted, None for all."""
+    if exact is None or not counting.doubts:
+        return found
+    block = torch.arange(len(distances), device=distances.device) if block is None else block
+    missing = corrected(exact, distances, block, index, hinge, counting)
+    missing.move(slope, block, found.positives, hinge.squared)
+    total, active = found.total + missing.total(hinge.squared), found.active + missing.active()
+    return Counted(total, active, found.positives)
 
 
 class _LookUps:
@@ -74,22 +94,21 @@ class _LookUps:
     sure = False
     """What is in doubt has been counted by the distances as they are."""
 
-    def __init__(self, near: Tensor, margin: float, squared: bool, spans: Spans, slack: Tensor) -> None:
-        self.near, self.order = _rising(near)
-        self.margin, self.squared, self.band = margin, squared, spans.plain.low is not None
-        self.slack = float(slack.amax()) if slack.numel() else 0.0
+    def __init__(self, hinge: Hinge) -> None:
+        self.hinge = hinge
+        self.near, self.order = _rising(hinge.near)
+        self.slack = 0.0 if hinge.slack is None else float(hinge.slack.amax())
         self.doubts: list[Numbers] = []
 
     def run(self, rows: Rows, start: int) -> Counted:
         """All chunks of the rows from `start` on."""
-        near, squared = self.near, self.squared
-        thresholds, columns = near + self.margin, rows.far.shape[1]
-        top, below = heights(near, self.margin)
+        near, squared, band, top = self.near, self.hinge.squared, self.hinge.band, self.hinge.top
+        thresholds, below, columns = near + self.hinge.margin, self.hinge.below.gather(1, self.order), rows.far.shape[1]
         sides = [_Side(Places(thresholds, columns, self.slack), below, squared)]
-        if self.band:
+        if band:
             beyond = torch.minimum(torch.nextafter(near, near.new_full((), torch.inf)), thresholds)
             sides.append(_Side(Places(beyond, columns, self.slack), below, squared))
-        exact = squared or self.band
+        exact = squared or band
         values = near.new_zeros(len(near), dtype=torch.float64 if exact else near.dtype)
         for part, far, slope in rows.chunks(start, start + len(near)):
             if exact:

@@ -7,7 +7,8 @@ each on the wrong side would move the gradient by a whole triplet. Those few are
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -30,17 +31,21 @@ class Span(NamedTuple):
     low: Tensor | None
     high: Tensor
 
-    def flags(self, far: Tensor, rows: slice, k: int, out: Tensor, other: Tensor) -> Tensor:
-        """1 where the distances of the rows lie within the span of the k-th positive, else 0, in the buffer `out`."""
-        torch.lt(far, self.high[rows, k : k + 1], out=out)
+    def flags(self, far: Tensor, which: Any, out: Tensor, other: Tensor | None = None) -> Tensor:
+        """1 where distances lie within the ends at `which` places, else 0, in the buffer `out`; another one for a band."""
+        torch.lt(far, self.high[which], out=out)
         if self.low is not None:
-            out.mul_(torch.gt(far, self.low[rows, k : k + 1], out=other))
+            out.mul_(torch.gt(far, self.low[which], out=other))
         return out
 
     def holds(self, far: Tensor, *which: Tensor | None) -> Tensor:
-        """The same for distances against the ends at `which` places: bool."""
+        """The same as bool."""
         inside = far < self.high[which]
         return inside if self.low is None else inside & (far > self.low[which])
+
+    def narrowed(self, by: Tensor) -> Span:
+        """The span less `by` (b, 1) at each end."""
+        return Span(None if self.low is None else self.low + by, self.high - by)
 
 
 class Spans(NamedTuple):
@@ -51,11 +56,39 @@ class Spans(NamedTuple):
     maybe: Span
 
     @classmethod
-    def around(cls, near: Tensor, margin: float, slack: Tensor | float, band: bool) -> Spans:
-        """Spans of the positives at distances `near` (b, P); slack (b, 1)."""
-        high = near + margin
-        shifted = ((near + shift if band else None, high - shift) for shift in (slack, 0.0, -slack))
-        return cls(*(Span(*ends) for ends in shifted))
+    def around(cls, plain: Span, slack: Tensor | None) -> Spans:
+        """With (b, 1) of each row in doubt around both ends, or nothing."""
+        return cls(plain, plain, plain) if slack is None else cls(plain.narrowed(slack), plain, plain.narrowed(-slack))
+
+
+class Hinge:
+    """A hinge of rows with positives at distances `near` (b, P), -inf where there is none.
+
+    slack: within which distance (b, 1) of a corner float32 does not tell its side; None where nobody asks
+    """
+
+    def __init__(self, near: Tensor, margin: float, squared: bool, band: bool, *, doubting: bool) -> None:
+        self.near, self.margin, self.squared, self.band = near, margin, squared, band
+        self.plain = Span(near if band else None, near + margin)
+        self.slack = self.top.abs() * SLACK if doubting else None
+        self.spans = Spans.around(self.plain, self.slack)
+
+    @cached_property
+    def top(self) -> Tensor:
+        """The highest threshold of each row, 0 without one: (b, 1)."""
+        if not self.near.shape[1]:
+            return self.near.new_zeros(len(self.near), 1)
+        top = self.plain.high.amax(1, keepdim=True)
+        return torch.where(top > -torch.inf, top, 0)
+
+    @cached_property
+    def below(self) -> Tensor:
+        """How far below it the others lie, 0 where none: (b, P).
+
+        In float64 and from d_ap + m before it is rounded: the rounding of a threshold is that of all its terms.
+        """
+        exact = self.near.to(torch.float32 if self.near.device.type == "mps" else torch.float64) + self.margin
+        return torch.where(exact > -torch.inf, self.top - exact, 0)
 
 
 class Doubtful(Protocol):
@@ -90,22 +123,21 @@ class Correction(NamedTuple):
 
 
 def corrected(
-    exact: Exact, distances: Tensor, block: Tensor, index: Tensor, near: Tensor, margin: float, spans: Spans,
-    counting: Doubtful,
-) -> Correction:  # fmt: skip
+    exact: Exact, distances: Tensor, block: Tensor, index: Tensor, hinge: Hinge, counting: Doubtful
+) -> Correction:
     """What was counted wrongly of the triplets in doubt.
 
-    block:       (b,) the rows of `distances` (., R) that were counted
-    index, near: (b, P) columns and distances of their positives
+    block: (b,) the rows of `distances` (., R) that were counted
+    index: (b, P) columns of their positives
     """
-    width = distances.shape[1]
+    near, margin, spans, width = hinge.near, hinge.margin, hinge.spans, distances.shape[1]
     places = torch.cat([rows * width + columns for rows, columns in counting.doubts]).unique()
     rows, columns = places // width, places % width
     far = distances[block[rows], columns]
     number, slots = (spans.maybe.holds(far[:, None], rows) & ~spans.sure.holds(far[:, None], rows)).nonzero().unbind(1)
     rows, columns, far = rows[number], columns[number], far[number]
     apart = exact(block[rows], columns) - exact(block[rows], index[rows, slots])
-    active = (apart < margin) & (apart > 0) if spans.plain.low is not None else apart < margin
+    active = (apart < margin) & (apart > 0) if hinge.band else apart < margin
     before = torch.zeros_like(active) if counting.sure else spans.plain.holds(far, rows, slots)
     weight = active.to(near.dtype) - before.to(near.dtype)
     return Correction(rows, slots, columns, weight, (near[rows, slots] - far + margin).relu_())

@@ -9,7 +9,6 @@ from nearkin.core import choice
 from nearkin.core.tensors import masked_argmax
 from nearkin.mining.choice import Chosen, Miner, Picked, positive_table
 from nearkin.mining.nearest import highest, nearest_beyond
-from nearkin.mining.rows import strangers
 
 
 class SemiHard(Miner):
@@ -32,15 +31,16 @@ class SemiHard(Miner):
         farthest, some = masked_argmax(distances, negatives)
         return Chosen(index, torch.where(farther, negative, farthest[:, None]), valid & some[:, None])
 
-    def pick(
-        self, distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, negatives: Tensor, scratch: Tensor
-    ) -> Picked:
-        """The same choice out of columns of positives and places of kin, in a buffer of the distances' shape."""
-        slots = torch.arange(index.shape[1], device=index.device).expand(index.shape)
-        negative, farther = nearest_beyond(strangers(distances, kin, scratch), distances.gather(1, index))
-        valid = listed & farther
-        left = listed & ~farther & (negatives > 0)[:, None]
-        if self.fallback == "skip" or not bool(left.any()):
-            return Picked(slots, negative, valid)
-        farthest = highest(strangers(distances, kin, scratch, -torch.inf))
-        return Picked(slots, torch.where(farther, negative, farthest[:, None]), valid | left)
+    def pick(self, near: Tensor, far: Tensor) -> Picked:
+        """The same choice out of distances of positives (b, P) and of negatives in all columns (b, R), which is used up.
+
+        Where there is none `near` holds -inf, `far` +inf
+        """
+        slots = torch.arange(near.shape[1], device=near.device).expand(near.shape)
+        negative, farther = nearest_beyond(far, near)
+        z = torch.where(farther, near - far.gather(1, negative), -torch.inf)
+        if self.fallback == "skip" or bool(farther.all()):
+            return Picked(slots, negative, z)
+        negative = torch.where(farther, negative, highest(far.masked_fill_(far == torch.inf, -torch.inf))[:, None])
+        z = near - far.gather(1, negative)
+        return Picked(slots, negative, torch.where(z < torch.inf, z, -torch.inf))
