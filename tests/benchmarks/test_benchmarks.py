@@ -182,6 +182,7 @@ def test_what_is_published_keeps_other_rows_and_says_the_versions_of_its_own(ben
 
 def test_a_row_says_when_others_worked_beside_it(bench, monkeypatch):
     neighbours, row = bench("neighbours"), row_of(bench, 1.0, 1.0, 1.0)
+    row |= {"wall": row["cpu"], "wall cost": row["cpu cost"]}
     looks = iter([(100.0, 1000.0, 10.0), (110.0, 1015.0, 20.0)])
     monkeypatch.setattr(neighbours, "_now", lambda: next(looks))
     assert neighbours.Neighbours().cores() == 0.5
