@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RowLoss, SupCon, TupletMargin
+from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RankedList, RowLoss, SupCon, TupletMargin
 from nearkin.losses.closed import Tile
 from nearkin.losses.kin import Counts
 from nearkin.losses.shares import FITTING, LEAST, negative_sums
@@ -43,6 +43,11 @@ CASES = [
     NCA(),
     NCA(5.0, distance="cosine"),
     NCA(100.0, distance="cosine"),
+    RankedList(),
+    RankedList(detach=False),
+    RankedList(1.5, 0.0, negative_temperature=0.0, positive_temperature=3.0, balance=0.3, detach=False),
+    RankedList(2.5, 1.9, negative_temperature=300.0, positive_temperature=200.0, detach=False),
+    RankedList(0.5, 0.5, balance=0.0),
 ]
 
 
@@ -109,6 +114,18 @@ def test_single_precision(loss):
     assert error <= 3e-6 * size + 2 * (by_rows.double() - slope).abs().max()
 
 
+@pytest.mark.parametrize("spread", [1e-2, 1e-5, 1e-7])
+@pytest.mark.parametrize("temperature", [0.0, 10.0, 200.0])
+def test_a_ranked_list_of_near_duplicates_keeps_its_digits(temperature, spread):
+    loss = RankedList(negative_temperature=temperature, detach=False)
+    x = torch.randn(61, 64, generator=torch.Generator().manual_seed(0))
+    x, y = x[60] + spread * x[:60], torch.arange(60) // 4
+    exact, slope = value_and_slopes(by_autograd(loss), x.double(), y)
+    value, found = value_and_slopes(loss, x, y)
+    assert abs(value - exact) <= 2e-7 * exact
+    assert (found.double() - slope).abs().max() <= 6e-7 * slope.abs().max()
+
+
 @pytest.mark.parametrize("name", ["points", "two points"])
 @pytest.mark.parametrize("loss", CASES, ids=ids)
 def test_a_collapsed_batch_never_overflows(loss, name):
@@ -143,9 +160,11 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
 
 
 @pytest.mark.parametrize("size", [None, 5])
-def test_the_share_of_anchors_that_keep_something_is_measured(size):
-    loss = MultiSimilarity(mining="multi-similarity", eps=0.01, block_size=size)
+@pytest.mark.parametrize("loss", [MultiSimilarity(mining="multi-similarity", eps=0.01), RankedList(0.5)], ids=ids)
+def test_the_share_of_anchors_that_have_a_cost_is_measured(loss, size):
+    loss = copy.deepcopy(loss)
+    loss.block_size = size
     x, y = normal(12), torch.tensor(LABELS["unequal classes"])
     found, wanted = loss.measure(x, y), by_autograd(loss).measure(x, y)
     assert found.active == wanted.active
-    assert 0 < wanted.active < 1
+    assert 0 < found.active < 1

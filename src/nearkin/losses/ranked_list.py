@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from nearkin.core import InputError, flag, non_negative, positive, within
 from nearkin.core.tensors import Block, Terms, added, masked_sum
 from nearkin.distances import Distance, root
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.terms import positive_weights
+
+FARTHEST = 2.5
+"""No two distances d are that far apart."""
+
+
+class _Side(NamedTuple):
+    """mean: of the excesses of each row, 0 without one; factor: of its slopes; (b, 1) both."""
+
+    mean: Tensor
+    factor: Tensor
 
 
 class RankedList(RowLoss):
@@ -71,6 +85,40 @@ class RankedList(RowLoss):
         some = sums > 0
         return torch.where(some, masked_sum(share * excess, violating) / torch.where(some, sums, 1), 0)
 
+    def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: c moves d = sqrt(2c) by 1/d, and not at all at 0."""
+        inner, balance = self.border - self.margin, self.balance
+        d = torch.mul(tile.distances, 2, out=tile.slope).sqrt_()
+        d.view(-1).index_fill_(0, tile.kin, torch.inf)
+        push = self._weigh(d.neg_(), -self.border, self.negative_temperature, tile.scratch)
+        far = tile.scratch.mul_(push.factor.mul_(-balance * math.sqrt(0.5)))
+        far.div_(torch.sqrt(tile.distances, out=tile.slope)).nan_to_num_(0, 0, 0)
+        d = tile.positive_distances().mul_(2).sqrt_()
+        near = torch.empty_like(d)
+        pull = self._weigh(tile.only_listed(d.clone()), inner, self.positive_temperature, near)
+        near.mul_(pull.factor.mul_(1 - balance)).div_(d).nan_to_num_(0, 0, 0)
+        costs = pull.mean.mul_(1 - balance).add_(push.mean, alpha=balance)
+        return Closed(Sums(added(costs), tile.counts.moved(), costs.count_nonzero()), near, far)
+
+    def _weigh(self, values: Tensor, border: float, temperature: float, slopes: Tensor) -> _Side:
+        """The mean excess of values (b, C) beyond the border, and its slopes into `slopes`. The values are used up.
+
+        All is told from the largest value of a row: differences of distances have digits where excesses lack them
+        """
+        torch.threshold_(values, border, -torch.inf)
+        peak = _largest(values).clamp_(min=border)
+        values.sub_(peak)
+        if temperature:
+            torch.mul(values, temperature, out=slopes).exp_()
+        else:
+            torch.ge(values, -FARTHEST, out=slopes)
+        values.clamp_(min=-FARTHEST)
+        factor = slopes.sum(1, keepdim=True).clamp_(min=1).reciprocal_()  # the largest value weighs 1
+        mean = torch.linalg.vecdot(slopes, values)[:, None].mul_(factor)
+        if temperature and not self.detach:
+            slopes.mul_(values.sub_(mean).mul_(temperature).add_(1))
+        return _Side(mean.add_(peak).sub_(border), factor)
+
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
         return (
@@ -78,3 +126,8 @@ class RankedList(RowLoss):
             f"positive_temperature={self.positive_temperature:g}, balance={self.balance:g}, detach={self.detach}, "
             f"{super().extra_repr()}"
         )
+
+
+def _largest(values: Tensor) -> Tensor:
+    """The largest value of each row, (b, 1); -infinity of none."""
+    return values.amax(1, keepdim=True) if values.shape[1] else values.new_full((len(values), 1), -torch.inf)
