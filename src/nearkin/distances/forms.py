@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 Back = Callable[[Tensor], Tensor]
-"""The gradient of rows in a distance's space, as one of the rows that were given."""
+"""The gradient of rows in a distance's space, which it may use up, as one of the rows that were given."""
+
+Turn = Callable[[Tensor], tuple[Tensor, Back] | None]
+"""Given rows in the distance's space, and the way back of their gradient; None for rows without this form."""
 
 
 class Form:
@@ -18,17 +21,13 @@ class Form:
     factor:  a number that every slope has to be multiplied with still, left to whoever makes the thin products
     divides: whether `slope` divides by distances, which must not be 0 then
     relative: whether the anchors' squared norms have a part in it; where they have none, nobody makes them
-    turns:   whether it makes the rows of the distance's space itself, by `turn`
+    turn:    makes the rows of the distance's space itself, None: it takes projected rows
     """
 
     factor: float = 1.0
     divides: bool = False
     relative: bool = False
-    turns: bool = False
-
-    def turn(self, rows: Tensor) -> tuple[Tensor, Back] | None:
-        """Given rows in the distance's space, and the way back of their gradient; None for rows without this form."""
-        raise NotImplementedError(f"{type(self).__name__} takes projected rows")
+    turn: Turn | None = None
 
     def fits(self, rows: Tensor) -> bool:
         """Whether these projected rows may take this form."""
@@ -45,7 +44,7 @@ class Form:
         """Slopes of distances -> slopes of squared distances less `factor`, in place."""
 
     def norm_slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> Tensor | None:
-        """The slope of the anchors' squared norms (b,), or None where they have no part in the distance."""
+        """The slope of the anchors' squared norms (b,), or None where they have no part in it; may use up distances."""
         return None
 
 
@@ -66,12 +65,9 @@ class Scaled(Form):
 class OfDirections(Scaled):
     """d = |x - z|^2 / 2 of unit rows; zero rows are no unit rows, and take the general way."""
 
-    def __init__(self, turn: Callable[[Tensor], tuple[Tensor, Back] | None] | None = None) -> None:
+    def __init__(self, turn: Turn | None = None) -> None:
         super().__init__(0.5)
-        self._turn, self.turns = turn, turn is not None
-
-    def turn(self, rows: Tensor) -> tuple[Tensor, Back] | None:
-        return super().turn(rows) if self._turn is None else self._turn(rows)
+        self.turn = turn
 
     def reach(self, largest: float) -> float:
         return 2.0
@@ -101,8 +97,8 @@ class Relative(Form):
 
     relative = True
 
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
+    def __init__(self, eps: float, turn: Turn | None = None) -> None:
+        self.eps, self.turn = eps, turn
 
     def _unit(self, norms: Tensor) -> Tensor:
         return torch.where(norms > self.eps, norms, self.eps)
@@ -114,7 +110,7 @@ class Relative(Form):
         slopes.div_(self._unit(norms))
 
     def norm_slope(self, slopes: Tensor, distances: Tensor, norms: Tensor) -> Tensor | None:
-        moved = torch.linalg.vecdot(slopes, distances)[:, None] / self._unit(norms)
+        moved = distances.mul_(slopes).sum(1, keepdim=True) / self._unit(norms)
         return torch.where(norms > self.eps, -moved, 0)[:, 0]
 
 

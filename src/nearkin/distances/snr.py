@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nearkin.core import positive
 from nearkin.distances.base import Distance
-from nearkin.distances.forms import Form, Relative
+from nearkin.distances.forms import Back, Form, Relative
+from nearkin.distances.squared import wide
 
 
 class SNR(Distance):
@@ -40,7 +41,7 @@ class SNR(Distance):
         return squared / torch.where(anchor_norm > self.eps, anchor_norm, self.eps)
 
     def closed_form(self) -> Form:
-        return Relative(self.eps)
+        return Relative(self.eps, standardised if type(self).project is SNR.project else None)
 
     def extra_repr(self) -> str:
         return f"eps={self.eps:g}"
@@ -49,3 +50,11 @@ class SNR(Distance):
 def standard(x: Tensor) -> Tensor:
     """(x - mean(x)) / sqrt(D): rows whose squared norms are the variances of their components."""
     return (x - x.mean(-1, keepdim=True)) / math.sqrt(x.shape[-1])
+
+
+def standardised(x: Tensor) -> tuple[Tensor, Back]:
+    """The same in float64 and in fewer steps, and the way back of its gradient."""
+    scale = 1 / math.sqrt(x.shape[1])
+    rows = wide(x)
+    centred = (rows - rows.mean(1, keepdim=True)).mul_(scale)
+    return centred, lambda slopes: slopes.sub_(slopes.mean(1, keepdim=True)).mul_(scale)

@@ -27,19 +27,19 @@ class Side(NamedTuple):
 
 def closed_rows(call: Call, form: Form) -> ClosedRows | None:
     """The rows of a call; None where the form does not fit them."""
-    turned = form.turns and call.plain
-    if turned:
+    turn = form.turn if call.plain else None
+    if turn is not None:
         given = [call.embeddings] if call.others is None else [call.embeddings, call.others]
     else:
         given = [call.anchors] if call.others is None and call.group is None else [call.anchors, call.references]
     sides = []
     for each in given:
         rows = each.detach()
-        made = form.turn(rows) if turned else (rows, None) if form.fits(rows) else None
+        made = turn(rows) if turn is not None else (rows, None) if form.fits(rows) else None
         if made is None:
             return None
         sides.append(Side(each, *made))
-    return ClosedRows(call, form, sides, turned=turned)
+    return ClosedRows(call, form, sides, turned=turn is not None)
 
 
 class ClosedRows:
