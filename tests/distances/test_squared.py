@@ -33,6 +33,24 @@ def test_squared_distances_equal_the_sum_of_squared_differences(rows, others, wi
     torch.testing.assert_close(squared_distances(x, z, torch.float32), wanted.float(), rtol=3e-6, atol=1e-7)
 
 
+def test_a_mirrored_half_is_the_whole():
+    x = normal(300, 5)
+    found = squared.mirrored(x, x.square().sum(1))
+    torch.testing.assert_close(found, torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square())
+
+
+def test_many_rows_of_their_own_set_are_made_by_halves_as_exactly(monkeypatch):
+    x = normal(520, 256)
+    x[3:9] = x[2] + 1e-6 * normal(6, 256, seed=1)
+    kernel = SquaredKernel(x, torch.float32)
+    halves, near = kernel.forward(x, first=0)
+    monkeypatch.setattr(squared, "MIRRORED", (1000, 0))
+    whole, other = kernel.forward(x, first=0)
+    assert torch.equal(torch.stack(near), torch.stack(other))
+    torch.testing.assert_close(halves, whole, rtol=1e-6, atol=0)
+    assert bool((halves.diagonal() == 0).all())
+
+
 def test_never_negative_whatever_the_cancellation():
     x = 1e8 + normal(30, 3)
     for dtype in (torch.float32, torch.float64):

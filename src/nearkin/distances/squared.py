@@ -19,6 +19,12 @@ from nearkin.core.tensors import full_precision, traced
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
 
+BAND = 128
+"""Rows of a symmetric matrix made at a time."""
+
+MIRRORED = 512, 256
+"""Rows and dimensions from which a mirrored half of a product takes less time than the half itself."""
+
 CHUNK = 1 << 18
 """Numbers held at a time while near pairs are computed again."""
 
@@ -76,7 +82,10 @@ class SquaredKernel:
         else:
             norms = cut(self.norms, first, first + anchors.shape[0])[:, None]
         with full_precision(anchors.device):
-            squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
+            if centred is self.centred and _worth_mirroring(centred):
+                squared = mirrored(centred, self.norms, out)
+            else:
+                squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             own = selves(squared, first).fill_(torch.inf)
         rows, columns = near = self._near(squared, norms, shared=first is not None)
@@ -118,6 +127,23 @@ class SquaredKernel:
             to_anchors = to_anchors.index_add(0, i, pull)
             to_references = to_references.index_add(0, j, -pull)
         return to_anchors, to_references
+
+
+def _worth_mirroring(rows: Tensor) -> bool:
+    count, dimensions = MIRRORED
+    return rows.shape[0] >= count and rows.shape[1] >= dimensions and rows.device.type == "cpu"
+
+
+def mirrored(rows: Tensor, norms: Tensor, out: Tensor | None = None) -> Tensor:
+    """|a|^2 + |b|^2 - 2 a'b of all pairs of rows (N, D) with squared norms (N,): one half is made, the other mirrored."""
+    count = rows.shape[0]
+    squared = rows.new_empty(count, count) if out is None else out
+    for start in range(0, count, BAND):
+        stop = min(start + BAND, count)
+        band = squared[start:stop, start:]
+        torch.addmm(norms[start:], rows[start:stop], rows[start:].T, alpha=-2, out=band).add_(norms[start:stop, None])
+        squared[stop:, start:stop] = band[:, stop - start :].contiguous().T.contiguous()  # torch turns no other fast
+    return squared
 
 
 def selves(matrix: Tensor, first: int) -> Tensor:
