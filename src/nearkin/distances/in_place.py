@@ -100,7 +100,7 @@ class BlockDistances:
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
         """Add the gradient of sum(slopes * distances) of the block that was filled last. Both are used up."""
         if self.by_product:
-            self._product(start, stop, slopes)
+            self._product(start, stop, slopes, distances)
             return
         near, some = self.near, self.near[0].shape[0] > 0
         norm_slope = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
@@ -115,7 +115,7 @@ class BlockDistances:
             if self.kernel.extremes[0] == 0:
                 distances.add_(distances == 0)  # between rows that are 0 once they are centred
         self.form.slope(slopes, distances, self._anchor_norms(start, stop))
-        self._dense(start, stop, slopes)
+        self._dense(start, stop, slopes, distances)
         if some:
             self._pairs(start, *near, near_slopes, self.near_distances)
         self._add_norms(start, stop, norm_slope)
@@ -123,10 +123,10 @@ class BlockDistances:
     def _whole(self, start: int, stop: int) -> bool:
         return self.shared and stop - start == self.columns.shape[0]
 
-    def _dense(self, start: int, stop: int, slopes: Tensor) -> None:
-        """Add the gradient of slopes of squared distances: the thin products."""
+    def _dense(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
+        """Add the gradient of slopes of squared distances: the thin products. `spare` is a buffer of the same shape."""
         if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
-            both = slopes.T.contiguous().add_(slopes)
+            both = spare.copy_(slopes.T).add_(slopes)
             self.to_anchors = torch.mul(self.columns, both.sum(1, keepdim=True)).addmm_(both, self.columns, alpha=-1)
             return
         centred = self.kernel.centre(cut(self.anchors, start, stop), self._column(start))
@@ -135,10 +135,10 @@ class BlockDistances:
         self.weights.add_(slopes.sum(0))
         self.to_references.addmm_(slopes.T, centred, alpha=-1)
 
-    def _product(self, start: int, stop: int, slopes: Tensor) -> None:
+    def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
         anchors = cut(self.anchors, start, stop).to(self.dtype)
         if self._whole(start, stop):
-            self.to_anchors = torch.mm(slopes.T.contiguous().add_(slopes), self.columns)
+            self.to_anchors = torch.mm(spare.copy_(slopes.T).add_(slopes), self.columns)
         elif anchors.shape[0] == self.anchors.shape[0] and not self.shared:
             self.to_anchors, self.to_references = torch.mm(slopes, self.columns), torch.mm(slopes.T, anchors)
         else:
