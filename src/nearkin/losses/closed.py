@@ -27,6 +27,8 @@ class Tile(NamedTuple):
                as good, or where it would not say more than they
     full:      all of `index` is listed
     counts:    numbers of pairs and anchors of the block, for the counts of terms
+    symmetric: the distance of a pair is that of the pair the other way round
+    ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     """
 
     distances: Tensor
@@ -40,6 +42,8 @@ class Tile(NamedTuple):
     exact: Callable[[Tensor, Tensor], Tensor] | None
     full: bool
     counts: Counts
+    symmetric: bool = True
+    ahead: Tensor | None = None
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""

@@ -53,21 +53,25 @@ def closed_loss(
     parts: int,
     measured: bool,
     reduce: Reduce,
+    ahead: Callable[[Tile], Tensor] | None,
     again: Again | None,
 ) -> Found | None:
     """The loss, one step of autograd; None where its closed form does not apply.
 
     It applies where kin is decided by class indices, without own columns or grades, and the distance has a closed form
-    too. size: anchors a block, or None; again: for who differentiates twice, None where that is refused
+    too. size: anchors a block, or None; ahead: the loss's first sweep, where its blocks need one; again: for who
+    differentiates twice, None where that is refused
     """
     form = call.distance.closed_form()
     tuples = type(call.rule) is FirstTwo and not call.identified
     if form is None or call.own is not None or not (tuples or type(call.rule) is SameLabel):
         return None
+    if ahead is not None and form.relative:
+        return None
     rows = closed_rows(call, form)
     if rows is None:
         return None
-    sweep = _Sweep(closed, call, rows, size, parts, measured, reduce)
+    sweep = _Sweep(closed, call, rows, size, parts, measured, reduce, ahead)
     inputs = [side.given for side in rows.sides]
     if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
         twice = None if again is None else rows.again(again)
@@ -119,9 +123,10 @@ class _Sweep:
     def __init__(
         self, closed: Callable[[Tile], Closed], call: Call, rows: ClosedRows,
         size: int | None, parts: int, measured: bool, reduce: Reduce,
+        ahead: Callable[[Tile], Tensor] | None,
     ) -> None:  # fmt: skip
         self.closed, self.call, self.rows, self.size = closed, call, rows, size
-        self.parts, self.measured, self.reduce = parts, measured, reduce
+        self.parts, self.measured, self.reduce, self.ahead = parts, measured, reduce, ahead
         self.distances, self.count = rows.distances, rows.distances.anchors.shape[0]
         largest, most = rows.largest(), torch.finfo(call.dtype).max
         self.finite = all(4 * each < most for each in largest)
@@ -132,11 +137,14 @@ class _Sweep:
         self.sums: list[list[float]] = []
         self.gradients: list[Tensor] = []
         self.scale = 1.0
+        self.said: Tensor | None = None  # by `ahead`
 
     def run(self, *, wanted: bool) -> Tensor:
         """The loss."""
         dense = self.size is None
         eager = wanted and not dense and self.parts == 1
+        if self.ahead is not None:
+            self.said = torch.cat([self.ahead(tile) for _, _, tile in self.tiles()])
         sums = []
         for start, stop, tile in self.tiles():
             found = self.closed(tile)
@@ -167,7 +175,7 @@ class _Sweep:
             exact = partial(distances.exact, start) if distances.doubtful else None
             yield start, stop, Tile(
                 filled, kin.index, kin.listed, kin.places, kin.negatives, slope, scratch, self.reach, exact, kin.full,
-                kin.counts,
+                kin.counts, not distances.form.relative, self.said,
             )  # fmt: skip
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, weights: list[float]) -> None:

@@ -117,7 +117,11 @@ class RowLoss(nn.Module):
     `closed` is computed from its `rows`."""
 
     closed_whole: bool = False
-    """The closed form needs all rows of a batch that is its own set of references at once."""
+    """The closed form is for a batch that is its own set of references, and needs all rows at once or `ahead`."""
+
+    ahead: Callable[[Tile], Tensor] | None = None
+    """Optional first sweep of a closed form over blocks, a method `ahead(tile) -> (b, 1)`; `closed` finds what it said of
+    all as `tile.ahead`. Where distances are symmetric only."""
 
     prepare: Callable[[Block], Tensor] | None = None
     """Optional first sweep, a method `prepare(block) -> (b,)`; `rows` finds it as `block.row` and `block.column`."""
@@ -247,7 +251,7 @@ class RowLoss(nn.Module):
         doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
         return closed_loss(
             self.closed, call, size, parts=self.parts, measured=measured, reduce=self._reduced,
-            again=self._again if doubles else None,
+            ahead=None if size is None else self.ahead, again=self._again if doubles else None,
         )  # fmt: skip
 
     def _again(self, call: Call) -> Tensor:
@@ -279,7 +283,8 @@ class RowLoss(nn.Module):
     def _takes_closed(self, call: Call, size: int | None) -> bool:
         if len(self._modules) > 1 or any(each is not None for each in self._parameters.values()):
             return False  # slopes by hand end at distances
-        return not self.closed_whole or (size is None and call.alone and call.group is None)
+        whole = size is None or self.ahead is not None
+        return not self.closed_whole or (whole and call.alone and call.group is None)
 
     def _prepared(self, call: Call, size: int | None) -> tuple[Tensor | None, Tensor | None]:
         if self.prepare is None:

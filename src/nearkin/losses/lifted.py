@@ -58,16 +58,25 @@ class Lifted(RowLoss):
 
     closed_whole = True
 
+    def ahead(self, tile: Tile) -> Tensor:
+        """`prepare` of a tile."""
+        return crowd(tile, 1.0, self.margin)[0]
+
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
         here, factor = crowd(tile, 1.0, self.margin)
-        there = here[:, 0][tile.index]
-        valid = tile.listed & (tile.negatives > 0)[:, None]
-        excess = torch.relu(torch.logaddexp(here, there) + tile.positive_distances())
-        excess = torch.where(valid, excess, 0)
-        share = torch.sigmoid(torch.where(valid, here - there, 0))  # of this end in the crowd of both
-        towards = (excess * share).sum(1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
-        push = tile.slope.mul_(-factor * towards[:, None])
+        there = (here if tile.ahead is None else tile.ahead)[:, 0][tile.index]
+        excess = torch.logaddexp(here, there).add_(tile.positive_distances()).relu_()
+        share = torch.sigmoid(here - there)  # of this end in the crowd of both
+        if not tile.torn():
+            valid = tile.listed & (tile.negatives > 0)[:, None]
+            excess, share = torch.where(valid, excess, 0), torch.where(valid, share, 0)
+        towards = (excess * share).sum(1, keepdim=True)
+        if tile.symmetric:
+            towards.mul_(2)  # the pair the other way round is as long
+        else:
+            towards.view(-1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
+        push = tile.slope.mul_(factor.mul_(towards).neg_())
         return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), added(excess > 0)), excess, push)
 
     def extra_repr(self) -> str:
