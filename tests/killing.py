@@ -17,7 +17,7 @@ from typing import Any
 TESTS = Path(__file__).parent
 
 
-def run_script(script: Path, *arguments: object, timeout: int = 300) -> dict[str, Any]:
+def run_script(script: Path, *arguments: object, timeout: int = 1000) -> dict[str, Any]:
     """What the script printed; it may import from the folder of tests."""
     assert script.stem != Path(__file__).stem
     places = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))

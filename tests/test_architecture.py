@@ -53,7 +53,7 @@ def check_imports(house: Path) -> subprocess.CompletedProcess[str]:
         env={"PYTHONPATH": str(house / "src"), "PATH": "", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
 
 

@@ -26,7 +26,7 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
 
 

@@ -29,7 +29,7 @@ def test_every_command_of_a_walk_exists_with_its_options(script: str) -> None:
 
 @pytest.mark.data
 def test_photos_are_laid_out_by_class_and_none_twice(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, EXAMPLES / "prepare.py", "faces", tmp_path], check=True, timeout=120)
+    subprocess.run([sys.executable, EXAMPLES / "prepare.py", "faces", tmp_path], check=True, timeout=400)
     counts = {part.name: (len(list(part.iterdir())), len(list(part.rglob("*.pgm")))) for part in tmp_path.iterdir()}
     assert counts == {"enrolled": (30, 150), "new": (30, 150), "strangers": (10, 50)}
     names = [(path.parent.name, path.name) for path in tmp_path.rglob("*.pgm")]

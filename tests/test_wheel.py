@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=400, **options)
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,7 @@ def test_memory_is_the_growth_of_the_high_water_mark():
         cwd=ROOT / "benchmarks",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr

@@ -66,6 +66,6 @@ def test_python_m_nearkin_is_nearkin() -> None:
 def test_a_warning_is_a_sentence_without_a_place_in_the_code():
     quiet = "import sys; sys.argv = ['nearkin', '--version']; from nearkin.cli import program as p; import click, warnings; "
     loud = quiet + "p.program.add_command(click.Command('odd', callback=lambda: warnings.warn('something odd'))); sys.argv[1] = 'odd'; p.main()"
-    said = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True, timeout=200)
     assert said.returncode == 0, said.stderr
     assert said.stderr == "nearkin: something odd\n"

@@ -45,7 +45,7 @@ def test_a_stop_ends_all_processes_with_everything_saved(tmp_path: Path, number:
         until(lambda: len(list(tmp_path.glob("study/runs/*/run.json"))) >= 2 and list(tmp_path.glob("study/runs/*/.claim")))
         time.sleep(0.5)
         process.send_signal(number)
-        said = process.communicate(timeout=100)[1]
+        said = process.communicate(timeout=300)[1]
     assert process.returncode == 130, said
     assert said.count("\n") <= 4
     assert said.splitlines()[-1].startswith("nearkin: ")

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("killed_studies.py")
 
 @pytest.mark.parametrize("kills", [5, pytest.param(30, marks=pytest.mark.slow)])
 def test_kills_change_no_bit_of_the_result(tmp_path: Path, kills: int) -> None:
-    found = run_script(SCRIPT, tmp_path, kills, timeout=280)
+    found = run_script(SCRIPT, tmp_path, kills, timeout=1000)
     assert sum(found["phases"].values()) == kills
     assert found["same"] == found["studies"] >= 1
     if kills >= 30:
@@ -22,5 +22,5 @@ def test_kills_change_no_bit_of_the_result(tmp_path: Path, kills: int) -> None:
 
 @pytest.mark.slow
 def test_kills_change_no_trial_that_follows_from_others(tmp_path: Path) -> None:
-    found = run_script(SCRIPT, tmp_path, 12, "tuned", timeout=280)
+    found = run_script(SCRIPT, tmp_path, 12, "tuned", timeout=1000)
     assert found["same"] == found["studies"] >= 1

@@ -23,7 +23,7 @@ sys.exit(7)
 
 def exit_code(folder: Path, name: str, before: str = "") -> int:
     (folder / "program.py").write_text(PROGRAM.format(name=name, before=before))
-    return subprocess.run([sys.executable, "-m", "program"], cwd=folder, timeout=60).returncode
+    return subprocess.run([sys.executable, "-m", "program"], cwd=folder, timeout=200).returncode
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

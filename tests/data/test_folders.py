@@ -336,7 +336,7 @@ def test_a_pipe_with_the_name_of_an_image_does_not_hang(tmp_path, name):
     os.mkfifo(folder / name)
     source = folder if "/" in name else folder / name
     code = "import sys; from nearkin.data import load_images; load_images(sys.argv[1])"
-    answer = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, timeout=60)
+    answer = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, timeout=200)
     assert answer.returncode == 1
     assert f"{folder / name} is no regular file" in answer.stderr
     if source == folder:

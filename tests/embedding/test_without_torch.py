@@ -51,7 +51,7 @@ def test_descriptor_and_exported_model_answer_without_torch(tmp_path):
     )
     folder = str(write_model(model, tmp_path / "mean"))
     command = [sys.executable, "-c", SCRIPT, json.dumps(HEAVY), "descriptor", folder]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert found["imported"] == []
@@ -72,5 +72,5 @@ def test_a_model_that_nothing_can_run_says_what_to_install(tmp_path):
     )
     folder = str(write_model(model, tmp_path / "bare"))
     command = [sys.executable, "-c", SCRIPT, json.dumps(HEAVY), folder]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert "nearkin[train]" in ended.stderr and "without onnxruntime (extra gallery)" in ended.stderr

@@ -46,7 +46,7 @@ def test_from_create_to_purge_without_torch_or_scipy(tmp_path: Path) -> None:
     folder_of(tmp_path / "new", range(3), range(10, 12))
     folder_of(tmp_path / "unknown", range(100, 120), range(2))
     done = subprocess.run(
-        [sys.executable, "-c", WALK, str(tmp_path), str(tmp_path / "kin")], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", WALK, str(tmp_path), str(tmp_path / "kin")], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "kind 0" in done.stdout

@@ -32,7 +32,7 @@ def shares(tmp_path_factory):
         for rank in range(2)
     ]
     for process in processes:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=400)
         assert process.returncode == 0, output.decode()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 

@@ -211,7 +211,7 @@ def shares(tmp_path_factory):
         for rank in range(2)
     ]  # fmt: skip
     for process in processes:
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output.decode()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
