@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nearkin.core import InputError, derived_seed, integer
-from nearkin.evaluation.inputs import Array, exact_labels, sample_names
+from nearkin.evaluation.inputs import Array, as_array, exact_labels, sample_names
 
 LISTED = 5
 """Names of groups that a note shows."""
@@ -60,7 +60,7 @@ def draw_episodes(
     """
     count = integer("ways", ways, minimum=2), integer("shots", shots, minimum=1), integer("queries", queries, minimum=1)
     rounds = integer("episodes", episodes, minimum=1)
-    codes = exact_labels("labels", labels, len(np.asarray(labels)))
+    codes = exact_labels("labels", labels, len(as_array(labels)))
     names = np.zeros(len(codes), dtype=np.int64) if within is None else sample_names("within", within, len(codes))
     pool = _pool(codes, names, count[0], count[1] + count[2], grouped=within is not None)
     rng = np.random.default_rng(derived_seed(integer("seed", seed), "episodes"))
@@ -86,8 +86,8 @@ def given_episodes(labels: object, groups: object, asks: object) -> Draw:
     >>> given_episodes([0, 1, 0, 1], ["one"] * 4, [False, False, True, True]).queries.tolist()
     [[[2], [3]]]
     """
-    codes = exact_labels("labels", labels, len(np.asarray(labels)))
-    names, flags = sample_names("groups", groups, len(codes)), np.asarray(asks)
+    codes = exact_labels("labels", labels, len(as_array(labels)))
+    names, flags = sample_names("groups", groups, len(codes)), as_array(asks)
     if flags.dtype != np.bool_ or flags.shape != codes.shape:
         raise InputError(f"asks must be {len(codes)} flags, got {flags.dtype} of shape {flags.shape}")
     kinds, group = np.unique(names, return_inverse=True)

@@ -12,7 +12,7 @@ from nearkin.core import InputError, choice, integer
 from nearkin.decision.votes import WEIGHTS, voted_for
 from nearkin.distances import Cosine, Distance, make_distance
 from nearkin.evaluation.episode_draw import Draw, draw_episodes
-from nearkin.evaluation.inputs import Array, Rows, finite_rows
+from nearkin.evaluation.inputs import Array, Rows, as_array, finite_rows
 from nearkin.evaluation.points import Points
 from nearkin.statistics import episode_interval
 from nearkin.statistics.records import Interval
@@ -101,8 +101,8 @@ def episodes(
     True
     """
     rows = finite_rows("embeddings", embeddings)
-    if len(rows) != len(np.asarray(labels)):
-        raise InputError(f"there are {len(rows)} embeddings and {len(np.asarray(labels))} labels; each needs one")
+    if len(rows) != len(as_array(labels)):
+        raise InputError(f"there are {len(rows)} embeddings and {len(as_array(labels))} labels; each needs one")
     draw = draw_episodes(labels, ways=ways, shots=shots, queries=queries, episodes=episodes, within=within, seed=seed)
     return judge_episodes(rows, draw, method=method, k=k, weights=weights, distance=distance)
 
@@ -142,7 +142,7 @@ def judge_episodes(
 
 def _taken(points: Points, index: Array) -> Tensor:
     """Projected rows at `index` (E, N, K), as (E, N, K, P) in float64."""
-    rows: Tensor = points.take(torch.from_numpy(index.ravel())).unflatten(0, index.shape)
+    rows: Tensor = points.take(torch.from_numpy(index.ravel()).to(points.device)).unflatten(0, index.shape)
     return rows
 
 
@@ -158,7 +158,7 @@ def _distances(distance: Distance, queries: Tensor, kept: Tensor) -> Array:
     """(E, A, R) from (E, A, P) and (E, R, P), by differences: equal rows are exactly 0 apart."""
     squared = torch.cdist(queries, kept, compute_mode="donot_use_mm_for_euclid_dist").square_()
     norms = queries.square().sum(2)[:, :, None], kept.square().sum(2)[:, None]
-    found: Array = distance.link(squared, *norms).to(torch.float64).numpy()
+    found: Array = distance.link(squared, *norms).to(torch.float64).cpu().numpy()
     if not np.isfinite(found).all():
         raise InputError("the distance gives NaN or infinity between some of these embeddings; scale them or change it")
     return found

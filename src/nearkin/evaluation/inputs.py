@@ -63,10 +63,13 @@ def sample_names(name: str, names: object, rows: int) -> Array:
     return exact_labels(name, array, rows)
 
 
+def as_array(values: object) -> Array:
+    """What was given, as numpy has it; a tensor comes from whatever device it is on."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+
+
 def _one_dimensional(name: str, values: object, rows: int) -> Array:
-    if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    array = as_array(values)
     if array.ndim != 1:
         raise InputError(f"{name} must have one entry for each of the {rows} rows, got shape {array.shape}")
     if len(array) != rows:

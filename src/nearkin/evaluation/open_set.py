@@ -9,7 +9,7 @@ from nearkin.decision.open_set import OpenSet, open_set
 from nearkin.decision.votes import class_scores, predicted
 from nearkin.distances import Distance, make_distance
 from nearkin.evaluation.exclusions import Exclusions
-from nearkin.evaluation.inputs import Array, Rows, Side, side
+from nearkin.evaluation.inputs import Array, Rows, Side, as_array, side
 from nearkin.evaluation.space import Space
 from nearkin.evaluation.sweep import Nearest, nearest_references
 from nearkin.evaluation.task import same_width
@@ -60,7 +60,7 @@ def open_set_scores(
 
 def _among_themselves(queries: Side, unknown: object) -> tuple[Side, Exclusions, Array]:
     """The known rows as those who answer, nobody themselves; and who is unknown."""
-    names = np.unique(np.asarray(unknown))
+    names = np.unique(as_array(unknown))
     if names.size and names.dtype.kind not in "iu":
         raise InputError(f"unknown must be labels, whole numbers, got {names.dtype}")
     missing = names[~np.isin(names, queries.labels)]

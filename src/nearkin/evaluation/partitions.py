@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from nearkin.core import InputError
-from nearkin.evaluation.inputs import Array, exact_labels
+from nearkin.evaluation.inputs import Array, as_array, exact_labels
 
 
 def contingency(labels: object, clusters: object) -> Array:
     """Number of samples of each class (row) in each cluster (column), int64; empty rows and columns do not exist."""
-    size = len(np.atleast_1d(np.asarray(labels)))
+    size = len(np.atleast_1d(as_array(labels)))
     if size == 0:
         raise InputError("labels is empty; a clustering of nothing has no score")
     classes = exact_labels("labels", labels, size)
