@@ -322,3 +322,31 @@ def test_no_rows_give_an_empty_matrix(name):
 
 def test_wide_rows_are_float64():
     assert wide(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", sorted(DISTANCES))
+def test_a_set_with_itself_is_the_set_with_its_copy_and_goes_back_as_often_as_asked(name, dtype):
+    generator = torch.Generator().manual_seed(8)
+    x = torch.randn(9, 4, generator=generator, dtype=dtype)
+    x[3] = x[7]
+    x[5] = x[2] + 1e-4
+    upstream = torch.rand(9, 9, generator=generator, dtype=dtype).fill_diagonal_(0)
+    distance = make_distance(name)
+    own, other = x.clone().requires_grad_(), x.double().requires_grad_()
+    matrix = distance(own)
+    wide = distance.between(distance.project(other), distance.project(other))
+    if distance.self_is_zero:
+        wide = wide.masked_fill(torch.eye(9, dtype=torch.bool), 0)
+    torch.testing.assert_close(matrix.double(), wide, rtol=1e-5, atol=1e-6)
+    (wanted,) = torch.autograd.grad(wide, other, upstream.double(), create_graph=True)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-9}
+    for _ in range(2):
+        (found,) = torch.autograd.grad(matrix, own, upstream, retain_graph=True)
+        torch.testing.assert_close(found.double(), wanted, **tolerance)
+    (found,) = torch.autograd.grad(matrix, own, upstream, create_graph=True)
+    if dtype == torch.float64 and found.requires_grad:
+        second, right = (
+            torch.autograd.grad(each.square().sum(), at)[0] for each, at in ((found, own), (wanted, other))
+        )
+        torch.testing.assert_close(second, right, rtol=1e-7, atol=1e-7)

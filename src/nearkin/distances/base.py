@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError
+from nearkin.core.tensors import traced
 from nearkin.distances.forms import Form, Root, Scaled
+from nearkin.distances.matrix import distance_matrix
 from nearkin.distances.squared import compute_dtype, squared_distances, wide
 
 
@@ -50,6 +53,12 @@ class Distance(nn.Module):
         """Rows in the space where squared Euclidean distances are taken."""
         return x
 
+    def projected(self, x: Tensor) -> Tensor:
+        """`project` of rows of any dtype, in float64 where that keeps digits: the identity has none to lose."""
+        if self.keeps_space:
+            return x.to(compute_dtype(x))
+        return self.project(x if self.widens else wide(x))
+
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:
         """The distance, elementwise, from the squared distance and the squared norms in the projected space."""
         raise NotImplementedError(f"{type(self).__name__} needs a link(squared, anchor_norm, reference_norm)")
@@ -76,8 +85,12 @@ class Distance(nn.Module):
                 raise InputTypeError(f"{name} must be a floating tensor of shape (rows, dimensions), got {_kind(rows)}")
         if z is not None and x.shape[1] != z.shape[1]:
             raise InputError(f"x has {x.shape[1]} dimensions and z has {z.shape[1]}; they must agree")
-        anchors = self.project(wide(x))
-        distances = self.between(anchors, anchors if z is None else self.project(wide(z)), compute_dtype(x))
+        anchors, dtype = self.projected(x), compute_dtype(x)
+        references = anchors if z is None else self.projected(z)
+        form = None if traced() else self.closed_form()
+        if form is not None and form.fits(anchors.detach()) and (z is None or form.fits(references.detach())):
+            return distance_matrix(form, anchors, references, dtype, partial(self.between, dtype=dtype))
+        distances = self.between(anchors, references, dtype)
         if z is None and self.self_is_zero:
             distances = distances.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), 0)
         return distances

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nearkin.core import InputError
 from nearkin.core.tensors import Own
-from nearkin.distances import Distance, compute_dtype, wide
+from nearkin.distances import Distance, compute_dtype
 from nearkin.losses.given import check_finite, check_own, check_rows, from_triplets
 from nearkin.losses.group import Group, gathered
 from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, SharedLabel, as_rule, as_values
@@ -43,14 +43,14 @@ class Call:
     def anchors(self) -> Tensor:
         """(n, D) projected and wide."""
         if self._anchors is None:
-            self._anchors = _projected(self.distance, self.embeddings)
+            self._anchors = self.distance.projected(self.embeddings)
         return self._anchors
 
     @property
     def references(self) -> Tensor:
         """(R, D) columns, projected and wide."""
         if self._references is None:
-            self._references = self.anchors if self.others is None else _projected(self.distance, self.others)
+            self._references = self.anchors if self.others is None else self.distance.projected(self.others)
         return self._references
 
     @property
@@ -185,7 +185,7 @@ def arrange(
     rule = None if labels is None else as_rule(labels, count, device)
     if own is not None:
         check_own(own, embeddings)
-        own = Own(_projected(distance, own.vectors), own.positives, own.negatives)
+        own = Own(distance.projected(own.vectors), own.positives, own.negatives)
     mine = _ids("ids", ids, count, device)
     everybody: Tensor | None
     start: int | None = None
@@ -211,13 +211,6 @@ def _dtype(embeddings: Tensor, others: Tensor | None, precise: int) -> torch.dty
     pairs = embeddings.shape[0] * (embeddings if others is None else others).shape[0]
     doubled = (precise is True or pairs <= precise) and embeddings.device.type != "mps"
     return torch.float64 if doubled else compute_dtype(embeddings)
-
-
-def _projected(distance: Distance, rows: Tensor) -> Tensor:
-    """Rows in the distance's space, in float64 where that keeps digits: the identity has none to lose."""
-    if distance.keeps_space:
-        return rows.to(compute_dtype(rows))
-    return distance.project(rows if distance.widens else wide(rows))
 
 
 def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
@@ -272,4 +265,4 @@ def _noise(
         return torch.rand(count, uniforms, generator=generator, device=generator.device).to(device)
     if tuple(noise.shape) != (count, uniforms):
         raise InputError(f"noise must have shape ({count}, {uniforms}), got {tuple(noise.shape)}")
-    return noise
+    return noise.to(device)
