@@ -51,10 +51,11 @@ def check_own(own: Own, embeddings: Tensor) -> None:
     shape = tuple(own.vectors.shape)
     if len(shape) != 3 or shape[0] != len(embeddings) or shape[2] != embeddings.shape[1]:
         raise InputError(f"own vectors must have shape ({len(embeddings)}, K, {embeddings.shape[1]}), got {shape}")
-    if own.vectors.device != embeddings.device:
-        raise InputError(
-            f"own vectors are on {own.vectors.device}, the embeddings on {embeddings.device}; they must be together"
-        )
+    for name, given in own._asdict().items():
+        if given.device != embeddings.device:
+            raise InputError(
+                f"own {name} are on {given.device}, the embeddings on {embeddings.device}; they must be together"
+            )
     for name, mask in (("positives", own.positives), ("negatives", own.negatives)):
         if mask.dtype != torch.bool or tuple(mask.shape) != shape[:2]:
             raise InputError(

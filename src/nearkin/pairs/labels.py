@@ -13,12 +13,13 @@ from nearkin.pairs.rules import PairRule, SameLabel, SharedLabel
 
 
 def as_values(name: str, labels: Any, count: int, device: torch.device) -> Tensor:
-    """Labels as an integer tensor, (count,) class indices or (count, C) multi-hot, on `device`.
+    """Labels as an integer tensor, (count,) class indices or (count, C) multi-hot, on `device`: lists and arrays are brought
+    there, a tensor must be there.
 
     Errors:  InputTypeError for floats and other kinds, InputError for a wrong length
     """
     try:
-        values = labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
+        values = labels if isinstance(labels, Tensor) else torch.as_tensor(labels, device=device)
     except (TypeError, ValueError, RuntimeError):
         raise InputTypeError(f"{name} must be integers or a pairs rule, got {type(labels).__name__}") from None
     if values.is_floating_point() or values.is_complex():
