@@ -66,12 +66,20 @@ def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     bounded = falling(tile, rate, distance)
     near = tile.slope.gather(1, tile.index)
     total, peak = negative_sums(tile, bounded)
-    z = tile.only_listed(torch.sub(logarithm(total, peak), near), -math.inf)
-    pull = torch.sigmoid(z)
+    if 2 * rate * tile.reach <= FITTING:  # quotients of exponentials fit too, and need no logarithms
+        near = tile.only_listed(near.exp_(), math.inf)
+        costs, shares = (total / near).log1p_(), near.add_(total).reciprocal_()
+        pull = shares * total
+    else:
+        z = tile.only_listed(logarithm(total, peak) - near, -math.inf)
+        costs, pull = log1p_exp(z), torch.sigmoid(z)
+        shares = pull / total.clamp_(min=LEAST)
+    if shares.shape[1] != 1:
+        shares = shares.sum(1, keepdim=True)
     if rate != 1:
         pull.mul_(rate)
-    push = tile.slope.mul_(pull.sum(1, keepdim=True).div_(total.clamp_(min=LEAST)).neg_())
-    return Closed(Sums(added(log1p_exp(z)), tile.counts.pairs()), pull, push)
+        shares.mul_(rate)
+    return Closed(Sums(added(costs), tile.counts.pairs()), pull, tile.slope.mul_(shares.neg_()))
 
 
 def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]:
