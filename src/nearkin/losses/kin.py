@@ -46,6 +46,34 @@ class Counts:
         return int(np.count_nonzero(self._positives + self._negatives))
 
 
+class EqualCounts(Counts):
+    """The same of `rows` anchors that have as many positives and as many negatives each: numbers from the start."""
+
+    def __init__(self, rows: int, positives: int, negatives: int) -> None:
+        self._rows, self._near, self._far = rows, positives, negatives
+
+    def positives(self) -> int:
+        return self._rows * self._near
+
+    def negatives(self) -> int:
+        return self._rows * self._far
+
+    def pairs(self) -> int:
+        return self._rows * self._near if self._far else 0
+
+    def triplets(self) -> int:
+        return self._rows * self._near * self._far
+
+    def pulled(self) -> int:
+        return self._rows if self._near else 0
+
+    def torn(self) -> int:
+        return self._rows if self._near and self._far else 0
+
+    def moved(self) -> int:
+        return self._rows if self._near or self._far else 0
+
+
 class KinBlock(NamedTuple):
     """Kin of a block of anchors, as `Tile` has them; full: every entry of `index` is listed."""
 
@@ -117,23 +145,28 @@ class Kin:
         count = len(kin)
         rows = np.arange(count)[:, None]
         index = kin[kin != rows + first].reshape(count, size - 1)
-        others, strangers = np.full(count, size - 1), np.full(count, self.total - size)
-        return KinBlock(
-            self._tensor(index), torch.ones(index.shape, dtype=torch.bool, device=self.device),
-            self._tensor((kin + rows * self.total).reshape(-1)), self._tensor(strangers), True,
-            Counts(others, strangers),
-        )  # fmt: skip
+        return _equal_block(index, (kin + rows * self.total).reshape(-1), self.total - size, self.device)
 
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
         number = listed.sum(1)
-        return KinBlock(
-            self._tensor(index), self._tensor(listed), self._tensor(places), self._tensor(strangers),
-            bool(listed.all()), Counts(number, strangers),
-        )  # fmt: skip
+        made = [_tensor(each, self.device) for each in (index, listed, places, strangers)]
+        return KinBlock(made[0], made[1], made[2], made[3], bool(listed.all()), Counts(number, strangers))
 
-    def _tensor(self, values: Array) -> Tensor:
-        found = torch.from_numpy(values)
-        return found if self.device.type == "cpu" else found.to(self.device)
+
+def _equal_block(index: Array, places: Array, strangers: int, device: torch.device) -> KinBlock:
+    """Of anchors that have all of `index` (b, P) as positives and as many strangers each."""
+    count, most = index.shape
+    listed = torch.ones((count, most), dtype=torch.bool, device=device)
+    far = torch.full((count,), strangers, device=device)
+    counts = EqualCounts(count, most, strangers)
+    return KinBlock(_tensor(index, device), listed, _tensor(places, device), far, True, counts)
+
+
+def _tensor(values: Array, device: torch.device) -> Tensor:
+    found = torch.from_numpy(values)
+    if device.type == "cpu":
+        return found
+    return found.to(device, non_blocking=device.type == "cuda")  # CUDA has read pageable memory when the call returns
 
 
 def _equal_size(ordered: Array) -> int:
@@ -186,18 +219,18 @@ class Tuples:
         classes = labels.cpu().numpy()
         order = classes.argsort(kind="stable")
         ordered = classes[order]
-        starts = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.bool_)
-        pairs = np.flatnonzero(starts[:-1] & ~starts[1:])
+        again = np.zeros(len(ordered), np.bool_)  # of the class of the one before
+        np.equal(ordered[1:], ordered[:-1], out=again[1:])
+        pairs = (again[1:] > again[:-1]).nonzero()[0]
         anchors, columns = order[pairs], order[pairs + 1]
-        self.mine = np.flatnonzero((anchors >= first) & (anchors < first + count))
         self.total = len(pairs)
-        mine = anchors if len(self.mine) == len(anchors) else anchors[self.mine] - first
-        self.chosen = torch.from_numpy(mine).to(self.device), torch.from_numpy(columns).to(self.device)
+        self.mine = np.arange(self.total)
+        if count != len(classes):
+            self.mine = ((anchors >= first) & (anchors < first + count)).nonzero()[0]
+            anchors = anchors[self.mine] - first
+        self.chosen = _tensor(anchors, self.device), _tensor(columns, self.device)
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop, counted among themselves."""
         own = self.mine[start:stop]
-        index, places = own[:, None], np.arange(len(own)) * self.total + own
-        strangers, ones = np.full(len(own), self.total - 1), np.ones(len(own), np.int64)
-        made = [torch.from_numpy(each).to(self.device) for each in (index, ones[:, None] > 0, places, strangers)]
-        return KinBlock(made[0], made[1], made[2], made[3], True, Counts(ones, strangers))
+        return _equal_block(own[:, None], np.arange(len(own)) * self.total + own, self.total - 1, self.device)
