@@ -6,7 +6,7 @@ Imported by name only (`nearkin.core.tensors`): it is the one module of `core` t
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -76,6 +76,13 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     if traced() or torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
+
+
+def numbers(*values: Tensor) -> list[Any]:
+    """Scalars of one dtype as Python has them, after one wait for the device."""
+    if values[0].device.type == "cpu":
+        return [each.item() for each in values]
+    return torch.stack(values).tolist()
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:

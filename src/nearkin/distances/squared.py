@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import full_precision, traced
+from nearkin.core.tensors import full_precision, numbers, traced
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
@@ -61,8 +61,8 @@ class SquaredKernel:
         """The smallest and the largest squared norm of the centred references; 0 without references."""
         if not self.norms.shape[0]:
             return 0.0, 0.0
-        low, high = torch.aminmax(self.norms)
-        return float(low), float(high)
+        low, high = numbers(*torch.aminmax(self.norms))
+        return low, high
 
     def centre(self, anchors: Tensor, first: int | None = None) -> Tensor:
         """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""

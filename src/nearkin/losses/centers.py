@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, choice, derived_seed, integer, non_negative, positive
-from nearkin.core.tensors import Terms, traced
+from nearkin.core.tensors import Terms, numbers, traced
 from nearkin.distances import squared_distances, wide
 from nearkin.losses.outside import BatchLoss, each
 
@@ -55,7 +55,7 @@ def check_classes(
     if rows.shape[1] != table.shape[1]:
         raise InputError(f"{name} was made for {table.shape[1]} dimensions, the embeddings have {rows.shape[1]}")
     if labels is not None and len(labels) and not traced():
-        low, high = map(int, torch.aminmax(labels))
+        low, high = numbers(*torch.aminmax(labels))
         classes = len(table) // per_class
         if low < 0 or high >= classes:
             raise InputError(f"labels of {name} must be class indices 0..{classes - 1}, got {low}..{high}")
