@@ -160,7 +160,7 @@ class _Sweep:
                 self.pull(start, stop, tile, self.closed(tile), weights)
         if wanted:
             self.finish(weights)
-        return self.distances.columns.new_tensor(self.value, dtype=self.call.answer)
+        return self.distances.columns.new_full((), self.value, dtype=self.call.answer)
 
     def tiles(self) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""
