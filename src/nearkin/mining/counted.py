@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import added
-from nearkin.mining.doubts import Doubtful, Exact, Hinge, Numbers, corrected
+from nearkin.mining.doubts import Doubtful, Exact, Hinge, Numbers, corrected, once
 from nearkin.mining.passes import AtOnce, Counted, Passes
 from nearkin.mining.places import Places, tally
 from nearkin.mining.rows import Rows, strangers
@@ -122,7 +122,8 @@ class _LookUps:
             else:
                 sides[0].find(far, part, rows.space, slope, slope)
                 torch.sum(torch.sub(top[part], far, out=far).relu_().mul_(slope), 1, out=values[part])
-        self.doubts = [numbers for side in sides for numbers in side.places.doubts]
+        doubts = [numbers for side in sides for numbers in side.places.doubts]
+        self.doubts = once(doubts, columns) if band else doubts
         counts = _difference([side.counts() for side in sides])
         moved = _difference([side.moved() for side in sides]) if squared else counts
         total = -added(values) - added(moved * below)

@@ -92,10 +92,19 @@ class Hinge:
 
 
 class Doubtful(Protocol):
-    """Who has counted. sure: of what is in doubt nothing, else by the plain distances; doubts: rows counted from its first"""
+    """Who has counted. sure: of what is in doubt nothing, else by the plain distances; doubts: no number twice, rows counted
+    from its first"""
 
     sure: bool
     doubts: list[Numbers]
+
+
+def once(doubts: list[Numbers], width: int) -> list[Numbers]:
+    """The same numbers of rows of `width`, each once."""
+    if not doubts:
+        return doubts
+    places = torch.cat([rows * width + columns for rows, columns in doubts]).unique()
+    return [(places // width, places % width)]
 
 
 class Correction(NamedTuple):
@@ -130,9 +139,8 @@ def corrected(
     block: (b,) the rows of `distances` (., R) that were counted
     index: (b, P) columns of their positives
     """
-    near, margin, spans, width = hinge.near, hinge.margin, hinge.spans, distances.shape[1]
-    places = torch.cat([rows * width + columns for rows, columns in counting.doubts]).unique()
-    rows, columns = places // width, places % width
+    near, margin, spans = hinge.near, hinge.margin, hinge.spans
+    rows, columns = (torch.cat(parts) for parts in zip(*counting.doubts))
     far = distances[block[rows], columns]
     number, slots = (spans.maybe.holds(far[:, None], rows) & ~spans.sure.holds(far[:, None], rows)).nonzero().unbind(1)
     rows, columns, far = rows[number], columns[number], far[number]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import added
-from nearkin.mining.doubts import Hinge, Numbers
+from nearkin.mining.doubts import Hinge, Numbers, once
 from nearkin.mining.rows import CHUNK, Rows
 
 
@@ -75,6 +75,7 @@ class Passes:
             flags, other = (rows.space.take(name, far.shape, far.dtype) for name in ("work", "other"))
             width = rows.widths[start + part.stop - 1] if rows.order is not None else self.hinge.near.shape[1]
             self._pass_over(part, far, slope.zero_(), width, flags, other)
+        self.doubts = once(self.doubts, rows.far.shape[1])
         exact, hinge = self.hinge.squared or self.hinge.band, self.hinge
         total = added(self.values) if exact else -added(self.values) - added(self.counts.T * hinge.below)
         return Counted(total, added(self.counts), (2 * self.moved if hinge.squared else self.counts).T)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nearkin.mining.doubts import Numbers
 from nearkin.mining.workspace import Workspace, on_cpu
 
-CELLS = 64
+CELLS = 16
 """Cells a threshold, but no more than numbers in a row, and within the next two limits."""
 
 FEWEST_CELLS = 256
@@ -69,16 +69,16 @@ class Places:
     def _by_cells(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         rows, wide, size = slice(start, start + len(numbers)), self.cells + 2, numbers.numel()
         first = torch.arange(1, len(numbers) * wide, wide, dtype=numbers.dtype)[:, None]
-        mine = space.take("cells", (size,), torch.int32)
-        mine.copy_(self._cell(numbers, rows, work).add_(first).view(-1))
+        place = space.take("places", numbers.shape, numbers.dtype)
+        mine, found = (each.view(-1).view(torch.int32)[:size] for each in (work, place))
+        mine.copy_(self._cell(numbers, rows, place).add_(first).view(-1))
         bounds = torch.full((len(numbers) * (self.width + 1) + 1,), len(numbers) * wide, dtype=torch.int32)
         bounds[:-1].copy_((self.edges[rows] + first).view(-1))  # rounded exactly as the numbers are
         table = torch.repeat_interleave(bounds.diff(), output_size=len(numbers) * wide)
         shared = bounds[:-1].numpy()[self.shared[rows].view(-1).numpy()]
         table.numpy()[shared] = -1 - table.numpy()[shared]  # to be looked at again
-        found = torch.index_select(table, 0, mine, out=space.take("places", (size,), torch.int32))
-        flags = work.view(-1).numpy().view(np.bool_)[:size]
-        again = np.flatnonzero(np.less(found.numpy(), 0, out=flags))
+        torch.index_select(table, 0, mine, out=found)
+        again = np.flatnonzero(found.numpy() < 0)
         if len(again):
             rising, values = self.rising[rows].view(-1).numpy(), numbers.view(-1).numpy()[again]
             place = _settled(values, found.numpy()[again], mine.numpy(), again, table.numpy(), rising)
