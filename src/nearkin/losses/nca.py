@@ -9,7 +9,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, logarithm, negative_sums, sums
+from nearkin.losses.shares import QUOTIENTS, against, falling, negative_sums, sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -47,19 +47,18 @@ class NCA(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N else."""
-        bounded = falling(tile, self.scale, self.distance)
+        bounded = falling(tile, self.scale, self.distance) <= QUOTIENTS
         near = tile.only_listed(tile.slope.gather(1, tile.index), -torch.inf)
-        strangers, peak = negative_sums(tile, bounded)
-        kin, top = sums(near, bounded)
-        odds = logarithm(strangers, peak).sub_(logarithm(kin, top))
-        if not tile.torn():
-            odds = torch.where(tile.listed.any(1, keepdim=True), odds, -torch.inf)
-        slope = torch.sigmoid(odds)
+        strangers = negative_sums(tile, bounded)
+        total, peak = sums(near, bounded)
+        if not tile.torn():  # without a positive there is no term
+            total = torch.where(tile.listed.any(1, keepdim=True), total, torch.inf)
+        costs, slope, shares = against(strangers, (total, peak))
+        pull = near.mul_(slope.div_(total))
         if self.scale != 1:
-            slope.mul_(self.scale)
-        pull = near.mul_(slope / kin.clamp_(min=LEAST))
-        push = tile.slope.mul_(slope.div_(strangers.clamp_(min=LEAST)).neg_())
-        return Closed(Sums(added(log1p_exp(odds)), tile.counts.pulled()), pull, push)
+            pull.mul_(self.scale)
+            shares.mul_(self.scale)
+        return Closed(Sums(added(costs), tile.counts.pulled()), pull, tile.slope.mul_(shares.neg_()))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

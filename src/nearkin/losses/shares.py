@@ -14,17 +14,24 @@ from nearkin.losses.closed import Closed, Sums, Tile
 FITTING = 70.0
 """Logits within -FITTING..FITTING need no peak: exponentials fit float32, and so does the sum of a million of them."""
 
+QUOTIENTS = 35.0
+"""Logits within -QUOTIENTS..QUOTIENTS have sums of exponentials whose quotients fit float32 too."""
+
 LEAST = 1e-37
 """What a sum of exponentials is divided by at least: the sum of none is 0, and so are its shares."""
 
 
-def falling(tile: Tile, rate: float, distance: Distance) -> bool:
-    """Put the logits rate (1 - d) of all columns into `tile.slope`; tell whether they are within -FITTING..FITTING."""
+Sum = tuple[Tensor, Tensor | float]
+"""A sum of exponentials less a peak, and the peak: both (b, 1), or the peak 0."""
+
+
+def falling(tile: Tile, rate: float, distance: Distance) -> float:
+    """Put the logits rate (1 - d) of all columns into `tile.slope`; tell what none of them is above in size."""
     torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
-    return rate * (1 if isinstance(distance, Cosine) else 1 + tile.reach) <= FITTING
+    return rate * (1 if isinstance(distance, Cosine) else 1 + tile.reach)
 
 
-def sums(logits: Tensor, bounded: bool) -> tuple[Tensor, Tensor | float]:
+def sums(logits: Tensor, bounded: bool) -> Sum:
     """sum e^(logit - peak) of each row of logits (b, P), (b, 1), and the peak, (b, 1) or 0; 0 for a row of -inf.
 
     `logits` become e^(logit - peak). The logarithm of the sum of e^logit is log(sum) + peak. bounded: none overflows,
@@ -35,7 +42,7 @@ def sums(logits: Tensor, bounded: bool) -> tuple[Tensor, Tensor | float]:
     return powers.sum(1, keepdim=True), peak
 
 
-def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> Sum:
     """`sums` over the negatives of each row: `tile.slope` holds the logits, and afterwards the exponentials, 0 at kin.
 
     bounded: no logit, kin's included, overflows. others: (b, P) logits that the peak has to cover too
@@ -61,19 +68,31 @@ def logarithm(total: Tensor, peak: Tensor | float) -> Tensor:
     return total.log() if isinstance(peak, float) else total.log().add_(peak)
 
 
+def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
+    """log(1 + N / P) of two sums of exponentials, N / (P + N) and 1 / (P + N).
+
+    The second is the slope towards the logarithm of N; the third times the exponential of a stranger is its share of it.
+    Both sums have a peak or none has; the third is for exponentials less that of the strangers
+    """
+    (total, peak), (near, top) = strangers, kin
+    if isinstance(peak, float):
+        inverse = (near + total).reciprocal_()
+        return (total / near).log1p_(), inverse * total, inverse
+    z = logarithm(total, peak) - logarithm(near, top)
+    slope = torch.sigmoid(z)
+    return log1p_exp(z), slope, slope / total.clamp(min=LEAST)
+
+
 def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     """log(1 + sum_n e^(rate (d_p - d_n))) of each positive p: its slope is rate sigma(z), a negative's its share of them."""
-    bounded = falling(tile, rate, distance)
+    bounded = falling(tile, rate, distance) <= QUOTIENTS
     near = tile.slope.gather(1, tile.index)
-    total, peak = negative_sums(tile, bounded)
-    if 2 * rate * tile.reach <= FITTING:  # quotients of exponentials fit too, and need no logarithms
-        near = tile.only_listed(near.exp_(), math.inf)
-        costs, shares = (total / near).log1p_(), near.add_(total).reciprocal_()
-        pull = shares * total
+    strangers = negative_sums(tile, bounded)
+    if bounded:
+        kin: Sum = tile.only_listed(near.exp_(), math.inf), 0.0
     else:
-        z = tile.only_listed(logarithm(total, peak) - near, -math.inf)
-        costs, pull = log1p_exp(z), torch.sigmoid(z)
-        shares = pull / total.clamp_(min=LEAST)
+        kin = torch.ones_like(near), tile.only_listed(near, math.inf)
+    costs, pull, shares = against(strangers, kin)
     if shares.shape[1] != 1:
         shares = shares.sum(1, keepdim=True)
     if rate != 1:

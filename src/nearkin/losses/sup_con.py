@@ -9,7 +9,7 @@ from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_s
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, logarithm, negative_sums
+from nearkin.losses.shares import FITTING, LEAST, falling, logarithm, negative_sums
 from nearkin.losses.terms import positive_weights
 
 
@@ -50,7 +50,7 @@ class SupCon(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
         rate, share = 1 / self.temperature, tile.share()
-        bounded = falling(tile, rate, self.distance)
+        bounded = falling(tile, rate, self.distance) <= FITTING
         near = tile.slope.gather(1, tile.index)
         logits = tile.only_listed(near, -torch.inf)
         strangers, peak = negative_sums(tile, bounded, None if bounded else logits)

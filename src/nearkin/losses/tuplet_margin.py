@@ -12,7 +12,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance, root
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import LEAST, falling, negative_sums
+from nearkin.losses.shares import FITTING, LEAST, falling, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -54,7 +54,7 @@ class TupletMargin(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: g sigma(z_p) sin(th_p - b) / sin th_p at a positive, minus a share else."""
-        total, peak = negative_sums(tile, falling(tile, self.scale, self.distance))
+        total, peak = negative_sums(tile, falling(tile, self.scale, self.distance) <= FITTING)
         near, b = tile.positive_distances(), math.radians(self.margin_deg)
         sine, cosine = (near * (2 - near)).clamp_(min=0).sqrt_(), 1 - near
         z = (cosine * -math.cos(b)).sub_(sine, alpha=math.sin(b)).mul_(self.scale) + (total.log() + peak)
