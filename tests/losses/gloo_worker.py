@@ -28,6 +28,7 @@ from nearkin.losses import (
     Joint,
     Lifted,
     Loss,
+    Margin,
     MemoryBank,
     NormalizedSoftmax,
     NPair,
@@ -94,6 +95,10 @@ def cases() -> dict[str, Loss]:
         "generalized lifted": GeneralizedLifted(block_size=4),
         "ddml": DDML(distance=Projected()),
         "ranked list": RankedList(),
+        "ranked list, blocked": RankedList(detach=False, block_size=4),
+        "margin": Margin(nu=0.3).double(),
+        "margin, a border a class": Margin(per_class=True, classes=5, nu=0.3, block_size=4).double(),
+        "margin, sum": Margin(per_class=True, classes=5, reduction="sum").double(),
         "angular": Angular(block_size=5),
         "angular, tuples": Angular(form="tuples"),
     }

@@ -68,7 +68,7 @@ class Variant:
         return getattr(LOSSES[self.name].make, "distances", None) or ()
 
     def make(self, distance: str | Distance, **more: Any) -> RowLoss:
-        return make_loss(self.name, distance=distance, **self.options, **more)
+        return make_loss(self.name, distance=distance, **{**self.options, **more})
 
     def works_with(self, distance: str) -> bool:
         kind = DISTANCES[distance]

@@ -29,6 +29,7 @@ class Tile(NamedTuple):
     counts:    numbers of pairs and anchors of the block, for the counts of terms
     symmetric: the distance of a pair is that of the pair the other way round
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
+    labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
     """
 
     distances: Tensor
@@ -44,6 +45,7 @@ class Tile(NamedTuple):
     counts: Counts
     symmetric: bool = True
     ahead: Tensor | None = None
+    labels: Tensor | None = None
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""
@@ -85,8 +87,22 @@ class Closed(NamedTuple):
     terms:     one Terms; or two, of which the first moves only with positives and the second only with negatives
     positives: (b, P) slopes of the positives of the tile, 0 where not listed
     negatives: the tile's `slope` or `scratch`, filled, 0 at kin; or Pairs, which spares the products; or None: no slopes
+    beside:    terms of one more mean, which no distance moves
+    learned:   slopes of the totals, that of `beside` last, towards each parameter of the loss in `learns`: (parts, *shape)
     """
 
     terms: Terms | Sums | tuple[Terms | Sums, Terms | Sums]
     positives: Tensor
     negatives: Tensor | Pairs | None
+    beside: Sums | None = None
+    learned: tuple[Tensor, ...] = ()
+
+    @property
+    def single(self) -> bool:
+        """Whether one total is all that distances move."""
+        return isinstance(self.terms, (Terms, Sums))
+
+    def sums(self) -> list[Terms | Sums]:
+        """The terms of every mean."""
+        several = [self.terms] if isinstance(self.terms, (Terms, Sums)) else list(self.terms)
+        return several if self.beside is None else [*several, self.beside]

@@ -84,9 +84,10 @@ class ClosedRows:
         return [each.to(self.call.answer) for each in found]
 
     def again(self, loss: Callable[[Call], Tensor]) -> Callable[..., Tensor]:
-        """A loss of calls as a function of what is given."""
+        """A loss of calls as a function of what is given; what else its step of autograd takes follows, unused."""
 
-        def made(anchors: Tensor, references: Tensor | None = None) -> Tensor:
+        def made(*given: Tensor) -> Tensor:
+            anchors, references = given[0], given[1] if len(self.sides) == 2 else None
             if self.turned:
                 return loss(replace(self.call, embeddings=anchors, others=references))
             return loss(self.call.on(anchors, anchors if references is None else references))

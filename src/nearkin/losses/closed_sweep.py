@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import Terms
 from nearkin.distances import cut
 from nearkin.losses.call import Call
-from nearkin.losses.closed import Closed, Pairs, Sums, Tile
+from nearkin.losses.closed import Closed, Pairs, Tile
 from nearkin.losses.closed_rows import ClosedRows, closed_rows
 from nearkin.pairs import FirstTwo, SameLabel
 
@@ -51,6 +50,7 @@ def closed_loss(
     size: int | None,
     *,
     parts: int,
+    parameters: Sequence[Tensor],
     measured: bool,
     reduce: Reduce,
     ahead: Callable[[Tile], Tensor] | None,
@@ -59,8 +59,8 @@ def closed_loss(
     """The loss, one step of autograd; None where its closed form does not apply.
 
     It applies where kin is decided by class indices, without own columns or grades, and the distance has a closed form
-    too. size: anchors a block, or None; ahead: the loss's first sweep, where its blocks need one; again: for who
-    differentiates twice, None where that is refused
+    too. size: anchors a block, or None; parameters: those that it has slopes of; ahead: the loss's
+    first sweep, where its blocks need one; again: for who differentiates twice, None where that is refused
     """
     form = call.distance.closed_form()
     tuples = type(call.rule) is FirstTwo and not call.identified
@@ -72,7 +72,7 @@ def closed_loss(
     if rows is None:
         return None
     sweep = _Sweep(closed, call, rows, size, parts, measured, reduce, ahead)
-    inputs = [side.given for side in rows.sides]
+    inputs = [*(side.given for side in rows.sides), *parameters]
     if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
         twice = None if again is None else rows.again(again)
         value: Tensor = _Loss.apply(sweep, twice, *inputs)  # type: ignore[no-untyped-call]
@@ -86,7 +86,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, sweep: _Sweep, twice: Callable[..., Tensor] | None, *inputs: Tensor) -> Tensor:
         value = sweep.run(wanted=True)
-        ctx.twice, ctx.scale = twice, sweep.scale
+        ctx.twice, ctx.scales = twice, sweep.scales
         ctx.save_for_backward(*inputs, *sweep.gradients)
         return value
 
@@ -97,8 +97,8 @@ class _Loss(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None, None, *_twice(ctx.twice, inputs, outer[0]))
         found = (
-            (gradient * (outer[0] * ctx.scale)).to(each.dtype) if wanted else None
-            for each, gradient, wanted in zip(inputs, gradients, needed)
+            (gradient * (outer[0] * scale)).to(each.dtype) if wanted else None
+            for each, gradient, scale, wanted in zip(inputs, gradients, ctx.scales, needed)
         )
         return (None, None, *found)
 
@@ -117,7 +117,7 @@ def _twice(
 class _Sweep:
     """The blocks of one call: what they sum up to and, if wanted, their gradients.
 
-    After `run`: `sums`, the `value` as a number, and a gradient of each input, to be multiplied with `scale`
+    After `run`: `sums`, the `value` as a number, and a gradient of each input, to be multiplied with its scale
     """
 
     def __init__(
@@ -136,30 +136,34 @@ class _Sweep:
         self.value = 0.0
         self.sums: list[list[float]] = []
         self.gradients: list[Tensor] = []
-        self.scale = 1.0
+        self.learned: Sequence[Tensor] = ()  # slopes of the totals towards each parameter of the loss
+        self.scales: list[float] = []
         self.said: Tensor | None = None  # by `ahead`
 
     def run(self, *, wanted: bool) -> Tensor:
         """The loss."""
         dense = self.size is None
-        eager = wanted and not dense and self.parts == 1
+        eager = False
         if self.ahead is not None:
             self.said = torch.cat([self.ahead(tile) for _, _, tile in self.tiles()])
         sums = []
         for start, stop, tile in self.tiles():
             found = self.closed(tile)
             sums.append(_sums(found, tile, self.measured))
+            if found.learned:
+                self.learned = [*map(torch.add, self.learned, found.learned)] if self.learned else found.learned
+            eager = wanted and not dense and found.single
             if eager:
                 self.pull(start, stop, tile, found, [1.0])
         self.sums = self.joint(_added(sums, self.distances.columns.device))
         self.value, weights = self.reduce(*(row[: self.parts] for row in self.sums))
         if wanted and dense:
-            self.pull(start, stop, tile, found, [1.0] if self.parts == 1 else weights)
+            self.pull(start, stop, tile, found, [1.0] if found.single else weights)
         elif wanted and not eager:
             for start, stop, tile in self.tiles():
                 self.pull(start, stop, tile, self.closed(tile), weights)
         if wanted:
-            self.finish(weights)
+            self.finish(weights, single=found.single)
         return self.distances.columns.new_full((), self.value, dtype=self.call.answer)
 
     def tiles(self) -> Iterator[tuple[int, int, Tile]]:
@@ -167,6 +171,7 @@ class _Sweep:
         rows, distances, columns = self.rows, self.distances, self.distances.columns
         size = self.count if self.size is None else min(self.size, self.count)
         buffers = columns.new_empty(3, size, columns.shape[0]).unbind()
+        classes = self.call.values if rows.tuples is None else None
         for start in range(0, max(self.count, 1), max(size, 1)):
             stop = min(start + size, self.count)
             filled, slope, scratch = (cut(each, 0, stop - start) for each in buffers)
@@ -176,6 +181,7 @@ class _Sweep:
             yield start, stop, Tile(
                 filled, kin.index, kin.listed, kin.places, kin.negatives, slope, scratch, self.reach, exact, kin.full,
                 kin.counts, not distances.form.relative, self.said,
+                labels=None if classes is None else cut(classes, start, stop),
             )  # fmt: skip
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, weights: list[float]) -> None:
@@ -186,7 +192,7 @@ class _Sweep:
             negatives = Pairs(negatives.columns, _times(negatives.slopes, weights[-1]))
             width += negatives.slopes.shape[1]
         if isinstance(negatives, Tensor):
-            slopes = _times(negatives, weights[-1])
+            slopes = negatives if weights[-1] == 1 else negatives.mul_(weights[-1])
         elif tile.slope.shape[1] <= FEW * width:
             slopes = tile.slope.zero_()
             if negatives is not None:
@@ -208,11 +214,15 @@ class _Sweep:
         shared: list[list[float]] = self.call.group.sum(mine).tolist()
         return shared
 
-    def finish(self, weights: list[float]) -> None:
-        """The gradients of the rows."""
+    def finish(self, weights: list[float], *, single: bool) -> None:
+        """The gradients of the rows and of what the loss learns."""
         processes = 1 if self.call.group is None else self.call.group.size  # the mean of their gradients is taken
-        self.scale = self.distances.scale * processes * (weights[0] if self.parts == 1 else 1.0)
+        scale = self.distances.scale * processes * (weights[0] if single else 1.0)
         self.gradients = self.rows.gradients()
+        self.scales = [scale] * len(self.gradients)
+        for slopes in self.learned:
+            self.gradients.append(torch.tensordot(slopes.new_tensor(weights), slopes, 1))
+            self.scales.append(processes)
 
 
 def _times(slopes: Tensor, weight: float) -> Tensor:
@@ -221,7 +231,7 @@ def _times(slopes: Tensor, weight: float) -> Tensor:
 
 def _sums(found: Closed, tile: Tile, measured: bool) -> list[Tensor | float]:
     """Totals, counts and active counts of a block, one after the other; two more columns of pairs where measured."""
-    several = (found.terms,) if isinstance(found.terms, (Terms, Sums)) else found.terms
+    several = found.sums()
     totals: list[Tensor | float] = [term.total for term in several]
     counts: list[Tensor | float] = [term.count for term in several]
     active: list[Tensor | float] = [math.nan if term.active is None else term.active for term in several]

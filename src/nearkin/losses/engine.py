@@ -116,6 +116,9 @@ class RowLoss(nn.Module):
     class indices. None on an object whose settings have no such form. A subclass that overrides anything of a loss and no
     `closed` is computed from its `rows`."""
 
+    learns: tuple[str, ...] = ()
+    """Names of the parameters that `closed` gives slopes of, in `Closed.learned`. With others the loss takes `rows`."""
+
     closed_whole: bool = False
     """The closed form is for a batch that is its own set of references, and needs all rows at once or `ahead`."""
 
@@ -250,9 +253,12 @@ class RowLoss(nn.Module):
             return None
         doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
         return closed_loss(
-            self.closed, call, size, parts=self.parts, measured=measured, reduce=self._reduced,
+            self.closed, call, size, parts=self.parts, parameters=self._learned(), measured=measured, reduce=self._reduced,
             ahead=None if size is None else self.ahead, again=self._again if doubles else None,
         )  # fmt: skip
+
+    def _learned(self) -> list[Tensor]:
+        return [each for each in (self._parameters.get(name) for name in self.learns) if each is not None]
 
     def _again(self, call: Call) -> Tensor:
         return self._value(call, self._sums(call, None))
@@ -281,8 +287,10 @@ class RowLoss(nn.Module):
         return joint + (sums - sums.detach())
 
     def _takes_closed(self, call: Call, size: int | None) -> bool:
-        if len(self._modules) > 1 or any(each is not None for each in self._parameters.values()):
-            return False  # slopes by hand end at distances
+        if len(self._modules) > 1 or any(
+            each is not None and name not in self.learns for name, each in self._parameters.items()
+        ):
+            return False  # nobody makes their slopes by hand
         whole = size is None or self.ahead is not None
         return not self.closed_whole or (whole and call.alone and call.group is None)
 

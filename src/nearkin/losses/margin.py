@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from nearkin.core import InputError, flag, integer, non_negative, positive
 from nearkin.core.tensors import Block, Terms, added, traced
-from nearkin.distances import Distance, root
+from nearkin.distances import Distance, root, wide
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.terms import positive_weights, weighted_terms
 
@@ -34,6 +35,7 @@ class Margin(RowLoss):
 
     reductions = ("mean_nonzero", "mean", "sum")
     distances = ("cosine",)
+    learns = ("beta",)
     beta: nn.Parameter | None
 
     def __init__(
@@ -59,8 +61,8 @@ class Margin(RowLoss):
 
     def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
         d = root(2 * block.distances)
-        border = self._border(block).to(d.dtype)
-        beyond = d - border[:, None]
+        border = self._border(block.labels).to(d.dtype)
+        beyond = d - border[..., None]
         pairs = torch.relu(self.margin + torch.where(block.positives, beyond, -beyond))
         weights = torch.where(block.negatives, 1, positive_weights(block))
         terms = weighted_terms(pairs, weights, active=True)
@@ -70,23 +72,52 @@ class Margin(RowLoss):
         count = added(some)
         return terms, Terms(added(torch.where(some, self.nu * border, 0)), count, count)
 
-    def _border(self, block: Block) -> Tensor:
-        """The border of each anchor, (b,)."""
+    def closed(self, tile: Tile) -> Closed:
+        """The same with its slopes: c moves d = sqrt(2c) by 1/d, and not at all at 0."""
+        border = self._border(tile.labels).detach().to(tile.distances.dtype)[..., None]
+        d = torch.mul(tile.distances, 2, out=tile.scratch).sqrt_()
+        d.view(-1).index_fill_(0, tile.kin, torch.inf)
+        push = torch.sub(border, d, out=tile.slope).add_(self.margin).relu_()
+        near = tile.positive_distances().mul_(2).sqrt_()
+        pull = tile.only_listed((near - border).add_(self.margin).relu_())
+        total = added(push.sum(1)) + added(pull)
+        pushed, pulled = push.sign_().sum(1), pull.sign_().sum(1)
+        terms = Sums(total, tile.counts.positives() + tile.counts.negatives(), added(pushed + pulled))
+        far = torch.addcdiv(push.new_zeros(()), push, d, value=-1, out=push).nan_to_num_(0, 0, 0)
+        near_slopes = pull.div_(near).nan_to_num_(0, 0, 0)
+        moved = self._to_beta(pushed - pulled, tile.labels)
+        if not self.nu:
+            return Closed(terms, near_slopes, far, learned=(moved[None],))
+        some = wide(tile.listed.any(1) | (tile.negatives > 0))
+        count = tile.counts.moved()
+        beside = Sums(added(border[..., 0] * some) * self.nu, count, count)
+        return Closed(
+            terms, near_slopes, far, beside, (torch.stack([moved, self._to_beta(self.nu * some, tile.labels)]),)
+        )
+
+    def _to_beta(self, slopes: Tensor, labels: Tensor | None) -> Tensor:
+        """The slope of beta out of those of each anchor's border, (b,)."""
+        if self.beta is None or labels is None or not self.per_class:
+            return added(slopes)
+        return wide(slopes).new_zeros(self.beta.shape).index_add_(0, labels, wide(slopes))
+
+    def _border(self, labels: Tensor | None) -> Tensor:
+        """One border, (), or that of each anchor, (b,)."""
         if self.beta is None:
             raise InputError("a border a class needs to know how many: give classes= (a recipe fills it in)")
         if not self.per_class:
-            return self.beta.expand(len(block.distances))
-        if block.labels is None:
+            return self.beta
+        if labels is None:
             raise InputError(
                 "a border a class needs class indices (N,) as labels; for other pairs give per_class=False"
             )
-        inside = (block.labels >= 0) & (block.labels < len(self.beta))
+        inside = (labels >= 0) & (labels < len(self.beta))
         if not traced() and not bool(inside.all()):
             raise InputError(
                 f"labels of Margin must be class indices 0..{len(self.beta) - 1}, "
-                f"got {int(block.labels.min())}..{int(block.labels.max())}"
+                f"got {int(labels.min())}..{int(labels.max())}"
             )
-        return self.beta[block.labels]
+        return self.beta[labels]
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
