@@ -344,8 +344,8 @@ def of_batch_hard(entry: dict[str, Any]) -> Vectors:
     cost = triplet.soft_margin if p["soft"] else triplet.linear_hinge(p["margin"])
 
     def make(**more: Any) -> RowLoss:
-        hinge = "soft" if p["soft"] else "linear"
-        return Triplet(p["margin"], mining="batch-hard", hinge=hinge, distance=name, **more)
+        hinge = {"hinge": "soft"} if p["soft"] else {"margin": p["margin"]}
+        return Triplet(mining="batch-hard", distance=name, **hinge, **more)
 
     return Vectors(over_choice(entry, name, lambda d: rule(d, relation), cost), on_labels(entry, make))
 

@@ -286,6 +286,7 @@ def test_references_without_labels_beside_own_columns_are_only_looked_at():
         (lambda: TripletNetwork(reduction="mean_nonzero"), "reduction must be one of 'mean', 'sum'"),
         (lambda: TripletNetwork(0.0), "scale must be a finite number above 0"),
         (lambda: Triplet(hinge="hard"), "hinge must be one of 'linear', 'squared', 'soft'"),
+        (lambda: Triplet(0.3, hinge="soft"), "hinge='soft' has no margin"),
         (lambda: Triplet(hinge="soft", mining="semi-hard-set"), "semi-hard-set is bounded by the margin"),
         (lambda: Triplet(hinge="soft", reduction="mean_nonzero"), "mean_nonzero"),
         (lambda: Triplet(mining="hardest"), "unknown miner 'hardest'.* known: all, .*batch-hard, .*semi-hard-set"),

@@ -39,7 +39,8 @@ class Triplet(RowLoss):
                "semi-hard" FaceNet's rule, one negative a positive pair; "batch-hard"; "random". On normalised embeddings:
                "distance-weighted", "easy-positive"; "angular" and "multi-similarity" filter all triplets, counted too.
                Or a Miner or TripletFilter of your own
-    margin:    in units of the distance. Default 0.2; on squared distances it is another margin than on distances
+    margin:    in units of the distance. Default 0.2; on squared distances it is another margin than on distances. Not for
+               hinge "soft"
     distance:  default Euclidean. FaceNet (and document 000, 004): "squared-euclidean" on normalised embeddings, m = 0.2;
                document 002: Euclidean, m = 1
     reduction: "mean" over the triplets, zeros included; "mean_nonzero"; "sum"
@@ -51,7 +52,7 @@ class Triplet(RowLoss):
 
     def __init__(
         self,
-        margin: float = 0.2,
+        margin: float | None = None,
         *,
         mining: MiningRule | str = "all",
         hinge: str = "linear",
@@ -60,8 +61,11 @@ class Triplet(RowLoss):
         block_size: int | str | None = "auto",
     ) -> None:
         super().__init__(distance, reduction=reduction, block_size=block_size)
-        self.margin = non_negative("margin", margin)
         self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
+        if self.hinge == "soft" and margin is not None:
+            raise InputError("hinge='soft' has no margin: leave margin out, or use hinge='linear' or 'squared'")
+        default = 0.0 if self.hinge == "soft" else 0.2
+        self.margin = default if margin is None else non_negative("margin", margin)
         self.mining = _chosen(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
         if getattr(self.mining, "directions", False) and not (
@@ -135,7 +139,8 @@ class Triplet(RowLoss):
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
-        return f"margin={self.margin:g}, mining={self.mining!r}, hinge={self.hinge!r}, {super().extra_repr()}"
+        margin = "" if self.hinge == "soft" else f"margin={self.margin:g}, "
+        return f"{margin}mining={self.mining!r}, hinge={self.hinge!r}, {super().extra_repr()}"
 
 
 def _chosen(mining: MiningRule | str) -> MiningRule | str:

@@ -69,9 +69,9 @@ class Places:
     def _by_cells(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         rows, wide, size = slice(start, start + len(numbers)), self.cells + 2, numbers.numel()
         first = torch.arange(1, len(numbers) * wide, wide, dtype=numbers.dtype)[:, None]
-        place = space.take("places", numbers.shape, numbers.dtype)
-        mine, found = (each.view(-1).view(torch.int32)[:size] for each in (work, place))
-        mine.copy_(self._cell(numbers, rows, place).add_(first).view(-1))
+        staged = space.take("places", numbers.shape, numbers.dtype)
+        mine, found = (each.view(-1).view(torch.int32)[:size] for each in (work, staged))
+        mine.copy_(self._cell(numbers, rows, staged).add_(first).view(-1))
         bounds = torch.full((len(numbers) * (self.width + 1) + 1,), len(numbers) * wide, dtype=torch.int32)
         bounds[:-1].copy_((self.edges[rows] + first).view(-1))  # rounded exactly as the numbers are
         table = torch.repeat_interleave(bounds.diff(), output_size=len(numbers) * wide)
