@@ -86,13 +86,12 @@ def turned(x: Tensor) -> tuple[Tensor, Back] | None:
     units = rows / length
 
     def back(slopes: Tensor) -> Tensor:
-        result = torch.empty_like(slopes)
         for start in range(0, len(slopes), ROWS):
             part = slice(start, start + ROWS)
             mine, wider = units[part], slopes[part].to(units.dtype)
             along = torch.linalg.vecdot(mine, wider)[:, None]
-            result[part] = torch.addcmul(wider, mine, along, value=-1).div_(length[part])
-        return result
+            slopes[part] = torch.addcmul(wider, mine, along, value=-1).div_(length[part])
+        return slopes
 
     return units, back
 
