@@ -23,7 +23,7 @@ help:
 	@echo "make test    checks, then every test that this machine can run"
 	@echo "make lint    the checks alone: style, imports, types"
 	@echo "make bench   the benchmarks, into docs/ (ONLY=triplets: some of them, SINCE=2026-11-21: those not measured since);"
-	@echo "             bench-guard: fail where a ratio got worse"
+	@echo "             DEVICE=cuda: losses on a GPU; bench-guard: fail where a ratio got worse"
 	@echo "make studies the long simulations that the documentation quotes"
 	@echo "make docs    the documentation, in site/"
 	@echo "make clean   remove .venv and what was built"
@@ -40,7 +40,7 @@ lint: $(DEVELOPER_READY)
 	$(BIN)/mypy
 
 bench: $(PEERS_READY)
-	$(BIN)/python benchmarks/run.py $(if $(ONLY),,--publish) $(if $(SINCE),--not-since "$(SINCE)") --only "$(ONLY)"
+	$(BIN)/python benchmarks/run.py $(if $(DEVICE),--device $(DEVICE)) $(if $(ONLY),,--publish) $(if $(SINCE),--not-since "$(SINCE)") --only "$(ONLY)"
 
 bench-guard: $(PEERS_READY)
 	$(BIN)/python benchmarks/run.py --guard --only "$(ONLY)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from device import here, placed
 from torch import Tensor
 
 
@@ -21,7 +22,7 @@ def unit_rows(count: int, per_class: int, dimensions: int = 128, seed: int = 0) 
     labels = (torch.arange(count) // per_class)[torch.randperm(count, generator=generator)]
     centres = torch.randn(int(labels.max()) + 1, dimensions, generator=generator)
     rows = centres[labels].add_(torch.randn(count, dimensions, generator=generator))
-    return Batch(torch.nn.functional.normalize(rows).requires_grad_(), labels)
+    return Batch(placed(torch.nn.functional.normalize(rows).requires_grad_()), labels.to(here()))
 
 
 def near_rows(count: int, per_class: int, dimensions: int, spread: float, seed: int = 0) -> Batch:
@@ -30,4 +31,4 @@ def near_rows(count: int, per_class: int, dimensions: int, spread: float, seed: 
     labels = (torch.arange(count) // per_class)[torch.randperm(count, generator=generator)]
     common = torch.randn(dimensions, generator=generator)
     rows = common + spread * torch.randn(count, dimensions, generator=generator)
-    return Batch(rows.requires_grad_(), labels)
+    return Batch(placed(rows.requires_grad_()), labels.to(here()))

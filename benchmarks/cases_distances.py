@@ -12,6 +12,7 @@ import exact_dense as dense
 import torch
 from batches import Batch, near_rows, unit_rows
 from contenders import distance_floors, our_loss, ours, pml
+from device import here, placed
 from harness import OURS, PML, Answer, Case, Contender, Setup, Target
 from torch import Tensor
 
@@ -55,8 +56,8 @@ DATA: dict[str, Callable[[], Tensor]] = {
 
 
 def _accuracy(small: bool, *, data: Callable[[], Tensor]) -> Setup:
-    batch = Batch(data()[: 64 if small else COUNT].requires_grad_(), torch.arange(COUNT))
-    upstream = torch.rand(len(batch.rows), len(batch.rows), generator=torch.Generator().manual_seed(1))
+    batch = Batch(placed(data()[: 64 if small else COUNT].requires_grad_()), torch.arange(COUNT, device=here()))
+    upstream = placed(torch.rand(len(batch.rows), len(batch.rows), generator=torch.Generator().manual_seed(1)))
     contenders = [Contender(OURS, partial(_with_gradient, Euclidean(), batch.rows, upstream), "ours", peak=True)]
     contenders += [Contender(PML, partial(_with_gradient, one, batch.rows, upstream)) for one in _pml_distance()]
     right = partial(_with_gradient, exact.euclidean, batch.rows.detach().double().requires_grad_(), upstream.double())
@@ -79,7 +80,7 @@ def _with_gradient(distance: Callable[[Tensor], Tensor], rows: Tensor, upstream:
 
 
 def off_diagonal(matrix: Tensor) -> Tensor:
-    return matrix.detach()[~torch.eye(len(matrix), dtype=torch.bool)]
+    return matrix.detach()[~torch.eye(len(matrix), dtype=torch.bool, device=matrix.device)]
 
 
 def _snr(small: bool, *, spread: float | None, margin: float) -> Setup:

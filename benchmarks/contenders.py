@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from batches import Batch
+from device import here, placed
 from harness import OML, OURS, PML, Answer, Contender, Unavailable
 from torch import Tensor
 
@@ -37,7 +38,7 @@ def our_loss(name: str, **options: Any) -> Any:
     """A loss of the library's table; one that is not there is unavailable."""
     if name not in LOSSES:
         raise Unavailable(f"nearkin has no loss {name!r}")
-    return make_loss(name, **options)
+    return make_loss(name, **options).to(here())
 
 
 def ours(call: Call, batch: Batch) -> Contender:
@@ -54,7 +55,8 @@ def pml(batch: Batch, make: Callable[[Any], Call], *, peak: bool = False, unlike
         return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = forward_backward(make(pytorch_metric_learning), batch)
+        call = make(pytorch_metric_learning)
+        run = forward_backward(call.to(here()) if isinstance(call, torch.nn.Module) else call, batch)
     return [Contender(PML, run, peak=peak, unlike=unlike)]
 
 
@@ -89,7 +91,7 @@ def mined(loss: Any, miner: Any) -> Call:
 def distance_floors(batch: Batch, seed: int = 1) -> list[Contender]:
     """The distance matrix alone, forward and backward from a given upstream gradient, in two forms: the faster counts."""
     count = len(batch.rows)
-    upstream = torch.rand(count, count, generator=torch.Generator().manual_seed(seed))
+    upstream = placed(torch.rand(count, count, generator=torch.Generator().manual_seed(seed)))
     return [
         Contender("distance matrix (cdist)", lambda: _cdist(batch.rows, upstream), "floor"),
         Contender("distance matrix (by hand)", lambda: _by_hand(batch.rows.detach(), upstream), "floor"),

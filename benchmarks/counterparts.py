@@ -70,10 +70,10 @@ def _with_proxies(name: str, **options: Any) -> Theirs:
 
     def make(library: Any, ours: Any, classes: int) -> Call:
         settings = {key: value(library) if callable(value) else value for key, value in options.items()}
-        theirs = getattr(library.losses, name)(num_classes=classes, embedding_size=DIMENSIONS, **settings)
-        (weight,) = theirs.parameters()
         proxies = ours.proxies.detach()
-        weight.data = (proxies if weight.shape == proxies.shape else proxies.T).clone()
+        theirs = getattr(library.losses, name)(num_classes=classes, embedding_size=DIMENSIONS, **settings).to(proxies)
+        (weight,) = theirs.parameters()
+        weight.detach().copy_(proxies if weight.shape == proxies.shape else proxies.T)
         return theirs  # type: ignore[no-any-return]
 
     return make

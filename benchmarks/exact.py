@@ -23,7 +23,7 @@ def by_anchors(batch: Batch, loss: RowLoss, distance: Callable[[Tensor], Tensor]
     rows = batch.rows.detach().double().requires_grad_()
     matrix = distance(rows)
     slopes, total, count = torch.zeros_like(matrix), 0.0, 0.0
-    everybody = torch.arange(len(rows))
+    everybody = torch.arange(len(rows), device=rows.device)
     for i in range(len(rows)):
         kin = batch.labels == batch.labels[i]
         positive, negative = (kin & (everybody != i)).nonzero()[:, 0], (~kin).nonzero()[:, 0]

@@ -23,7 +23,7 @@ class Pairs(NamedTuple):
 
 def pairs(labels: Tensor) -> Pairs:
     kin = labels[:, None] == labels
-    return Pairs(kin & ~torch.eye(len(labels), dtype=torch.bool), ~kin)
+    return Pairs(kin & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~kin)
 
 
 def cosines(rows: Tensor) -> Tensor:

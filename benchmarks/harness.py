@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gc
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from device import clock as device_clock
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -133,7 +133,7 @@ def relative_error(answer: Answer, wanted: Answer) -> dict[str, float]:
     """
     errors = {}
     for name, right in wanted.items():
-        given, right = (torch.as_tensor(part, dtype=torch.float64).detach() for part in (answer[name], right))
+        given, right = (torch.as_tensor(part, dtype=torch.float64, device="cpu").detach() for part in (answer[name], right))
         scale = right.abs() if name.startswith("each ") else right.abs().max()
         quotient = (given - right).abs() / torch.where(scale > 0, scale, 1)
         errors[name] = float(quotient.nan_to_num(nan=torch.inf).max())
@@ -141,8 +141,8 @@ def relative_error(answer: Answer, wanted: Answer) -> dict[str, float]:
 
 
 def measure(contenders: Sequence[Contender], *, threads: int, rounds: int = ROUNDS, sample: float = SAMPLE) -> Times:
-    """Time the contenders in turn, round after round; CPU time for one thread, wall time for more."""
-    clock = time.process_time if threads == 1 else time.perf_counter
+    """Time the contenders in turn, round after round; CPU time for one thread, wall time for more, or on a GPU."""
+    clock = device_clock(threads)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     gc.collect()

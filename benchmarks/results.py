@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+from device import here, on_gpu
 from plot import as_svg
 from table import as_markdown
 
@@ -18,6 +20,7 @@ SCHEMA = 1
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "benchmarks.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+GPU_BEGIN, GPU_END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
 PACKAGES = (
     "nearkin",
     "torch",
@@ -41,7 +44,7 @@ def now() -> str:
 
 def machine() -> dict[str, Any]:
     """What the times depend on."""
-    return {
+    return ({"device": torch.cuda.get_device_name()} if on_gpu() else {}) | {
         "processor": _line(Path("/proc/cpuinfo"), "model name") or platform.processor(),
         "cores": os.cpu_count(),
         "memory": _line(Path("/proc/meminfo"), "MemTotal"),
@@ -75,23 +78,29 @@ def publish(rows: Sequence[dict[str, Any]], names: Sequence[str], docs: Path = D
 
     names: of all cases there are, in their order; a row of no such name is dropped.
     """
-    path = docs / "benchmarks" / "results.json"
+    path = _file(docs)
     merged = published(docs) | {row["name"]: {**row, "versions": versions()} for row in rows}
     ordered = [merged[name] for name in names if name in merged]
     save(ordered, path)
-    path.with_suffix(".svg").write_text(as_svg(ordered), encoding="utf-8")
-    _insert(docs / PAGE.name, as_markdown(ordered))
+    if not on_gpu():
+        path.with_suffix(".svg").write_text(as_svg(ordered), encoding="utf-8")
+    _insert(docs / PAGE.name, as_markdown(ordered), *((GPU_BEGIN, GPU_END) if on_gpu() else (BEGIN, END)))
 
 
 def published(docs: Path = DOCS) -> dict[str, dict[str, Any]]:
     """The rows in docs/, by name; each says when it was measured, with which versions, and how long it took."""
-    path = docs / "benchmarks" / "results.json"
+    path = _file(docs)
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     return {row["name"]: row for row in rows}
 
 
-def _insert(page: Path, table: str) -> None:
+def _file(docs: Path) -> Path:
+    """The JSON of the device."""
+    return docs / "benchmarks" / (f"results-{here().type}.json" if on_gpu() else "results.json")
+
+
+def _insert(page: Path, table: str, begin: str, end: str) -> None:
     text = page.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    page.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}", encoding="utf-8")
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    page.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")

@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import device
 import guard
 import memory
 from harness import Case
@@ -29,8 +30,9 @@ def all_cases() -> list[Case]:
 
 
 def chosen_cases(pattern: str) -> list[Case]:
-    """The cases whose name the pattern, a regular expression, is found in."""
-    return [case for case in all_cases() if re.search(pattern, case.name)]
+    """The cases whose name the pattern, a regular expression, is found in; on a GPU, of those that it runs."""
+    cases = [case for case in all_cases() if not device.on_gpu() or re.search(device.ROWS, case.name)]
+    return [case for case in cases if re.search(pattern, case.name)]
 
 
 def left_of(cases: list[Case], since: str) -> list[Case]:
@@ -87,6 +89,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, three rounds: does everything run?")
     parser.add_argument("--cpu", action="store_true", help="CPU time of one thread only: no wall time, no memory")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where losses are measured")
     parser.add_argument("--list", action="store_true", help="the names of the cases, and what they took when published")
     parser.add_argument(
         "--not-since", metavar="TIME", help="leave out cases published since TIME (2026-11-21T18:00): go on with a run"
@@ -98,11 +101,15 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--baseline", metavar="FILE", type=Path, default=guard.BASELINE, help="the guard's ratios")
     parser.add_argument("--slack", type=float, default=guard.SLACK, help="share by which a ratio may be worse")
     parser.add_argument("--peak-of", nargs=2, metavar=("CASE", "CONTENDER"), help=argparse.SUPPRESS)
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.device != "cpu" and (options.guard or options.keep):
+        parser.error("the guard compares ratios of the CPU")
+    return options
 
 
 def main(words: list[str] | None = None) -> int:
     options = options_of(words)
+    device.use(options.device)
     warnings.simplefilter("ignore")
     if options.peak_of:
         name, contender = options.peak_of

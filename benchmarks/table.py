@@ -14,8 +14,8 @@ BESIDE = 0.3
 
 HEADINGS = (
     "case",
-    "CPU time",
-    "against (CPU, one thread)",
+    "time",
+    "against",
     "wall, two threads",
     "extra memory",
     "largest error",

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("pytorch_metric_learning", reason="needs pytorch-metric-learning: nearkin[bench]")
 
@@ -69,9 +71,8 @@ def contender(bench, name, kind, milliseconds, answer, peak=False):
     harness = bench("harness")
 
     def work():
-        clock = harness.time.process_time
-        end = clock() + milliseconds / 1000
-        while clock() < end:
+        end = time.process_time() + milliseconds / 1000
+        while time.process_time() < end:
             pass
         return {"value": answer}
 
@@ -178,6 +179,28 @@ def test_what_is_published_keeps_other_rows_and_says_the_versions_of_its_own(ben
     assert all(row["versions"]["torch"] and row["took"] > 0 and row["measured"] for row in rows.values())
     page = (tmp_path / "benchmarks.md").read_text()
     assert page.startswith("before") and page.endswith("after") and page.index("| first") < page.index("| second")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_a_gpu_that_is_not_there_is_said():
+    answer = run("--device", "cuda")
+    assert answer.returncode == 1 and "there is no CUDA device here" in answer.stderr
+
+
+def test_what_a_gpu_runs_is_published_beside_what_the_cpu_did(bench, monkeypatch, tmp_path):
+    results, row = bench("results"), row_of(bench, 1.0, 1.0, 1.0)
+    (tmp_path / "benchmarks").mkdir()
+    page = tmp_path / "benchmarks.md"
+    page.write_text("\n".join([results.BEGIN, results.END, results.GPU_BEGIN, "nothing yet", results.GPU_END]))
+    results.publish([row], ["made up"], tmp_path)
+    monkeypatch.setattr(bench("device"), "_chosen", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    there = row["cpu"] | {"nearkin": {"seconds": 0.5, "rounds": 7}}
+    results.publish([row | {"cpu": there}], ["made up"], tmp_path)
+    assert page.read_text().count("| made up |") == 2 and "500 ms" in page.read_text().split(results.GPU_BEGIN)[1]
+    assert "nothing yet" not in page.read_text()
+    assert json.loads((tmp_path / "benchmarks" / "results-cuda.json").read_text())["machine"]["device"] == "a GPU"
+    assert len(bench("run").chosen_cases("^(k-means|small/circle)")) == 1
 
 
 def test_a_row_says_when_others_worked_beside_it(bench, monkeypatch):
