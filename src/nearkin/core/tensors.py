@@ -80,7 +80,7 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 def numbers(*values: Tensor) -> list[Any]:
     """Scalars of one dtype as Python has them, after one wait for the device."""
-    if values[0].device.type == "cpu":
+    if not values or values[0].device.type == "cpu":
         return [each.item() for each in values]
     return torch.stack(values).tolist()
 

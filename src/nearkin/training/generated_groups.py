@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError
+from nearkin.core.tensors import numbers
 from nearkin.generation import Adversarial, WithMetricNetwork
 from nearkin.training.plan import TrainingPlan
 
@@ -86,11 +87,14 @@ class Mover:
             return
         found = torch.autograd.grad(value, [parameter for _, parameter in named], allow_unused=True)
         self.optimizer.zero_grad(set_to_none=True)
-        lengths: dict[str, list[float]] = {}
+        reached = []
         for (role, parameter), gradient in zip(named, found, strict=True):
             parameter.grad = gradient
             if gradient is not None:
-                lengths.setdefault(NORM_COLUMNS.get(role, ""), []).append(float(gradient.norm()))
+                reached.append((NORM_COLUMNS.get(role, ""), gradient))
+        lengths: dict[str, list[float]] = {}
+        for (column, _), length in zip(reached, numbers(*(gradient.norm() for _, gradient in reached))):
+            lengths.setdefault(column, []).append(length)
         self.norms |= {column: math.hypot(*several) for column, several in lengths.items() if column}
         if self.plan.gradient_clip is not None:
             nn.utils.clip_grad_norm_([parameter for _, parameter in named], self.plan.gradient_clip)
