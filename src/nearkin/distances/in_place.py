@@ -45,7 +45,8 @@ class BlockDistances:
     @cached_property
     def norms(self) -> Tensor:
         """Squared norms of the anchors, (n, 1)."""
-        return self.anchors.square().sum(1, keepdim=True).to(self.dtype)
+        lengths: Tensor = torch.linalg.vector_norm(self.anchors, dim=1, keepdim=True)
+        return lengths.square_().to(self.dtype)
 
     @cached_property
     def to_anchors(self) -> Tensor:

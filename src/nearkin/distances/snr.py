@@ -56,5 +56,6 @@ def standardised(x: Tensor) -> tuple[Tensor, Back]:
     """The same in float64 and in fewer steps, and the way back of its gradient."""
     scale = 1 / math.sqrt(x.shape[1])
     rows = wide(x)
-    centred = (rows - rows.mean(1, keepdim=True)).mul_(scale)
-    return centred, lambda slopes: slopes.sub_(slopes.mean(1, keepdim=True)).mul_(scale)
+    rows = rows.clone() if rows is x else rows
+    rows.sub_(rows.mean(1, keepdim=True)).mul_(scale)
+    return rows, lambda slopes: slopes.sub_(slopes.mean(1, keepdim=True)).mul_(scale)
