@@ -38,9 +38,9 @@ class SemiHard(Miner):
         """
         slots = torch.arange(near.shape[1], device=near.device).expand(near.shape)
         negative, farther = nearest_beyond(far, near)
-        z = torch.where(farther, near - far.gather(1, negative), -torch.inf)
         if self.fallback == "skip" or bool(farther.all()):
-            return Picked(slots, negative, z)
+            # where no negative is farther, kin at +inf is: z is -inf there
+            return Picked(slots, negative, near - far.gather(1, negative))
         negative = torch.where(farther, negative, highest(far.masked_fill_(far == torch.inf, -torch.inf))[:, None])
         z = near - far.gather(1, negative)
         return Picked(slots, negative, torch.where(z < torch.inf, z, -torch.inf))
