@@ -157,7 +157,7 @@ TRIPLET = [
     Mutant(
         "losses/triplet.py",
         "return log1p_exp(z), torch.sigmoid(z)",
-        "return log1p_exp(z + self.margin), torch.sigmoid(z + self.margin)",
+        "return log1p_exp(z), torch.sigmoid(-z)",
     ),
     Mutant("losses/triplet.py", "            count = active\n", "            pass\n"),
     Mutant(

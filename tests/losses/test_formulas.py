@@ -139,9 +139,13 @@ def test_a_term_beyond_the_margin_still_counts_under_semi_hard():
     assert value.item() == pytest.approx((0 + (2 - 2.1 + 0.5)) / 2)
 
 
-def test_the_semi_hard_set_is_open_at_both_ends():
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_the_semi_hard_set_is_open_at_both_ends(by_hand):
     x = torch.tensor([[0.0], [1.0], [-1.0], [1.25], [2.0]], dtype=torch.float64)
-    value = Triplet(1.0, mining="semi-hard-set")(x[:1], torch.tensor([0]), x[1:], torch.tensor([0, 1, 1, 1]))
+    loss = Triplet(1.0, mining="semi-hard-set")
+    if not by_hand:
+        loss.closed = None
+    value = loss(x[:1], torch.tensor([0]), x[1:], torch.tensor([0, 1, 1, 1]))
     assert value.item() == 0.75
 
 
