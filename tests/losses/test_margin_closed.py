@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError
+from nearkin.distances import Cosine
 from nearkin.losses import Margin
 
 ALIKE, UNLIKE = [0, 1, 2, 3] * 3, [5, 5, 5, 5, 5, 5, 2, 2, 6, 7, 7, 7]
@@ -152,3 +153,30 @@ def test_another_parameter_takes_the_equation():
     loss = Scaled()
     value = loss(normal(12), torch.tensor(UNLIKE))
     torch.testing.assert_close(slopes(value, loss.scale)[0].double(), value.detach() / 2)
+
+
+@pytest.mark.parametrize("form", ["dense", "blocks", "references"])
+def test_many_slopes_along_a_row_do_not_hide_what_turns_it(form):
+    """Half of 1020 negatives push alike: their sum points along the row, and only the small rest across it counts."""
+    rows = torch.randn(1024, 128, generator=torch.Generator().manual_seed(0))
+    y, found = torch.arange(1024) // 4, []
+    for loss in made({}, 200 if form == "blocks" else None):
+        exact = loss.closed is None
+        x = (rows.double() if exact else rows).requires_grad_()
+        others = (x.detach().flip(0).requires_grad_(), y.flip(0)) if form == "references" else ()
+        found.append(slopes(loss(x, y, *others), x, *others[:1]))
+    for one, other in zip(*found, strict=True):
+        assert (one.double() - other).abs().max() <= 6e-7 * other.abs().max()
+
+
+def test_rows_that_nobody_turns_back_keep_their_slope_along_themselves():
+    class Straight(Cosine):
+        def project(self, x: Tensor) -> Tensor:
+            return x.double()
+
+    x, found = nn.functional.normalize(normal(12)), []
+    for loss in made({"distance": Straight()}):
+        leaf = x.clone().requires_grad_()
+        found.append(slopes(loss(leaf, torch.tensor(ALIKE)), leaf)[0])
+    torch.testing.assert_close(*found)
+    assert ((found[0] * x).sum(1).abs() > 1e-3).all()

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from nearkin.distances.forms import Form, Product
+from nearkin.distances.forms import Form, OfDirections, Product
 from nearkin.distances.squared import CHUNK, Pairs, SquaredKernel, cut, selves
 
 
@@ -62,6 +62,11 @@ class BlockDistances:
     def weights(self) -> Tensor:
         """What each column is pulled by in all, (R,)."""
         return self.columns.new_zeros(self.columns.shape[0])
+
+    @cached_property
+    def spread(self) -> bool:
+        """Whether these are directions that are turned back, and each is farther from their mean than the mean from 0."""
+        return isinstance(self.form, OfDirections) and self.form.turn is not None and self.kernel.extremes[0] > 0.5
 
     def largest(self) -> list[float]:
         """The largest squared norms of anchors and of references: where four of one overflow, distances may."""
@@ -128,13 +133,26 @@ class BlockDistances:
         """Add the gradient of slopes of squared distances: the thin products. `spare` is a buffer of the same shape."""
         if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
             both = spare.copy_(slopes.T).add_(slopes)
-            self.to_anchors = torch.mul(self.columns, both.sum(1, keepdim=True)).addmm_(both, self.columns, alpha=-1)
+            self.to_anchors = torch.addmm(self.columns, both, self.columns, beta=0, alpha=-1)
+            self._hold(self.to_anchors, both.sum(1), self.columns)
             return
         centred = self.kernel.centre(cut(self.anchors, start, stop), self._column(start))
         target = cut(self.to_anchors, start, stop)
-        target.addcmul_(centred, slopes.sum(1, keepdim=True)).addmm_(slopes, self.columns, alpha=-1)
+        self._hold(target, slopes.sum(1), centred)
+        target.addmm_(slopes, self.columns, alpha=-1)
         self.weights.add_(slopes.sum(0))
         self.to_references.addmm_(slopes.T, centred, alpha=-1)
+
+    def _hold(self, target: Tensor, weights: Tensor, centred: Tensor) -> None:
+        """Add weights (b,) times centred rows (b, D); of directions that are spread, less the weights times the mean.
+
+        The two differ by what points along the rows, which the way back of directions drops, and the mean of spread rows is
+        short: large sums of slopes, rounded, would hide what is left of them
+        """
+        if self.spread:
+            target.addr_(weights, self.kernel.shift.to(self.dtype), alpha=-1)
+        else:
+            target.addcmul_(centred, weights[:, None])
 
     def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
         anchors = cut(self.anchors, start, stop).to(self.dtype)
@@ -165,7 +183,7 @@ class BlockDistances:
     def finish(self) -> tuple[Tensor, ...]:
         """The gradients of anchors and references, or of both as one, to be multiplied with `scale`."""
         if "weights" in self.__dict__:
-            self.to_references.addcmul_(self.columns, self.weights[:, None])
+            self._hold(self.to_references, self.weights, self.columns)
         return (self.to_anchors,) if self.shared else (self.to_anchors, self.to_references)
 
     def _column(self, start: int) -> int | None:
