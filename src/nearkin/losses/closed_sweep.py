@@ -31,6 +31,23 @@ Reduce = Callable[[list[float], list[float], list[float]], tuple[float, list[flo
 """totals, counts, active counts of all parts -> the loss, and its slope towards each total."""
 
 
+class ByHand(NamedTuple):
+    """What the engine asks of a loss that makes its slopes by hand.
+
+    closed:     the terms of a tile and their slopes
+    ahead:      a first sweep over the tiles, where the blocks of this call need one
+    parameters: of the loss, those that `closed` gives slopes of
+    parts:      how many totals there are
+    reduce:     the loss out of them
+    """
+
+    closed: Callable[[Tile], Closed]
+    ahead: Callable[[Tile], Tensor] | None
+    parameters: Sequence[Tensor]
+    parts: int
+    reduce: Reduce
+
+
 class Found(NamedTuple):
     """A loss out of its closed form.
 
@@ -44,35 +61,23 @@ class Found(NamedTuple):
     finite: bool
 
 
-def closed_loss(
-    closed: Callable[[Tile], Closed],
-    call: Call,
-    size: int | None,
-    *,
-    parts: int,
-    parameters: Sequence[Tensor],
-    measured: bool,
-    reduce: Reduce,
-    ahead: Callable[[Tile], Tensor] | None,
-    again: Again | None,
-) -> Found | None:
+def closed_loss(loss: ByHand, call: Call, size: int | None, *, measured: bool, again: Again | None) -> Found | None:
     """The loss, one step of autograd; None where its closed form does not apply.
 
     It applies where kin is decided by class indices, without own columns or grades, and the distance has a closed form
-    too. size: anchors a block, or None; parameters: those that it has slopes of; ahead: the loss's
-    first sweep, where its blocks need one; again: for who differentiates twice, None where that is refused
+    too. size: anchors a block, or None; again: for who differentiates twice, None where that is refused
     """
     form = call.distance.closed_form()
     tuples = type(call.rule) is FirstTwo and not call.identified
     if form is None or call.own is not None or not (tuples or type(call.rule) is SameLabel):
         return None
-    if ahead is not None and form.relative:
+    if loss.ahead is not None and form.relative:
         return None
     rows = closed_rows(call, form)
     if rows is None:
         return None
-    sweep = _Sweep(closed, call, rows, size, parts, measured, reduce, ahead)
-    inputs = [*(side.given for side in rows.sides), *parameters]
+    sweep = _Sweep(loss, call, rows, size, measured)
+    inputs = [*(side.given for side in rows.sides), *loss.parameters]
     if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
         twice = None if again is None else rows.again(again)
         value: Tensor = _Loss.apply(sweep, twice, *inputs)  # type: ignore[no-untyped-call]
@@ -120,13 +125,8 @@ class _Sweep:
     After `run`: `sums`, the `value` as a number, and a gradient of each input, to be multiplied with its scale
     """
 
-    def __init__(
-        self, closed: Callable[[Tile], Closed], call: Call, rows: ClosedRows,
-        size: int | None, parts: int, measured: bool, reduce: Reduce,
-        ahead: Callable[[Tile], Tensor] | None,
-    ) -> None:  # fmt: skip
-        self.closed, self.call, self.rows, self.size = closed, call, rows, size
-        self.parts, self.measured, self.reduce, self.ahead = parts, measured, reduce, ahead
+    def __init__(self, loss: ByHand, call: Call, rows: ClosedRows, size: int | None, measured: bool) -> None:
+        self.loss, self.call, self.rows, self.size, self.measured = loss, call, rows, size, measured
         self.distances, self.count = rows.distances, rows.distances.anchors.shape[0]
         largest, most = rows.largest(), torch.finfo(call.dtype).max
         self.finite = all(4 * each < most for each in largest)
@@ -144,11 +144,11 @@ class _Sweep:
         """The loss."""
         dense = self.size is None
         eager = False
-        if self.ahead is not None:
-            self.said = torch.cat([self.ahead(tile) for _, _, tile in self.tiles()])
+        if self.loss.ahead is not None:
+            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles()])
         sums = []
         for start, stop, tile in self.tiles():
-            found = self.closed(tile)
+            found = self.loss.closed(tile)
             sums.append(_sums(found, tile, self.measured))
             if found.learned:
                 self.learned = [*map(torch.add, self.learned, found.learned)] if self.learned else found.learned
@@ -156,12 +156,12 @@ class _Sweep:
             if eager:
                 self.pull(start, stop, tile, found, [1.0])
         self.sums = self.joint(_added(sums, self.distances.columns.device))
-        self.value, weights = self.reduce(*(row[: self.parts] for row in self.sums))
+        self.value, weights = self.loss.reduce(*(row[: self.loss.parts] for row in self.sums))
         if wanted and dense:
             self.pull(start, stop, tile, found, [1.0] if found.single else weights)
         elif wanted and not eager:
             for start, stop, tile in self.tiles():
-                self.pull(start, stop, tile, self.closed(tile), weights)
+                self.pull(start, stop, tile, self.loss.closed(tile), weights)
         if wanted:
             self.finish(weights, single=found.single)
         return self.distances.columns.new_full((), self.value, dtype=self.call.answer)

@@ -20,7 +20,7 @@ from nearkin.distances import Distance, make_distance
 from nearkin.losses.block_sweep import BlockSweep
 from nearkin.losses.call import Call, arrange
 from nearkin.losses.closed import Closed, Tile
-from nearkin.losses.closed_sweep import Found, closed_loss
+from nearkin.losses.closed_sweep import ByHand, Found, closed_loss
 from nearkin.losses.finite import check_value
 from nearkin.losses.group import as_group, gathered
 
@@ -252,13 +252,10 @@ class RowLoss(nn.Module):
         if not self._takes_closed(call, size):
             return None
         doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
-        return closed_loss(
-            self.closed, call, size, parts=self.parts, parameters=self._learned(), measured=measured, reduce=self._reduced,
-            ahead=None if size is None else self.ahead, again=self._again if doubles else None,
-        )  # fmt: skip
-
-    def _learned(self) -> list[Tensor]:
-        return [each for each in (self._parameters.get(name) for name in self.learns) if each is not None]
+        learned = [each for each in map(self._parameters.get, self.learns) if each is not None]
+        ahead = None if size is None else self.ahead
+        by_hand = ByHand(self.closed, ahead, learned, self.parts, self._reduced)
+        return closed_loss(by_hand, call, size, measured=measured, again=self._again if doubles else None)
 
     def _again(self, call: Call) -> Tensor:
         return self._value(call, self._sums(call, None))
