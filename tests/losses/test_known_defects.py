@@ -270,3 +270,14 @@ def test_large_distances_never_overflow():
     ):
         assert loss(a, own=Own.triplets(p, n)).isfinite()
         assert loss(a, own=Own.triplets(n, p)).isfinite()
+
+
+@pytest.mark.parametrize("name", ROW_LOSSES)
+def test_second_slopes_are_finite_in_float32(name):
+    """The second slope of logaddexp(z, 0) is inf / inf in float32 as soon as z is below -44."""
+    x = normal(12, 3).float().mul(3).requires_grad_()
+    value = small_loss(name)(x, torch.arange(12) % 4)
+    (slope,) = torch.autograd.grad(value, x, create_graph=True)
+    assert value.requires_grad and slope.requires_grad
+    (again,) = torch.autograd.grad(slope.square().sum(), x)
+    assert bool(again.isfinite().all())
