@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from device import here, placed
+from placement import here, placed
 from torch import Tensor
 
 

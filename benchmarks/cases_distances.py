@@ -12,8 +12,8 @@ import exact_dense as dense
 import torch
 from batches import Batch, near_rows, unit_rows
 from contenders import distance_floors, our_loss, ours, pml
-from device import here, placed
 from harness import OURS, PML, Answer, Case, Contender, Setup, Target
+from placement import here, placed
 from torch import Tensor
 
 from nearkin.distances import Euclidean

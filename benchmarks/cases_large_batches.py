@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from batches import unit_rows
 from contenders import our_loss, ours
-from device import here, on_gpu, placed
 from harness import OURS, Answer, Case, Contender, Setup, Target
+from placement import here, on_gpu, placed
 from torch import Tensor
 
 TEMPERATURE = 0.07

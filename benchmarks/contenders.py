@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from batches import Batch
-from device import here, placed
 from harness import OML, OURS, PML, Answer, Contender, Unavailable
+from placement import here, placed
 from torch import Tensor
 
 from nearkin.core.vision import vision

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from device import clock as device_clock
+from placement import clock as device_clock
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 

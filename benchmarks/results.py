@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from device import here, on_gpu
+from placement import here, on_gpu
 from plot import as_svg
 from table import as_markdown
 

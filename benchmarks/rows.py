@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import device
 import memory
+import placement
 from harness import (
     ENDLESS,
     OURS,
@@ -88,7 +88,7 @@ def _listed(errors: Mapping[str, float]) -> str:
 
 def _time(contenders: list[Contender], row: Row, quick: bool, cpu_only: bool) -> None:
     rounds, sample = (3, 0.0) if quick else (ROUNDS, SAMPLE)
-    for key, threads in (("cpu", 1), ("wall", 2))[: 1 if cpu_only or device.on_gpu() else 2]:
+    for key, threads in (("cpu", 1), ("wall", 2))[: 1 if cpu_only or placement.on_gpu() else 2]:
         if key == "wall" and row["cpu"][OURS]["seconds"] > ENDLESS:
             break
         times = measure(contenders, threads=threads, rounds=rounds, sample=sample)
@@ -114,8 +114,8 @@ def _memory(case: Case, contenders: list[Contender], row: Row, quick: bool) -> d
     for contender in contenders:
         if contender.peak:
             try:
-                if device.on_gpu():
-                    found[contender.name] = device.peak(contender.run)
+                if placement.on_gpu():
+                    found[contender.name] = placement.peak(contender.run)
                 else:
                     found[contender.name] = memory.peak(case, contender.name, small=quick)
             except Exception as error:

@@ -9,9 +9,9 @@ import sys
 import warnings
 from pathlib import Path
 
-import device
 import guard
 import memory
+import placement
 from harness import Case
 from results import publish, published, save
 from rows import Row, make_row
@@ -31,7 +31,7 @@ def all_cases() -> list[Case]:
 
 def chosen_cases(pattern: str) -> list[Case]:
     """The cases whose name the pattern, a regular expression, is found in; on a GPU, of those that it runs."""
-    cases = [case for case in all_cases() if not device.on_gpu() or re.search(device.ROWS, case.name)]
+    cases = [case for case in all_cases() if not placement.on_gpu() or re.search(placement.ROWS, case.name)]
     return [case for case in cases if re.search(pattern, case.name)]
 
 
@@ -109,7 +109,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     options = options_of(words)
-    device.use(options.device)
+    placement.use(options.device)
     warnings.simplefilter("ignore")
     if options.peak_of:
         name, contender = options.peak_of

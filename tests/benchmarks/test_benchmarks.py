@@ -193,7 +193,7 @@ def test_what_a_gpu_runs_is_published_beside_what_the_cpu_did(bench, monkeypatch
     page = tmp_path / "benchmarks.md"
     page.write_text("\n".join([results.BEGIN, results.END, results.GPU_BEGIN, "nothing yet", results.GPU_END]))
     results.publish([row], ["made up"], tmp_path)
-    monkeypatch.setattr(bench("device"), "_chosen", torch.device("cuda"))
+    monkeypatch.setattr(bench("placement"), "_chosen", torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     there = row["cpu"] | {"nearkin": {"seconds": 0.5, "rounds": 7}}
     results.publish([row | {"cpu": there}], ["made up"], tmp_path)
