@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearkin.distances import Back, BlockDistances, Form, largest_norm
 from nearkin.losses.call import Call
-from nearkin.losses.kin import Kin, Tuples
+from nearkin.losses.kin import EqualKin, Kin, Tuples, make_kin
 from nearkin.pairs import FirstTwo
 
 
@@ -54,7 +54,7 @@ class ClosedRows:
             raise ValueError("class indices decide kin here")
         anchors, columns, first = sides[0].rows, sides[-1].rows, call.first
         self.tuples: Tuples | None = None
-        self.kin: Kin | Tuples
+        self.kin: Kin | EqualKin | Tuples
         if type(call.rule) is FirstTwo:
             self.kin = self.tuples = Tuples(call.reference_values, first or 0, anchors.shape[0])
             anchors, columns = (
@@ -62,9 +62,9 @@ class ClosedRows:
             )
             first = None
         elif call.identified:
-            self.kin = Kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
+            self.kin = make_kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
         else:
-            self.kin = Kin(call.values, call.reference_values, first)
+            self.kin = make_kin(call.values, call.reference_values, first)
         shared = len(sides) == 1 and self.tuples is None
         self.distances = BlockDistances(form, anchors, columns, call.dtype, first, shared=shared)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 Array = np.ndarray[Any, Any]
+Ids = tuple[Tensor | None, Tensor | None]
+"""Of anchors and of columns."""
 
 
 class Counts:
@@ -85,7 +88,7 @@ class KinBlock(NamedTuple):
     counts: Counts
 
 
-class Kin:
+def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None = None) -> Kin | EqualKin:
     """Anchors of class `labels` (n,) against columns of class `columns` (R,).
 
     first: the column of the first anchor where the anchors are columns themselves, else None
@@ -93,35 +96,66 @@ class Kin:
 
     Lists of indices are small and made in many small steps, so numpy makes them, whatever the device.
     """
+    classes = columns.cpu().numpy()
+    order = classes.argsort(kind="stable")
+    ordered = classes[order]
+    size = 0 if first is None else _equal_size(ordered)
+    if size:
+        return EqualKin(order, size, first or 0, labels.device)
+    asked = classes if labels is columns else labels.cpu().numpy()
+    return Kin(asked, order, ordered, first, None if ids is None else _Same(*ids), labels.device)
 
-    def __init__(
-        self,
-        labels: Tensor,
-        columns: Tensor,
-        first: int | None,
-        ids: tuple[Tensor | None, Tensor | None] | None = None,
-    ) -> None:
-        self.device, self.total, self.first = labels.device, columns.shape[0], first
-        classes = columns.cpu().numpy()
-        self.order = classes.argsort(kind="stable")
-        ordered = classes[self.order]
-        self.place: Array | None = None  # of each anchor in that order, where it is a column itself
-        if first is not None:
-            place = np.empty_like(self.order)
-            place[self.order] = np.arange(self.total)
-            self.place = place[first : first + labels.shape[0]]
-            self.equal = _equal_size(ordered)
-            if self.equal:
-                return
-        asked = classes if labels is columns else labels.cpu().numpy()
-        self.low = ordered.searchsorted(asked)
-        self.size = ordered.searchsorted(asked, side="right") - self.low
-        self.same = None if ids is None else _Same(*ids)
+
+class EqualKin:
+    """Kin where the anchors are columns and every class has `size` members: no padding, and fewer steps.
+
+    order: the columns class by class, rising within a class
+    """
+
+    def __init__(self, order: Array, size: int, first: int, device: torch.device) -> None:
+        self.order, self.size, self.first, self.device = order, size, first, device
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
-        if self.place is not None and self.equal:
-            return self._equal_block(self.place[start:stop], self.equal, (self.first or 0) + start)
+        order, size, total = self.order, self.size, len(self.order)
+        groups = order.reshape(-1, size)
+        if stop - start == total:
+            index = np.empty((total, size - 1), np.int64)
+            index[order] = groups[:, _others(size)].reshape(total, size - 1)
+            places = groups[:, :, None] * total + groups[:, None]
+        else:
+            mine = slice(self.first + start, self.first + stop)
+            kin = groups[self._place[mine] // size]
+            rows = np.arange(len(kin))[:, None]
+            index = kin[kin != rows + mine.start].reshape(len(kin), size - 1)
+            places = kin + rows * total
+        return _equal_block(index, places.reshape(-1), total - size, self.device)
+
+    @cached_property
+    def _place(self) -> Array:
+        """Where each column stands in `order`."""
+        place = np.empty_like(self.order)
+        place[self.order] = np.arange(len(self.order))
+        return place
+
+
+class Kin:
+    """Kin of anchors of class `asked` (n,) among columns, whose classes are `ordered` in the order `order`."""
+
+    def __init__(
+        self, asked: Array, order: Array, ordered: Array, first: int | None, same: _Same | None, device: torch.device
+    ) -> None:
+        self.order, self.total, self.same, self.device = order, len(order), same, device
+        self.low = ordered.searchsorted(asked)
+        self.size = ordered.searchsorted(asked, side="right") - self.low
+        self.place: Array | None = None  # of each anchor in that order, where it is a column itself
+        if first is not None:
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            self.place = place[first : first + len(asked)]
+
+    def block(self, start: int, stop: int) -> KinBlock:
+        """Kin of the anchors start..stop."""
         low, size = self.low[start:stop, None], self.size[start:stop, None]
         strangers = self.total - size[:, 0]
         widest = int(size.max(initial=0))
@@ -138,14 +172,6 @@ class Kin:
         others, rank = steps[: max(widest - 1, 0)], self.place[start:stop, None] - low
         index = kin[np.arange(len(low))[:, None], others + (others >= rank)]
         return self._block(index, others < size - 1, flat, strangers)
-
-    def _equal_block(self, place: Array, size: int, first: int) -> KinBlock:
-        """The same where every column's class has `size` members and the anchors are columns: no padding."""
-        kin = self.order.reshape(-1, size)[place // size]
-        count = len(kin)
-        rows = np.arange(count)[:, None]
-        index = kin[kin != rows + first].reshape(count, size - 1)
-        return _equal_block(index, (kin + rows * self.total).reshape(-1), self.total - size, self.device)
 
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
         number = listed.sum(1)
@@ -171,13 +197,17 @@ def _tensor(values: Array, device: torch.device) -> Tensor:
 
 def _equal_size(ordered: Array) -> int:
     """How many members every class has, out of rising class indices; 0 where they have unlike numbers."""
-    if not len(ordered):
-        return 0
-    size = int(ordered.searchsorted(ordered[0], side="right"))
-    if len(ordered) % size:
-        return 0
-    low, high = ordered[::size], ordered[size - 1 :: size]
-    return size if (low == high).all() and (low[1:] != high[:-1]).all() else 0
+    count = len(ordered)
+    ends = (ordered[1:] != ordered[:-1]).nonzero()[0].tolist()
+    size = ends[0] + 1 if ends else count
+    return size if size and count % size == 0 and ends == list(range(size - 1, count - 1, size)) else 0
+
+
+@lru_cache(maxsize=64)
+def _others(size: int) -> Array:
+    """For each of `size` members the others, (size, size - 1)."""
+    steps = np.arange(size - 1)
+    return steps + (steps >= np.arange(size)[:, None])
 
 
 class _Same:
