@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from torch import Tensor
 
-from nearkin.losses.kin import Kin
+from nearkin.losses.kin import make_kin
 from nearkin.mining import counted, places, rows
 from nearkin.mining.counted import Counted, counted_hinge
 from nearkin.mining.smooth import counted_smooth, soft_hinge, squared_share
@@ -33,7 +33,7 @@ class Case(NamedTuple):
     first: int | None
 
     def tables(self) -> tuple[Tensor, Tensor, Tensor]:
-        index, listed, kin, _ = Kin(self.labels, self.columns, self.first).block(0, len(self.labels))[:4]
+        index, listed, kin, _ = make_kin(self.labels, self.columns, self.first).block(0, len(self.labels))[:4]
         return index, listed, kin
 
     def masks(self) -> tuple[Tensor, Tensor]:

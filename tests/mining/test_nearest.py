@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nearkin.losses.kin import Kin
+from nearkin.losses.kin import make_kin
 from nearkin.mining import BatchHard, SemiHard, nearest
 from nearkin.mining.nearest import highest, lowest, nearest_beyond
 from nearkin.mining.rows import strangers
@@ -72,7 +72,7 @@ def test_a_pick_from_the_table_is_the_choice_from_the_masks(miner, seed, count, 
     same = labels[:, None] == columns
     own = torch.zeros_like(same) if references else torch.eye(count, dtype=torch.bool)
     chosen = miner.choose(distances, same & ~own, ~same, None)
-    index, listed, kin = Kin(labels, columns, None if references else 0).block(0, count)[:3]
+    index, listed, kin = make_kin(labels, columns, None if references else 0).block(0, count)[:3]
     near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
     picked = miner.pick(near, strangers(distances, kin, torch.full_like(distances, torch.nan)))
     wanted = [sorted((int(p), int(n)) for p, n, v in zip(*row) if v) for row in zip(*chosen)]

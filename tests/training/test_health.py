@@ -105,11 +105,10 @@ def test_the_watch_goes_on_after_a_pause() -> None:
 
 
 def test_a_real_collapse_is_noticed_in_a_run_and_a_healthy_run_is_silent() -> None:
-    settings = plan(steps=150)
-    pulled = train(network(), Contrastive(), images, labels, settings, sampler=Rounds(classes=1))
+    pulled = train(network(), Contrastive(), images, labels, plan(steps=300), sampler=Rounds(classes=1))
     assert "one class only" in pulled.notes[0]
     assert "shrunk to a point" in pulled.notes[1]
-    healthy = train(network(), Contrastive(), images, labels, settings, sampler=Rounds())
+    healthy = train(network(), Contrastive(), images, labels, plan(steps=150), sampler=Rounds())
     assert not healthy.notes
 
 

@@ -31,7 +31,7 @@ class Mahalanobis(LearnedDistance):
 
     >>> Mahalanobis(rank=1)(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
     tensor([[0., 3.],
-            [3., 0.]], grad_fn=<MaskedFillBackward0>)
+            [3., 0.]], grad_fn=<_MatrixBackward>)
     """
 
     def __init__(self, dimensions: int | None = None, rank: int | None = None, squared: bool = False) -> None:

@@ -25,6 +25,9 @@ from nearkin.mining.counted import counted_hinge
 from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
 
+MARGIN = 0.2
+"""Where nobody gives one."""
+
 COUNTED = ("all", "semi-hard-set")
 PICKING = (SemiHard, BatchHard)
 """Miners that choose out of tables of positives, without masks."""
@@ -52,7 +55,7 @@ class Triplet(RowLoss):
 
     def __init__(
         self,
-        margin: float | None = None,
+        margin: float = MARGIN,
         *,
         mining: MiningRule | str = "all",
         hinge: str = "linear",
@@ -62,10 +65,11 @@ class Triplet(RowLoss):
     ) -> None:
         super().__init__(distance, reduction=reduction, block_size=block_size)
         self.hinge = choice("hinge", hinge, ("linear", "squared", "soft"))
-        if self.hinge == "soft" and margin is not None:
-            raise InputError("hinge='soft' has no margin: leave margin out, or use hinge='linear' or 'squared'")
-        default = 0.0 if self.hinge == "soft" else 0.2
-        self.margin = default if margin is None else non_negative("margin", margin)
+        self.margin = non_negative("margin", margin)
+        if self.hinge == "soft":
+            if margin != MARGIN:
+                raise InputError("hinge='soft' has no margin: leave margin out, or use hinge='linear' or 'squared'")
+            self.margin = 0.0
         self.mining = _chosen(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
         if getattr(self.mining, "directions", False) and not (
