@@ -170,3 +170,20 @@ def test_the_share_of_anchors_that_have_a_cost_is_measured(loss, size):
     found, wanted = loss.measure(x, y), by_autograd(loss).measure(x, y)
     assert found.active == wanted.active
     assert 0 < found.active < 1
+
+
+@pytest.mark.parametrize("distance", ["inner-product", "cosine"])
+def test_a_low_temperature_does_not_show_the_rounding_of_positives(distance: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    queries = torch.randn(256, 128, generator=generator)
+    keys = queries + torch.randn(256, 128, generator=generator)
+    same, found = torch.arange(256), []
+    for dtype in (torch.float32, torch.float64):
+        pair = [torch.nn.functional.normalize(rows).to(dtype).requires_grad_() for rows in (queries, keys)]
+        loss = NTXent(0.07, distance=distance)
+        if dtype == torch.float64:
+            loss.closed = None  # type: ignore[assignment, method-assign]
+        loss(pair[0], same, pair[1], same).backward()
+        found.append([rows.grad.double() for rows in pair])
+    for got, wanted in zip(*found, strict=True):
+        assert float((got - wanted).abs().max() / wanted.abs().max()) < 8e-7

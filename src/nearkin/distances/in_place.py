@@ -91,14 +91,17 @@ class BlockDistances:
 
     @property
     def doubtful(self) -> bool:
-        """Whether `exact` knows more of a distance than `fill`: float32 made of differences, not of products."""
-        return not self.by_product and self.dtype == torch.float32 and self.anchors.device.type != "mps"
+        """Whether `exact` knows more of a distance than `fill`."""
+        return self.dtype == torch.float32 and self.anchors.device.type != "mps"
 
     def exact(self, start: int, rows: Tensor, columns: Tensor) -> Tensor:
-        """Distances of m pairs in float64 from the differences of their rows: anchors `start` + rows, columns, (m,)."""
+        """Distances of m pairs in float64 from the rows themselves: anchors `start` + rows, columns, (m,)."""
         found = self.anchors.new_empty(len(rows), 1, dtype=torch.float64)
         for part in _parts(rows, self.anchors.shape[1]):
             anchors, others = self.anchors[rows[part] + start].double(), self.references[columns[part]]
+            if self.by_product:
+                found[part] = -torch.linalg.vecdot(anchors, others.double())[:, None]
+                continue
             found[part] = (anchors - others).square_().sum(1, keepdim=True)
             self.form.link(found[part], anchors.square_().sum(1, keepdim=True) if self.form.relative else found[:0])
         return found[:, 0]

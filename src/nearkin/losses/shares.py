@@ -17,6 +17,10 @@ FITTING = 70.0
 QUOTIENTS = 35.0
 """Logits within -QUOTIENTS..QUOTIENTS have sums of exponentials whose quotients fit float32 too."""
 
+LOUD, FEW = 8.0, 4
+"""Rates from which on the rounding of a distance moves a gradient by more than 1e-6, and positives of a row up to which
+exact ones cost little."""
+
 LEAST = 1e-37
 """What a sum of exponentials is divided by at least: the sum of none is 0, and so are its shares."""
 
@@ -26,9 +30,12 @@ Sum = tuple[Tensor, Tensor | float]
 
 
 def falling(tile: Tile, rate: float, distance: Distance) -> float:
-    """Put the logits rate (1 - d) of all columns into `tile.slope`; tell what none of them is above in size."""
-    torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
-    return rate * (1 if isinstance(distance, Cosine) else 1 + tile.reach)
+    """Put the logits of all columns into `tile.slope`, -rate d, of cosines rate (1 - d); tell what none is above in size."""
+    if isinstance(distance, Cosine):
+        torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
+        return rate
+    torch.mul(tile.distances, -rate, out=tile.slope)
+    return rate * tile.reach
 
 
 def sums(logits: Tensor, bounded: bool) -> Sum:
@@ -86,11 +93,12 @@ def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
 def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     """log(1 + sum_n e^(rate (d_p - d_n))) of each positive p: its slope is rate sigma(z), a negative's its share of them."""
     bounded = falling(tile, rate, distance) <= QUOTIENTS
-    near = tile.slope.gather(1, tile.index)
+    near = _near(tile, rate, distance)
     strangers = negative_sums(tile, bounded)
     if bounded:
-        kin: Sum = tile.only_listed(near.exp_(), math.inf), 0.0
+        kin: Sum = tile.only_listed(near.exp_().to(tile.slope.dtype), math.inf), 0.0
     else:
+        near = near.to(tile.slope.dtype)
         kin = torch.ones_like(near), tile.only_listed(near, math.inf)
     costs, pull, shares = against(strangers, kin)
     if shares.shape[1] != 1:
@@ -99,6 +107,17 @@ def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
         pull.mul_(rate)
         shares.mul_(rate)
     return Closed(Sums(added(costs), tile.counts.pairs()), pull, tile.slope.mul_(shares.neg_()))
+
+
+def _near(tile: Tile, rate: float, distance: Distance) -> Tensor:
+    """The logits of the positives (b, P), out of `tile.slope` or, where the rate would show their rounding and they are few,
+    in float64 out of exact distances."""
+    near = tile.slope.gather(1, tile.index)
+    if tile.exact is None or rate < LOUD or near.shape[1] > FEW:
+        return near
+    rows = torch.arange(near.shape[0], device=near.device)[:, None].expand_as(near)
+    exact = tile.exact(rows.reshape(-1), tile.index.reshape(-1))
+    return torch.rsub(exact, 1 if isinstance(distance, Cosine) else 0).mul_(rate).view_as(near)
 
 
 def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]:

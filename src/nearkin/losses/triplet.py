@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
-from nearkin.distances import Cosine, Distance
+from nearkin.distances import Cosine, Distance, InnerProduct
 from nearkin.losses.closed import Closed, Pairs, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import (
@@ -124,9 +124,11 @@ class Triplet(RowLoss):
             total, _, positives = counted_smooth(distances, index, listed, kin, soft_hinge, slope, scratch)
             return Closed(Sums(total, count), positives, slope)
         band = self.mining == "semi-hard-set"
+        # the rounding of an inner product grows with the rows and not with itself: doubts cannot be told by its size
+        exact = None if isinstance(self.distance, InnerProduct) else tile.exact
         total, active, positives = counted_hinge(
             distances, index, listed, kin, self.margin, slope, scratch,
-            full=tile.full, squared=self.hinge == "squared", band=band, exact=tile.exact,
+            full=tile.full, squared=self.hinge == "squared", band=band, exact=exact,
         )  # fmt: skip
         return Closed(Sums(total, active if band else count, active), positives, slope)
 
