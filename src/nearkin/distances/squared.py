@@ -151,10 +151,6 @@ def selves(matrix: Tensor, first: int) -> Tensor:
     return torch.diagonal(matrix, first)
 
 
-def _cut(rows: Tensor, first: int, count: int) -> Tensor:
-    return rows if count == rows.shape[0] else rows[first : first + count]
-
-
 def cut(rows: Tensor, start: int, stop: int) -> Tensor:
     """rows[start:stop], or the very rows where that is all of them."""
     return rows if stop - start == rows.shape[0] else rows[start:stop]
