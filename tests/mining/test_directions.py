@@ -256,8 +256,8 @@ def test_the_length_of_embeddings_changes_nothing_that_is_chosen(loss):
     x, y = torch.randn(12, 5, generator=generator, dtype=torch.float64), torch.tensor([0, 1, 2, 0] * 3)
     lengths = 2.0 ** torch.randint(-3, 4, (12, 1), generator=generator)
     noise = {"noise": torch.rand(12, 1, generator=generator)} if loss.uniforms else {}
-    margin = None if loss.hinge == "soft" else loss.margin
-    cosine = Triplet(margin, mining=loss.mining, hinge=loss.hinge, distance="cosine")
+    margin = {} if loss.hinge == "soft" else {"margin": loss.margin}
+    cosine = Triplet(**margin, mining=loss.mining, hinge=loss.hinge, distance="cosine")
     torch.testing.assert_close(cosine(x * lengths, y, **noise), cosine(x, y, **noise), rtol=1e-9, atol=1e-12)
 
 
