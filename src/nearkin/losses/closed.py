@@ -23,8 +23,8 @@ class Tile(NamedTuple):
     slope:     (b, R) buffer for the slopes of the negatives
     scratch:   (b, R) buffer for what is needed on the way
     reach:     no distance of the call is above it in size
-    exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where those of the tile are
-               as good, or where it would not say more than they
+    exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where it would not say more
+               than the tile
     full:      all of `index` is listed
     counts:    numbers of pairs and anchors of the block, for the counts of terms
     symmetric: the distance of a pair is that of the pair the other way round

@@ -17,9 +17,8 @@ FITTING = 70.0
 QUOTIENTS = 35.0
 """Logits within -QUOTIENTS..QUOTIENTS have sums of exponentials whose quotients fit float32 too."""
 
-LOUD, FEW = 8.0, 4
-"""Rates from which on the rounding of a distance moves a gradient by more than 1e-6, and positives of a row up to which
-exact ones cost little."""
+LOUD = 8.0
+"""Rates from which on the rounding of a single positive's distance moves a gradient by about 1e-6."""
 
 LEAST = 1e-37
 """What a sum of exponentials is divided by at least: the sum of none is 0, and so are its shares."""
@@ -110,13 +109,12 @@ def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
 
 
 def _near(tile: Tile, rate: float, distance: Distance) -> Tensor:
-    """The logits of the positives (b, P), out of `tile.slope` or, where the rate would show their rounding and they are few,
-    in float64 out of exact distances."""
+    """The logits of the positives (b, P), out of `tile.slope`; of one positive a row, as in InfoNCE, whose rounding the rate
+    would show, in float64 out of its exact distance."""
     near = tile.slope.gather(1, tile.index)
-    if tile.exact is None or rate < LOUD or near.shape[1] > FEW:
+    if tile.exact is None or rate < LOUD or near.shape[1] != 1:
         return near
-    rows = torch.arange(near.shape[0], device=near.device)[:, None].expand_as(near)
-    exact = tile.exact(rows.reshape(-1), tile.index.reshape(-1))
+    exact = tile.exact(torch.arange(near.shape[0], device=near.device), tile.index[:, 0])
     return torch.rsub(exact, 1 if isinstance(distance, Cosine) else 0).mul_(rate).view_as(near)
 
 
