@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nearkin.evaluation.crew import is_worker, share, slices, workers
 from nearkin.evaluation.points import Points
 from nearkin.evaluation.space import Space
 
@@ -26,6 +27,9 @@ FLOOR = 1e-30
 
 WIDEST = 1 << 15
 """Dimensions above which the bounds say too little."""
+
+BLOCK = 1 << 9
+"""Rows that a thread makes at a time."""
 
 
 class Bounds:
@@ -66,9 +70,15 @@ class Side:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Left factor (stop - start, D + 2): x, -h, 1."""
-        left = torch.ones(stop - start, len(self._shift) + 2, device=self._points.device)
-        left[:, :-2] = self._centred(start, stop)
-        left[:, -2] = self._offset[start:stop]
+        left = torch.empty(stop - start, len(self._shift) + 2, device=self._points.device)
+
+        def fill(place: slice) -> None:
+            part = left[place.start - start : place.stop - start]
+            part[:, :-2] = self._centred(place.start, place.stop)
+            part[:, -2] = self._offset[place]
+            part[:, -1] = 1
+
+        share(fill, slices(start, stop, BLOCK), workers(left.device))
         return left
 
     def columns(self, start: int, stop: int) -> Tensor:
@@ -86,8 +96,12 @@ class Side:
 
 
 def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """`left` @ `right` in float32. On a CPU by numpy, whose BLAS is the faster one here and never rounds to bfloat16."""
-    if left.device.type == "cpu":
+    """`left` @ `right` in float32.
+
+    On a CPU by numpy, whose BLAS is the faster one here and never rounds to bfloat16. But it has threads of its own, and
+    one product at a time has all of them: workers multiply by torch, each alone.
+    """
+    if left.device.type == "cpu" and not is_worker():
         import numpy as np
 
         np.matmul(left.numpy(), right.numpy(), out=out.numpy())
@@ -95,11 +109,17 @@ def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
     return torch.mm(left, right, out=out)
 
 
+def product_workers(device: torch.device) -> int:
+    """How many threads may share work that makes products."""
+    number = workers(device)
+    return number if number > 1 and _torch_is_plain(device) else 1
+
+
 def are_plain(device: torch.device) -> bool:
     """Whether float32 products on the device are of float32 numbers, and not of shorter ones by the user's setting."""
-    if device.type == "cpu":
-        return True
-    if device.type != "cuda":
-        return False
+    return device.type == "cpu" or (device.type == "cuda" and _torch_is_plain(device))
+
+
+def _torch_is_plain(device: torch.device) -> bool:
     x = torch.full((256, 256), 1 + 2.0**-13, device=device)
     return bool((x @ torch.eye(256, device=device) == x).all())

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nearkin.evaluation.bounds import Bounds, product
+from nearkin.evaluation.bounds import Bounds, product, product_workers
+from nearkin.evaluation.crew import share, slices
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
 
@@ -22,7 +24,10 @@ TILE = 1024
 """References of a tile; twice as many where these are not queries too."""
 
 ROWS = 2048
-"""Queries of a product."""
+"""Queries of a product, or of the products that several threads make at a time."""
+
+FEWEST = 256
+"""Fewest queries of a product."""
 
 CHUNK = 4096
 """Queries for which a tile of references is prepared."""
@@ -46,6 +51,13 @@ class Candidates:
     upper: Tensor
     crowded: Tensor
 
+    def split(self, number: int) -> list[Candidates]:
+        """The same in `number` parts of about one size, fewer where there are fewer queries."""
+        size = -(-len(self.queries) // number)
+        starts = range(0, len(self.queries), size)
+        tensors = zip(self.columns.split(size), self.upper.split(size), self.crowded.split(size))
+        return [Candidates(self.queries[start : start + size], *each) for start, each in zip(starts, tensors)]
+
 
 def candidates(bounds: Bounds, exclusions: Exclusions, depth: Array) -> Iterator[Candidates]:
     """Candidates of all queries, chunk by chunk; a query of `depth` 0 is not asked.
@@ -68,28 +80,41 @@ class _Walk:
 
     def __init__(self, bounds: Bounds, exclusions: Exclusions, asked: Array) -> None:
         self._bounds, self._exclusions, self._asked = bounds, exclusions, asked
-        self._tile = TILE if bounds.space.symmetric else 2 * TILE
-        self._buffer = torch.empty(ROWS * self._tile, device=bounds.space.device)
+        self._symmetric, self._workers = bounds.space.symmetric, product_workers(bounds.space.device)
+        self._tile = TILE if self._symmetric else 2 * TILE
+        if self._workers > 1:  # none shall be without a tile
+            self._tile = min(self._tile, max(64, len(bounds.references) // (128 * self._workers) * 64))
+        self._rows = max(min(FEWEST, ROWS), min(ROWS, 2 * ROWS // self._workers))
+        size = self._rows * self._tile
+        self._buffers = [torch.empty(size, device=bounds.space.device) for _ in range(self._workers)]
 
     def chunk(self, start: int, stop: int, best: _Best) -> None:
         """Offer all references to the queries start ... stop, and these to the references that come after them."""
-        symmetric, references = self._bounds.space.symmetric, len(self._bounds.references)
         left = self._bounds.queries.rows(start, stop)
         excluded = _Excluded(self._exclusions, start, stop, left.device)
-        for first in range(start if symmetric else 0, references, self._tile):
-            last = min(first + self._tile, references)
-            end = min(stop, last) if symmetric else stop
-            if not (self._asked[start:end].any() or (symmetric and self._asked[first:last].any())):
-                continue
-            right = self._bounds.references.columns(first, last)
-            for low in range(start, end, ROWS):
-                high = min(low + ROWS, end)
-                tile = self._buffer[: (high - low) * (last - first)].view(high - low, last - first)
-                product(left[low - start : high - start], right, tile)
-                excluded.hide(tile, low, first)
-                best.offer(tile, low, first, 0)
-                if symmetric and low < first:
-                    best.offer(tile[: first - low], first, low, 1)
+
+        def look_through(tile: slice) -> None:
+            end = min(stop, tile.stop) if self._symmetric else stop
+            if self._asked[start:end].any() or (self._symmetric and self._asked[tile].any()):
+                buffer = self._buffers.pop()
+                try:
+                    self._offer(best, excluded, start, left[: end - start], tile, buffer)
+                finally:
+                    self._buffers.append(buffer)
+
+        tiles = slices(start if self._symmetric else 0, len(self._bounds.references), self._tile)
+        share(look_through, tiles, self._workers)
+
+    def _offer(self, best: _Best, excluded: _Excluded, start: int, left: Tensor, tile: slice, buffer: Tensor) -> None:
+        """Offer a tile of references to the queries `left`, from `start` on, and where they are queries too, these to it."""
+        right = self._bounds.references.columns(tile.start, tile.stop)
+        for low, part in zip(range(start, start + len(left), self._rows), left.split(self._rows)):
+            made = buffer[: len(part) * right.shape[1]].view(len(part), right.shape[1])
+            product(part, right, made)
+            excluded.hide(made, low, tile.start)
+            best.offer(made, low, tile.start, 0)
+            if self._symmetric and low < tile.start:
+                best.offer(made[: tile.start - low], tile.start, low, 1)
 
 
 class _Excluded:
@@ -112,7 +137,10 @@ class _Excluded:
 
 
 class _Best:
-    """The references with the largest upper bounds, of the queries from `first` on."""
+    """The references with the largest upper bounds, of the queries from `first` on.
+
+    Threads offer tiles at a time, in whatever order: a cut that lags behind keeps more, never less.
+    """
 
     def __init__(self, bounds: Bounds, first: int, depth: Tensor) -> None:
         self._first, self._depth = first, depth.clamp(min=1)
@@ -125,6 +153,7 @@ class _Best:
         self._columns = torch.zeros(len(depth), self._width, dtype=torch.int32, device=device)
         self._cut = torch.full((len(depth),), LOWEST, device=device).masked_fill_(depth == 0, torch.inf)
         self._crowded = depth == 0
+        self._lock = Lock()
 
     def found(self, start: int, stop: int) -> Candidates:
         """What is left of the queries start ... stop."""
@@ -152,8 +181,11 @@ class _Best:
             flat = member * tile.shape[1] + row[:, None]
         upper = tile.flatten().index_select(0, flat.flatten())
         kept = (upper.view_as(flat) >= cut.index_select(0, row)).flatten().nonzero()[:, 0]
+        if not len(kept):  # another thread has raised the cuts since
+            return
         row, member = row.index_select(0, kept // group), member.flatten().index_select(0, kept)
-        self._keep(row + queries.start, member + reference, upper.index_select(0, kept))
+        with self._lock:
+            self._keep(row + queries.start, member + reference, upper.index_select(0, kept))
 
     def _groups(self, tile: Tensor, axis: int) -> tuple[int, Tensor]:
         """Size of a group, and the maxima (queries, groups) of groups of references."""
@@ -169,7 +201,8 @@ class _Best:
         """`depth` groups whose best bound is no worse: as many references are no worse either."""
         worst = _largest(tops, self._deepest)[0].gather(1, self._depth[queries, None] - 1)[:, 0]
         worst -= self._query_slack[queries] + self._reference_slack[reference : reference + number].max()
-        torch.maximum(self._cut[queries], worst, out=self._cut[queries])
+        with self._lock:
+            torch.maximum(self._cut[queries], worst, out=self._cut[queries])
 
     def _keep(self, row: Tensor, column: Tensor, upper: Tensor) -> None:
         """Merge offers, ordered by query, into the lists; raise the cuts; drop what falls below."""

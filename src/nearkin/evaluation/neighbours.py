@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from nearkin.evaluation.bounds import WIDEST, Bounds, are_plain
-from nearkin.evaluation.candidates import candidates
+from nearkin.evaluation.candidates import Candidates, candidates
+from nearkin.evaluation.crew import share, workers
 from nearkin.evaluation.exclusions import Exclusions
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.settled import settle
+from nearkin.evaluation.settled import Settled, settle
 from nearkin.evaluation.space import Space
 
 BLOCK = 1 << 23
@@ -105,14 +106,19 @@ def can_be_screened(space: Space, counts: Array) -> bool:
 def _screened(space: Space, exclusions: Exclusions, counts: Array) -> Iterator[Window]:
     """Windows of the queries whose `counts` are above 0, without those that stay open; an end where these are most."""
     bounds, asked, still_open = Bounds(space), 0, 0
+    number = workers(space.device)
+
+    def certain(part: Candidates) -> Settled:
+        return settle(bounds, part, torch.from_numpy(counts[part.queries]).to(space.device))
+
     for found in candidates(bounds, exclusions, counts):
-        part = counts[found.queries]
-        settled = settle(bounds, found, torch.from_numpy(part).to(space.device))
-        done = (~settled.open).cpu().numpy()
-        asked, still_open = asked + int((part > 0).sum()), still_open + int((part > 0)[~done].sum())
-        if done.any():
-            order = settled.order[~settled.open]
-            yield Window(found.queries[done], order.cpu().numpy(), order, space.bits, space.excluded_level)
+        parts = found.split(number)
+        for part, settled in zip(parts, share(certain, parts, number)):
+            wanted, done = counts[part.queries] > 0, (~settled.open).cpu().numpy()
+            asked, still_open = asked + int(wanted.sum()), still_open + int(wanted[~done].sum())
+            if done.any():
+                order = settled.order[~settled.open]
+                yield Window(part.queries[done], order.cpu().numpy(), order, space.bits, space.excluded_level)
         if 2 * still_open > asked:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -10,9 +11,13 @@ from torch import Tensor
 
 from nearkin.core import InputError
 from nearkin.distances import Distance, wide
+from nearkin.evaluation.crew import Result, share, slices, workers
 
 CHUNK = 1 << 18
 """Numbers projected at a time where a pass over all rows needs no more."""
+
+STRIPS = 16
+"""Pieces of a pass over all rows, for threads."""
 
 
 class Points:
@@ -24,7 +29,8 @@ class Points:
 
     def __init__(self, distance: Distance, rows: Tensor) -> None:
         self.distance, self.rows, self.device = distance, rows, rows.device
-        self._kept = any(True for _ in distance.parameters()) or any(True for _ in distance.buffers())
+        learned = any(True for _ in distance.parameters()) or any(True for _ in distance.buffers())
+        self._kept = self._project(rows) if learned else None
         self.norms = self.each(lambda part: part.square().sum(1))
         if not self.norms.max() < torch.finfo(torch.float64).max / 8:
             largest = float(rows.abs().max())
@@ -36,35 +42,42 @@ class Points:
     @cached_property
     def all(self) -> Tensor:
         """All projected rows (N, P)."""
-        return self._project(self.rows)
+        return self._project(self.rows) if self._kept is None else self._kept
 
     def take(self, index: Tensor | slice) -> Tensor:
         """The projected rows at `index`."""
-        rows = self.all if self._kept else self.rows
+        rows = self.rows if self._kept is None else self._kept
         chosen = rows[index] if isinstance(index, slice) else rows.index_select(0, index)
-        return chosen if self._kept else self._project(chosen)
+        return self._project(chosen) if self._kept is None else chosen
 
-    def parts(self) -> Iterator[tuple[slice, Tensor]]:
-        """All projected rows, a few at a time, with their places."""
+    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """All projected rows, or those from start to stop, a few at a time, with their places."""
         size = max(1, CHUNK // self.rows.shape[1])
-        for start in range(0, len(self), size):
-            place = slice(start, min(start + size, len(self)))
-            yield place, self.take(place)
+        return ((place, self.take(place)) for place in slices(start, len(self) if stop is None else stop, size))
 
     def each(self, of: Callable[[Tensor], Tensor]) -> Tensor:
         """One float64 number (N,) for each projected row. Written in place: small results among large ones break up memory."""
         found = torch.empty(len(self), dtype=torch.float64, device=self.device)
-        for place, part in self.parts():
-            found[place] = of(part)
+
+        def fill(strip: slice) -> None:
+            for place, part in self.parts(strip.start, strip.stop):
+                found[place] = of(part)
+
+        self._share(fill)
         return found
 
     @cached_property
     def mean(self) -> Tensor:
         """The mean row (P,)."""
-        total: Tensor | None = None
-        for _, part in self.parts():
-            total = part.sum(0) if total is None else total.add_(part.sum(0))
-        return torch.empty(0) if total is None else total / len(self)
+
+        def total(strip: slice) -> Tensor:
+            return functools.reduce(Tensor.add_, (part.sum(0) for _, part in self.parts(strip.start, strip.stop)))
+
+        return functools.reduce(Tensor.add_, self._share(total)) / len(self)
+
+    def _share(self, work: Callable[[slice], Result]) -> list[Result]:
+        """What threads make of strips of the rows; the same strips for any number of threads."""
+        return share(work, slices(0, len(self), -(-len(self) // STRIPS)), workers(self.device))
 
     def _project(self, rows: Tensor) -> Tensor:
         with torch.no_grad():

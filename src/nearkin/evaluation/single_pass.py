@@ -73,6 +73,8 @@ def evaluate(
                 bounds find candidates (each pair once, where rows answer each other), and float64 decides among them;
                 what bounds leave open is looked up in full. The result is the same. Retrieval scores alone, at half the
                 cost of a matrix product of all rows: knn=(), clustering=False, records=False
+    Threads:    torch.get_num_threads() of them share the work on a CPU, each with kernels that run in it alone. Results
+                are the same bits for any number; a distance without parameters has `project` called by several at a time
     Records:    `records=False` keeps no nearest references of the queries
     Progress:   `on_progress` is called with the share of queries that are answered, up to 1
     Memory:     O(Q) beside the embeddings, by candidates; O(block x R) and the embeddings in float64 where a query is
