@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RankedList, RowLoss, SupCon, TupletMargin
 from nearkin.losses.closed import Tile
-from nearkin.losses.kin import Counts
+from nearkin.losses.kin import Counts, KinBlock
 from nearkin.losses.shares import FITTING, LEAST, negative_sums
 
 LABELS = {
@@ -150,11 +150,8 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
     logits = torch.tensor([[1.0, 2.0, 3.0], [FITTING, -FITTING, 0.0], [1.0, 1.0, 1.0]])
     kin = torch.tensor([0, 1, 2, 5, 6])
     nothing = torch.zeros(3, 0, dtype=torch.int64)
-    lone = Counts(np.zeros(3, int), np.array([0, 2, 2]))
-    tile = Tile(
-        logits, nothing, nothing.bool(), kin, torch.tensor([0, 2, 2]), logits.clone(), torch.empty(3, 3),
-        reach=FITTING, exact=None, full=True, counts=lone,
-    )  # fmt: skip
+    pairs = KinBlock(nothing, kin, Counts(np.zeros(3, int), np.array([0, 2, 2])))
+    tile = Tile(logits, pairs, logits.clone(), torch.empty(3, 3), reach=FITTING)
     total, peak = negative_sums(tile, bounded)
     wanted = torch.tensor([[-torch.inf], [FITTING], [1 + math.log(2)]])
     torch.testing.assert_close(total.log() + peak, wanted)

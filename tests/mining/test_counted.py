@@ -33,8 +33,8 @@ class Case(NamedTuple):
     first: int | None
 
     def tables(self) -> tuple[Tensor, Tensor, Tensor]:
-        index, listed, kin, _ = make_kin(self.labels, self.columns, self.first).block(0, len(self.labels))[:4]
-        return index, listed, kin
+        block = make_kin(self.labels, self.columns, self.first).block(0, len(self.labels))
+        return block.index, block.listed, block.places
 
     def masks(self) -> tuple[Tensor, Tensor]:
         same = self.labels[:, None] == self.columns

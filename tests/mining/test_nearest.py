@@ -72,7 +72,8 @@ def test_a_pick_from_the_table_is_the_choice_from_the_masks(miner, seed, count, 
     same = labels[:, None] == columns
     own = torch.zeros_like(same) if references else torch.eye(count, dtype=torch.bool)
     chosen = miner.choose(distances, same & ~own, ~same, None)
-    index, listed, kin = make_kin(labels, columns, None if references else 0).block(0, count)[:3]
+    block = make_kin(labels, columns, None if references else 0).block(0, count)
+    index, listed, kin = block.index, block.listed, block.places
     near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
     picked = miner.pick(near, strangers(distances, kin, torch.full_like(distances, torch.nan)))
     wanted = [sorted((int(p), int(n)) for p, n, v in zip(*row) if v) for row in zip(*chosen)]

@@ -71,11 +71,20 @@ class Block(NamedTuple):
     column: Tensor | None
 
 
+AS_IT_IS = nullcontext()
+"""A context that changes nothing."""
+
+
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """A context without autocast on that device; nothing where autocast is off anyway."""
-    if traced() or torch.is_autocast_enabled(device.type):
+    if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+    return AS_IT_IS
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """`x` in that dtype; the very tensor where it is: even a `to` that does nothing takes as long as a small step."""
+    return x if x.dtype == dtype else x.to(dtype)
 
 
 def numbers(*values: Tensor) -> list[Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nearkin.core import InputError, InputTypeError
-from nearkin.core.tensors import traced
+from nearkin.core.tensors import cast, traced
 from nearkin.distances.forms import Form, Root, Scaled
 from nearkin.distances.matrix import distance_matrix
 from nearkin.distances.squared import compute_dtype, squared_distances, wide
@@ -56,7 +56,7 @@ class Distance(nn.Module):
     def projected(self, x: Tensor) -> Tensor:
         """`project` of rows of any dtype, in float64 where that keeps digits: the identity has none to lose."""
         if self.keeps_space:
-            return x.to(compute_dtype(x))
+            return cast(x, compute_dtype(x))
         return self.project(x if self.widens else wide(x))
 
     def link(self, squared: Tensor, anchor_norm: Tensor, reference_norm: Tensor) -> Tensor:

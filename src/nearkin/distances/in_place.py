@@ -12,8 +12,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import cast
 from nearkin.distances.forms import Form, OfDirections, Product
 from nearkin.distances.squared import CHUNK, Pairs, SquaredKernel, cut, selves
+
+SMALL = 128
+"""Rows of a square matrix up to which adding its transpose in one step is as fast as copying it first."""
 
 
 class BlockDistances:
@@ -35,7 +39,7 @@ class BlockDistances:
         self.shared, self.by_product = shared, isinstance(form, Product)
         self.scale = -1.0 if self.by_product else 2 * form.factor
         if self.by_product:
-            self.columns = references.to(dtype)
+            self.columns = cast(references, dtype)
         else:
             self.kernel = SquaredKernel(references, dtype)
             self.columns = self.kernel.centred
@@ -63,7 +67,7 @@ class BlockDistances:
         """What each column is pulled by in all, (R,)."""
         return self.columns.new_zeros(self.columns.shape[0])
 
-    @cached_property
+    @property
     def spread(self) -> bool:
         """Whether these are directions that are turned back, and each is farther from their mean than the mean from 0."""
         return isinstance(self.form, OfDirections) and self.form.turn is not None and self.kernel.extremes[0] > 0.5
@@ -82,7 +86,7 @@ class BlockDistances:
         """Distances of the anchors start..stop, (b, R), into `out`."""
         rows = cut(self.anchors, start, stop)
         if self.by_product:
-            return torch.addmm(out, rows.to(self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
+            return torch.addmm(out, cast(rows, self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
         _, self.near = self.kernel.forward(rows, out, self._column(start))
         self.form.link(out, self._anchor_norms(start, stop))
         if self.near[0].shape[0]:
@@ -135,7 +139,7 @@ class BlockDistances:
     def _dense(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
         """Add the gradient of slopes of squared distances: the thin products. `spare` is a buffer of the same shape."""
         if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
-            both = spare.copy_(slopes.T).add_(slopes)
+            both = _both_ways(slopes, spare)
             self.to_anchors = torch.addmm(self.columns, both, self.columns, beta=0, alpha=-1)
             self._hold(self.to_anchors, both.sum(1), self.columns)
             return
@@ -158,9 +162,9 @@ class BlockDistances:
             target.addcmul_(centred, weights[:, None])
 
     def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
-        anchors = cut(self.anchors, start, stop).to(self.dtype)
+        anchors = cast(cut(self.anchors, start, stop), self.dtype)
         if self._whole(start, stop):
-            self.to_anchors = torch.mm(spare.copy_(slopes.T).add_(slopes), self.columns)
+            self.to_anchors = torch.mm(_both_ways(slopes, spare), self.columns)
         elif anchors.shape[0] == self.anchors.shape[0] and not self.shared:
             self.to_anchors, self.to_references = torch.mm(slopes, self.columns), torch.mm(slopes.T, anchors)
         else:
@@ -218,7 +222,14 @@ class BlockDistances:
 
 def largest_norm(rows: Tensor) -> float:
     """The largest squared norm of rows (n, D), 0 without rows."""
-    return float(rows.square().sum(1).amax()) if rows.shape[0] else 0.0
+    return float(torch.linalg.vector_norm(rows, dim=1).amax()) ** 2 if rows.shape[0] else 0.0
+
+
+def _both_ways(slopes: Tensor, spare: Tensor) -> Tensor:
+    """slopes + slopes' of a square matrix, in `spare`: small ones in one step, others by a copy, which torch turns fast."""
+    if slopes.shape[0] <= SMALL:
+        return torch.add(slopes, slopes.T, out=spare)
+    return spare.copy_(slopes.T).add_(slopes)
 
 
 def _parts(pairs: Tensor, width: int) -> Iterator[slice]:

@@ -8,13 +8,14 @@ see `wide`), so that what projects them adds no rounding of its own; products ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import full_precision, numbers, traced
+from nearkin.core.tensors import cast, full_precision, numbers, traced
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
@@ -42,7 +43,7 @@ def wide(x: Tensor) -> Tensor:
 
 
 class SquaredKernel:
-    """Squared distances of any rows to one set of references, and their pullback.
+    """Squared distances of any rows to one set of references, and their pullback; not under autocast.
 
     Shapes:  references (R, D), wide -> `forward` of anchors (A, D) gives (A, R) in `dtype`
     Memory:  centred references in `dtype`, and CHUNK numbers beside the result
@@ -52,7 +53,7 @@ class SquaredKernel:
         self.references, self.dtype = references, dtype
         some = references.shape[0] > 0
         self.shift = references.detach().mean(0) if some else references.new_zeros(references.shape[1])
-        self.centred = (references - self.shift).to(dtype)
+        self.centred = cast(references - self.shift, dtype)
         self.norms = self.centred.square().sum(1)
         self.share = NEAR[dtype]
 
@@ -68,7 +69,7 @@ class SquaredKernel:
         """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""
         if first is not None:
             return cut(self.centred, first, first + anchors.shape[0])
-        return (anchors - self.shift).to(self.dtype)
+        return cast(anchors - self.shift, self.dtype)
 
     def forward(self, anchors: Tensor, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
         """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs.
@@ -81,11 +82,10 @@ class SquaredKernel:
             norms = centred.square().sum(1, keepdim=True)
         else:
             norms = cut(self.norms, first, first + anchors.shape[0])[:, None]
-        with full_precision(anchors.device):
-            if centred is self.centred and _worth_mirroring(centred):
-                squared = mirrored(centred, self.norms, out)
-            else:
-                squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
+        if centred is self.centred and _worth_mirroring(centred):
+            squared = mirrored(centred, self.norms, out)
+        else:
+            squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             own = selves(squared, first).fill_(torch.inf)
         rows, columns = near = self._near(squared, norms, shared=first is not None)
@@ -100,14 +100,12 @@ class SquaredKernel:
 
         shared: the anchors are references, whose largest norm is known
         """
-        nobody = torch.empty(0, dtype=torch.int64, device=squared.device)
-        if not squared.numel():
-            return nobody, nobody
-        least, largest = squared.amin(1, keepdim=True), self.extremes[1]
-        if shared and float(least.amin()) >= 2 * self.share * largest:
+        largest = self.extremes[1]
+        if not squared.numel() or (shared and float(squared.amin()) >= 2 * self.share * largest):
+            nobody = torch.empty(0, dtype=torch.int64, device=squared.device)
             return nobody, nobody
         limits, others = norms * self.share, self.norms * self.share
-        suspects = (least < limits + self.share * largest).nonzero()[:, 0]
+        suspects = (squared.amin(1, keepdim=True) < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
         if len(suspects) == len(squared):
@@ -119,9 +117,8 @@ class SquaredKernel:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
         far = gradient.index_put(near, gradient.new_zeros(())) if len(near[0]) else gradient
         centred = self.centre(anchors)
-        with full_precision(anchors.device):
-            to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
-            to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
+        to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
+        to_references = 2 * (self.centred * far.sum(0)[:, None] - far.T @ centred)
         for i, j in _chunks(*near, anchors.shape[1]):
             pull = (2 * (anchors[i] - self.references[j]) * gradient[i, j][:, None]).to(self.dtype)
             to_anchors = to_anchors.index_add(0, i, pull)
@@ -156,9 +153,11 @@ def cut(rows: Tensor, start: int, stop: int) -> Tensor:
     return rows if stop - start == rows.shape[0] else rows[start:stop]
 
 
-def _chunks(rows: Tensor, columns: Tensor, width: int) -> list[Pairs]:
+def _chunks(rows: Tensor, columns: Tensor, width: int) -> Sequence[Pairs]:
+    if not rows.shape[0]:
+        return ()
     size = max(1, CHUNK // max(width, 1))
-    return list(zip(torch.split(rows, size), torch.split(columns, size))) if len(rows) else []
+    return list(zip(torch.split(rows, size), torch.split(columns, size)))
 
 
 class _Squared(torch.autograd.Function):
@@ -166,7 +165,8 @@ class _Squared(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, anchors: Tensor, references: Tensor, dtype: torch.dtype) -> Tensor:
-        squared, near = SquaredKernel(references, dtype).forward(anchors)
+        with full_precision(anchors.device):
+            squared, near = SquaredKernel(references, dtype).forward(anchors)
         ctx.save_for_backward(anchors, references, *near)
         ctx.dtype = dtype
         return squared
@@ -175,7 +175,8 @@ class _Squared(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         anchors, references, *near = ctx.saved_tensors
         kernel = SquaredKernel(references, ctx.dtype)
-        to_anchors, to_references = kernel.backward(anchors, (near[0], near[1]), gradients[0])
+        with full_precision(anchors.device):
+            to_anchors, to_references = kernel.backward(anchors, (near[0], near[1]), gradients[0])
         return to_anchors.to(anchors.dtype), to_references.to(references.dtype), None
 
 

@@ -186,34 +186,36 @@ def arrange(
     if own is not None:
         check_own(own, embeddings)
         own = Own(distance.projected(own.vectors), own.positives, own.negatives)
-    mine = _ids("ids", ids, count, device)
-    everybody: Tensor | None
+    mine = None if ids is None else _ids("ids", ids, count, device)
     start: int | None = None
     if rule is not None and references is None:
         rule = _tuples(rule) if tuples else rule
-        others, everybody, start = None, _joint(mine, group), 0
-        values = rule.values
-        reference_values = _joint(values, group)
+        others, everybody, start = None, mine, 0
+        values = reference_values = rule.values
     else:
         others = embeddings[:0] if references is None else references
         values = None if rule is None else rule.values
-        reference_values = _joint(_reference_values(rule, reference_labels, references), group)
-        everybody = _joint(_ids("reference_ids", reference_ids, others.shape[0], device), group)
+        reference_values = _reference_values(rule, reference_labels, references)
+        everybody = None if reference_ids is None else _ids("reference_ids", reference_ids, others.shape[0], device)
+    if group is not None:
+        everybody, reference_values = _joint(everybody, group), _joint(reference_values, group)
+    drawn = _noise(noise, generator, count, uniforms, device) if uniforms else None
+    answer = compute_dtype(embeddings)
+    doubled = precise and _is_doubled(embeddings, others, precise)
     call = Call(
-        distance, embeddings, others, own, rule, values, reference_values, mine, everybody,
-        _noise(noise, generator, count, uniforms, device), _dtype(embeddings, others, precise), compute_dtype(embeddings), start,
-        ids is not None, group,
+        distance, embeddings, others, own, rule, values, reference_values, mine, everybody, drawn,
+        torch.float64 if doubled else answer, answer, start, ids is not None, group,
     )  # fmt: skip
     return call if group is None else call.gathered()
 
 
-def _dtype(embeddings: Tensor, others: Tensor | None, precise: int) -> torch.dtype:
+def _is_doubled(embeddings: Tensor, others: Tensor | None, precise: int) -> bool:
+    """Whether distances are in float64 whatever the loss is in."""
     pairs = embeddings.shape[0] * (embeddings if others is None else others).shape[0]
-    doubled = (precise is True or pairs <= precise) and embeddings.device.type != "mps"
-    return torch.float64 if doubled else compute_dtype(embeddings)
+    return (precise is True or pairs <= precise) and embeddings.device.type != "mps"
 
 
-def _joint(values: Tensor | None, group: Group | None) -> Tensor | None:
+def _joint(values: Tensor | None, group: Group) -> Tensor | None:
     return None if values is None else gathered(values, group)[0]
 
 
@@ -245,9 +247,7 @@ def _reference_values(rule: PairRule | None, reference_labels: Any, references: 
     return given
 
 
-def _ids(name: str, ids: Any, count: int, device: torch.device) -> Tensor | None:
-    if ids is None:
-        return None
+def _ids(name: str, ids: Any, count: int, device: torch.device) -> Tensor:
     values = as_values(name, ids, count, device)
     if values.dim() != 1:
         raise InputError(f"{name} must have shape ({count},), got {tuple(values.shape)}")
@@ -256,9 +256,7 @@ def _ids(name: str, ids: Any, count: int, device: torch.device) -> Tensor | None
 
 def _noise(
     noise: Tensor | None, generator: torch.Generator | None, count: int, uniforms: int, device: torch.device
-) -> Tensor | None:
-    if not uniforms:
-        return None
+) -> Tensor:
     if noise is None:
         if generator is None:
             raise InputError("random mining draws numbers: pass generator=torch.Generator().manual_seed(...) or noise=")

@@ -9,43 +9,46 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Terms
-from nearkin.losses.kin import Counts
+from nearkin.losses.kin import KinBlock
 
 
-class Tile(NamedTuple):
+class Tile:
     """A block of b anchors against R columns, in buffers of the engine; kin is decided by class indices.
 
     distances: (b, R), read only; an anchor's own column holds 0
     index:     (b, P) columns of the positives, rising, P the most of a row in this block; padded with any column
     listed:    (b, P) bool, which of them count
+    full:      all of `index` is listed
     kin:       (m,) places row * R + column of all that is no negative: positives and the anchor itself
     negatives: (b,) number of negatives of each row
+    counts:    numbers of pairs and anchors of the block, for the counts of terms
     slope:     (b, R) buffer for the slopes of the negatives
     scratch:   (b, R) buffer for what is needed on the way
     reach:     no distance of the call is above it in size
     exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where it would not say more
                than the tile
-    full:      all of `index` is listed
-    counts:    numbers of pairs and anchors of the block, for the counts of terms
     symmetric: the distance of a pair is that of the pair the other way round
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
     """
 
-    distances: Tensor
-    index: Tensor  # type: ignore[assignment]
-    listed: Tensor
-    kin: Tensor
-    negatives: Tensor
-    slope: Tensor
-    scratch: Tensor
-    reach: float
-    exact: Callable[[Tensor, Tensor], Tensor] | None
-    full: bool
-    counts: Counts
-    symmetric: bool = True
-    ahead: Tensor | None = None
-    labels: Tensor | None = None
+    def __init__(
+        self, distances: Tensor, pairs: KinBlock, slope: Tensor, scratch: Tensor, reach: float, *,
+        exact: Callable[[Tensor, Tensor], Tensor] | None = None, symmetric: bool = True, ahead: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self.distances, self.slope, self.scratch, self.reach = distances, slope, scratch, reach
+        self.exact, self.symmetric, self.ahead, self.labels = exact, symmetric, ahead, labels
+        self.index, self.full, self.kin, self.counts = pairs.index, pairs.full, pairs.places, pairs.counts
+        self._pairs = pairs
+
+    @property
+    def listed(self) -> Tensor:
+        return self._pairs.listed
+
+    @property
+    def negatives(self) -> Tensor:
+        return self._pairs.negatives
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from nearkin.core.tensors import cast
 from nearkin.distances import Back, BlockDistances, Form, largest_norm
 from nearkin.losses.call import Call
 from nearkin.losses.kin import EqualKin, Kin, Tuples, make_kin
@@ -57,9 +58,7 @@ class ClosedRows:
         self.kin: Kin | EqualKin | Tuples
         if type(call.rule) is FirstTwo:
             self.kin = self.tuples = Tuples(call.reference_values, first or 0, anchors.shape[0])
-            anchors, columns = (
-                rows.index_select(0, chosen) for rows, chosen in zip((anchors, columns), self.tuples.chosen)
-            )
+            anchors, columns = self.tuples.chosen(anchors, columns)
             first = None
         elif call.identified:
             self.kin = make_kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
@@ -76,12 +75,11 @@ class ClosedRows:
         """The gradients of what was given, to be multiplied with `distances.scale`."""
         made = self.distances.finish()
         if self.tuples is not None:
-            whole = [made[0].new_zeros(each.rows.shape) for each in self.sides]
-            whole[0].index_copy_(0, self.tuples.chosen[0], made[0])
-            whole[-1].index_copy_(0, self.tuples.chosen[1], made[1])
-            made = tuple(whole)
-        found = [each if side.back is None else side.back(each) for side, each in zip(self.sides, made)]
-        return [each.to(self.call.answer) for each in found]
+            made = self.tuples.returned(made[0], made[1], [side.rows.shape[0] for side in self.sides])
+        return [
+            cast(each if side.back is None else side.back(each), self.call.answer)
+            for side, each in zip(self.sides, made)
+        ]
 
     def again(self, loss: Callable[[Call], Tensor]) -> Callable[..., Tensor]:
         """A loss of calls as a function of what is given; what else its step of autograd takes follows, unused."""

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nearkin.core.tensors import cast, traced
 from nearkin.distances import cut
 from nearkin.losses.call import Call
 from nearkin.losses.closed import Closed, Pairs, Tile
 from nearkin.losses.closed_rows import ClosedRows, closed_rows
+from nearkin.losses.group import Group
 from nearkin.pairs import FirstTwo, SameLabel
 
 FEW = 32
@@ -77,10 +79,10 @@ def closed_loss(loss: ByHand, call: Call, size: int | None, *, measured: bool, a
     if rows is None:
         return None
     sweep = _Sweep(loss, call, rows, size, measured)
-    inputs = [*(side.given for side in rows.sides), *loss.parameters]
-    if torch.is_grad_enabled() and any(each.requires_grad for each in inputs):
-        twice = None if again is None else rows.again(again)
-        value: Tensor = _Loss.apply(sweep, twice, *inputs)  # type: ignore[no-untyped-call]
+    inputs = [*[side.given for side in rows.sides], *loss.parameters]
+    if torch.is_grad_enabled() and any([each.requires_grad for each in inputs]):
+        sweep.twice = None if again is None else rows.again(again)
+        value: Tensor = applied(sweep, *inputs)
     else:
         with torch.no_grad():
             value = sweep.run(wanted=False)
@@ -89,23 +91,28 @@ def closed_loss(loss: ByHand, call: Call, size: int | None, *, measured: bool, a
 
 class _Loss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, sweep: _Sweep, twice: Callable[..., Tensor] | None, *inputs: Tensor) -> Tensor:
+    def forward(ctx: Any, sweep: _Sweep, *inputs: Tensor) -> Tensor:
         value = sweep.run(wanted=True)
-        ctx.twice, ctx.scales = twice, sweep.scales
+        ctx.twice, ctx.scales = sweep.twice, sweep.scales
         ctx.save_for_backward(*inputs, *sweep.gradients)
         return value
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        needed = ctx.needs_input_grad[2:]
+        needed = ctx.needs_input_grad[1:]
         inputs, gradients = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
         if torch.is_grad_enabled():
-            return (None, None, *_twice(ctx.twice, inputs, outer[0]))
-        found = (
-            (gradient * (outer[0] * scale)).to(each.dtype) if wanted else None
+            return (None, *_twice(ctx.twice, inputs, outer[0]))
+        by = outer[0] if traced() or outer[0].device.type != "cpu" else outer[0].item()
+        found = [
+            cast(gradient * (by * scale), each.dtype) if wanted else None
             for each, gradient, scale, wanted in zip(inputs, gradients, ctx.scales, needed)
-        )
-        return (None, None, *found)
+        ]
+        return (None, *found)
+
+
+applied: Callable[..., Tensor] = super(torch.autograd.Function, _Loss).apply
+"""`_Loss.apply` less what `Function` adds for the transforms of torch.func, which never come here; a batch of 64 shows it."""
 
 
 def _twice(
@@ -129,7 +136,7 @@ class _Sweep:
         self.loss, self.call, self.rows, self.size, self.measured = loss, call, rows, size, measured
         self.distances, self.count = rows.distances, rows.distances.anchors.shape[0]
         largest, most = rows.largest(), torch.finfo(call.dtype).max
-        self.finite = all(4 * each < most for each in largest)
+        self.finite = all([4 * each < most for each in largest])
         if not self.finite:  # NaN among the rows is one reason
             call.check()
         self.reach = self.distances.form.reach(max(largest))
@@ -139,57 +146,92 @@ class _Sweep:
         self.learned: Sequence[Tensor] = ()  # slopes of the totals towards each parameter of the loss
         self.scales: list[float] = []
         self.said: Tensor | None = None  # by `ahead`
+        self.twice: Callable[..., Tensor] | None = None  # the loss of its inputs, for who differentiates twice
 
     def run(self, *, wanted: bool) -> Tensor:
         """The loss."""
-        dense = self.size is None
-        eager = False
+        if self.size is None:
+            self.dense(wanted=wanted)
+        else:
+            self.blocks(self.size, wanted=wanted)
+        return self.distances.columns.new_full((), self.value, dtype=self.call.answer)
+
+    def dense(self, *, wanted: bool) -> None:
+        """The loss of one block; the weights of its totals are known before it is pulled back."""
+        tile = self.tile(0, self.count, *self.buffers(self.count))
+        found = self.loss.closed(tile)
+        self.learned = found.learned
+        weights = self.weigh([_sums(found, tile, self.measured)])
+        if wanted:
+            single = found.single
+            self.pull(0, self.count, tile, found, [1.0] if single else weights)
+            self.finish(weights, single=single)
+
+    def blocks(self, size: int, *, wanted: bool) -> None:
+        """The loss of several; those of one total are pulled back at once, and several totals weighed at the end."""
         if self.loss.ahead is not None:
-            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles()])
-        sums = []
-        for start, stop, tile in self.tiles():
+            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles(size)])
+        sums, single = [], True
+        for start, stop, tile in self.tiles(size):
             found = self.loss.closed(tile)
             sums.append(_sums(found, tile, self.measured))
             if found.learned:
                 self.learned = [*map(torch.add, self.learned, found.learned)] if self.learned else found.learned
-            eager = wanted and not dense and found.single
-            if eager:
+            single = found.single
+            if wanted and single:
                 self.pull(start, stop, tile, found, [1.0])
-        self.sums = self.joint(_added(sums, self.distances.columns.device))
-        self.value, weights = self.loss.reduce(*(row[: self.loss.parts] for row in self.sums))
-        if wanted and dense:
-            self.pull(start, stop, tile, found, [1.0] if found.single else weights)
-        elif wanted and not eager:
-            for start, stop, tile in self.tiles():
+        weights = self.weigh(sums)
+        if wanted and not single:
+            for start, stop, tile in self.tiles(size):
                 self.pull(start, stop, tile, self.loss.closed(tile), weights)
         if wanted:
-            self.finish(weights, single=found.single)
-        return self.distances.columns.new_full((), self.value, dtype=self.call.answer)
+            self.finish(weights, single=single)
 
-    def tiles(self) -> Iterator[tuple[int, int, Tile]]:
+    def buffers(self, size: int) -> tuple[Tensor, ...]:
+        """For distances, slopes and what is needed on the way, of `size` anchors."""
+        made: tuple[Tensor, ...] = self.distances.columns.new_empty(3, size, self.distances.columns.shape[0]).unbind()
+        return made
+
+    def tiles(self, size: int) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""
-        rows, distances, columns = self.rows, self.distances, self.distances.columns
-        size = self.count if self.size is None else min(self.size, self.count)
-        buffers = columns.new_empty(3, size, columns.shape[0]).unbind()
-        classes = self.call.values if rows.tuples is None else None
+        size = min(size, self.count)
+        buffers = self.buffers(size)
         for start in range(0, max(self.count, 1), max(size, 1)):
             stop = min(start + size, self.count)
-            filled, slope, scratch = (cut(each, 0, stop - start) for each in buffers)
-            distances.fill(start, stop, filled)
-            kin = rows.kin.block(start, stop)
-            exact = partial(distances.exact, start) if distances.doubtful else None
-            yield start, stop, Tile(
-                filled, kin.index, kin.listed, kin.places, kin.negatives, slope, scratch, self.reach, exact, kin.full,
-                kin.counts, not distances.form.relative, self.said,
-                labels=None if classes is None else cut(classes, start, stop),
-            )  # fmt: skip
+            yield start, stop, self.tile(start, stop, *[cut(each, 0, stop - start) for each in buffers])
+
+    def tile(self, start: int, stop: int, filled: Tensor, slope: Tensor, scratch: Tensor) -> Tile:
+        """The block of the anchors start..stop."""
+        rows, distances = self.rows, self.distances
+        distances.fill(start, stop, filled)
+        exact = partial(distances.exact, start) if distances.doubtful else None
+        labels = self.call.values if rows.tuples is None else None
+        if labels is not None:
+            labels = cut(labels, start, stop)
+        return Tile(
+            filled, rows.kin.block(start, stop), slope, scratch, self.reach, exact=exact,
+            symmetric=not distances.form.relative, ahead=self.said, labels=labels,
+        )  # fmt: skip
+
+    def weigh(self, sums: list[list[Tensor | float]]) -> list[float]:
+        """Add up the blocks' sums, make the loss of them, and say its slope towards each total."""
+        self.sums = _added(sums, self.distances.columns.device)
+        if self.call.group is not None:
+            self.sums = self.joint(self.call.group)
+        totals, counts, active = self.sums
+        parts = self.loss.parts
+        self.value, weights = self.loss.reduce(totals[:parts], counts[:parts], active[:parts])
+        return weights
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, weights: list[float]) -> None:
         """Add the gradient of the block's totals times their weights. Its buffers are used up."""
-        positives, negatives = _times(found.positives, weights[0]), found.negatives
+        positives, negatives = found.positives, found.negatives
+        if weights[0] != 1:
+            positives = positives * weights[0]
         width = positives.shape[1]
         if isinstance(negatives, Pairs):
-            negatives = Pairs(negatives.columns, _times(negatives.slopes, weights[-1]))
+            if weights[-1] != 1:
+                negatives = Pairs(negatives.columns, negatives.slopes * weights[-1])
             width += negatives.slopes.shape[1]
         if isinstance(negatives, Tensor):
             slopes = negatives if weights[-1] == 1 else negatives.mul_(weights[-1])
@@ -206,12 +248,10 @@ class _Sweep:
         slopes.scatter_add_(1, tile.index, positives)
         self.distances.pull(start, stop, tile.distances, slopes)
 
-    def joint(self, sums: list[list[float]]) -> list[list[float]]:
+    def joint(self, group: Group) -> list[list[float]]:
         """The sums of all processes."""
-        if self.call.group is None:
-            return sums
-        mine = torch.tensor(sums, dtype=_wide(self.distances.columns.device), device=self.distances.columns.device)
-        shared: list[list[float]] = self.call.group.sum(mine).tolist()
+        device = self.distances.columns.device
+        shared: list[list[float]] = group.sum(torch.tensor(self.sums, dtype=_wide(device), device=device)).tolist()
         return shared
 
     def finish(self, weights: list[float], *, single: bool) -> None:
@@ -225,16 +265,15 @@ class _Sweep:
             self.scales.append(processes)
 
 
-def _times(slopes: Tensor, weight: float) -> Tensor:
-    return slopes if weight == 1 else slopes * weight
-
-
 def _sums(found: Closed, tile: Tile, measured: bool) -> list[Tensor | float]:
     """Totals, counts and active counts of a block, one after the other; two more columns of pairs where measured."""
-    several = found.sums()
-    totals: list[Tensor | float] = [term.total for term in several]
-    counts: list[Tensor | float] = [term.count for term in several]
-    active: list[Tensor | float] = [math.nan if term.active is None else term.active for term in several]
+    totals: list[Tensor | float] = []
+    counts: list[Tensor | float] = []
+    active: list[Tensor | float] = []
+    for term in found.sums():
+        totals.append(term.total)
+        counts.append(term.count)
+        active.append(math.nan if term.active is None else term.active)
     if measured:
         near = tile.only_listed(tile.positive_distances()).sum(dtype=_wide(tile.distances.device))
         kin = tile.distances.flatten()[tile.kin.unique()].sum(dtype=_wide(tile.distances.device))

@@ -212,13 +212,13 @@ class RowLoss(nn.Module):
 
     def _arranged(self, *arguments: Any, group: Any = None, **keywords: Any) -> Call:
         return arrange(
-            self.distance, *arguments, group=as_group(group), tuples=self.tuples, uniforms=self.uniforms,
+            self.distance, *arguments, group=None if group is None else as_group(group), tuples=self.tuples, uniforms=self.uniforms,
             precise=self.precise, **keywords,
         )  # fmt: skip
 
     def _size(self, call: Call, *, by_hand: bool = False) -> int | None:
         """Anchors a block, or None: dense. Slopes made by hand with the block are as fast in blocks that stay in the cache."""
-        if traced() or self.block_size is None:
+        if self.block_size is None:
             return None
         anchors, columns = call.size
         if self.block_size != "auto":
@@ -233,7 +233,7 @@ class RowLoss(nn.Module):
         found = self._closed_loss(call, measured)
         if found is None:
             call.check()
-            sums = self._sums(call, self._size(call), measured)
+            sums = self._sums(call, None if traced() else self._size(call), measured)
             value = self._value(call, sums)
             if not traced() and not check_value(type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]):
                 self._say_empty()
@@ -265,12 +265,16 @@ class RowLoss(nn.Module):
         divisors = active if self.reduction == "mean_nonzero" else counts
         if self._weighed:
             weights = self.weights(divisors)
-            return sum(weight * total for weight, total in zip(weights, totals) if weight), weights
+            value = 0.0
+            for weight, total in zip(weights, totals):
+                if weight:  # the total of no terms may be no number
+                    value += weight * total
+            return value, weights
         with torch.enable_grad():
             wide = torch.tensor(totals, dtype=torch.float64, requires_grad=True)
-            value = self.combine(wide, torch.tensor(divisors, dtype=torch.float64))
-            (slopes,) = torch.autograd.grad(value, wide)
-        return float(value.detach()), slopes.tolist()
+            joint = self.combine(wide, torch.tensor(divisors, dtype=torch.float64))
+            (slopes,) = torch.autograd.grad(joint, wide)
+        return float(joint.detach()), slopes.tolist()
 
     def _sums(self, call: Call, size: int | None, measured: bool = False) -> Tensor:
         """(3, parts): totals, counts, active counts of the joint batch; two more columns of pairs where measured."""
@@ -284,9 +288,10 @@ class RowLoss(nn.Module):
         return joint + (sums - sums.detach())
 
     def _takes_closed(self, call: Call, size: int | None) -> bool:
-        if len(self._modules) > 1 or any(
+        others = self._parameters and any(
             each is not None and name not in self.learns for name, each in self._parameters.items()
-        ):
+        )
+        if others or len(self._modules) > 1:
             return False  # nobody makes their slopes by hand
         whole = size is None or self.ahead is not None
         return not self.closed_whole or (whole and call.alone and call.group is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ class Counts:
 
     def __init__(self, positives: Array, negatives: Array) -> None:
         self._positives, self._negatives = positives, negatives
+
+    def far(self) -> Array:
+        """Negatives of each anchor, (b,)."""
+        return self._negatives
 
     def positives(self) -> int:
         """Positive pairs."""
@@ -55,6 +59,9 @@ class EqualCounts(Counts):
     def __init__(self, rows: int, positives: int, negatives: int) -> None:
         self._rows, self._near, self._far = rows, positives, negatives
 
+    def far(self) -> Array:
+        return np.full(self._rows, self._far)
+
     def positives(self) -> int:
         return self._rows * self._near
 
@@ -77,15 +84,30 @@ class EqualCounts(Counts):
         return self._rows if self._near or self._far else 0
 
 
-class KinBlock(NamedTuple):
-    """Kin of a block of anchors, as `Tile` has them; full: every entry of `index` is listed."""
+class KinBlock:
+    """Kin of a block of b anchors among R columns.
 
-    index: Tensor  # type: ignore[assignment]
-    listed: Tensor
-    places: Tensor
-    negatives: Tensor
-    full: bool
-    counts: Counts
+    index:     (b, P) columns of the positives, rising, P the most of a row in this block; padded with any column
+    places:    (m,) places row * R + column of all that is no negative: positives and the anchor itself
+    counts:    numbers of pairs and anchors
+    full:      all of `index` is listed
+    listed:    (b, P) bool, which of `index` count
+    negatives: (b,) number of negatives of each row
+    """
+
+    def __init__(self, index: Tensor, places: Tensor, counts: Counts, listed: Tensor | None = None) -> None:
+        self.index, self.places, self.counts = index, places, counts
+        self.full = listed is None
+        if listed is not None:
+            self.listed = listed
+
+    @cached_property
+    def listed(self) -> Tensor:
+        return torch.ones_like(self.index, dtype=torch.bool)
+
+    @cached_property
+    def negatives(self) -> Tensor:
+        return _tensor(self.counts.far(), self.index.device)
 
 
 def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None = None) -> Kin | EqualKin:
@@ -129,7 +151,8 @@ class EqualKin:
             rows = np.arange(len(kin))[:, None]
             index = kin[kin != rows + mine.start].reshape(len(kin), size - 1)
             places = kin + rows * total
-        return _equal_block(index, places.reshape(-1), total - size, self.device)
+        counts = EqualCounts(len(index), size - 1, total - size)
+        return KinBlock(_tensor(index, self.device), _tensor(places.reshape(-1), self.device), counts)
 
     @cached_property
     def _place(self) -> Array:
@@ -174,18 +197,9 @@ class Kin:
         return self._block(index, others < size - 1, flat, strangers)
 
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
-        number = listed.sum(1)
-        made = [_tensor(each, self.device) for each in (index, listed, places, strangers)]
-        return KinBlock(made[0], made[1], made[2], made[3], bool(listed.all()), Counts(number, strangers))
-
-
-def _equal_block(index: Array, places: Array, strangers: int, device: torch.device) -> KinBlock:
-    """Of anchors that have all of `index` (b, P) as positives and as many strangers each."""
-    count, most = index.shape
-    listed = torch.ones((count, most), dtype=torch.bool, device=device)
-    far = torch.full((count,), strangers, device=device)
-    counts = EqualCounts(count, most, strangers)
-    return KinBlock(_tensor(index, device), listed, _tensor(places, device), far, True, counts)
+        some = None if listed.all() else _tensor(listed, self.device)
+        counts = Counts(listed.sum(1), strangers)
+        return KinBlock(_tensor(index, self.device), _tensor(places, self.device), counts, some)
 
 
 def _tensor(values: Array, device: torch.device) -> Tensor:
@@ -240,27 +254,68 @@ class _Same:
 class Tuples:
     """N-pair tuples of a batch: the first member of each class of two or more is an anchor, its second a column.
 
-    chosen: anchors (a,) among mine, columns (T,) among everybody's; each anchor's own column is its positive, all others
-            are negatives
+    Each anchor's own column is its positive, all others are negatives. `labels` are everybody's; the anchors are those
+    among `count` rows from `first` on.
     """
 
     def __init__(self, labels: Tensor, first: int, count: int) -> None:
-        self.device = labels.device
-        classes = labels.cpu().numpy()
-        order = classes.argsort(kind="stable")
-        ordered = classes[order]
-        again = np.zeros(len(ordered), np.bool_)  # of the class of the one before
-        np.equal(ordered[1:], ordered[:-1], out=again[1:])
-        pairs = (again[1:] > again[:-1]).nonzero()[0]
-        anchors, columns = order[pairs], order[pairs + 1]
-        self.total = len(pairs)
-        self.mine = np.arange(self.total)
-        if count != len(classes):
-            self.mine = ((anchors >= first) & (anchors < first + count)).nonzero()[0]
-            anchors = anchors[self.mine] - first
-        self.chosen = _tensor(anchors, self.device), _tensor(columns, self.device)
+        anchors, columns = _first_two(labels.tolist())
+        self.total, self.device = len(columns), labels.device
+        self.own: list[int] | None = None  # places of the anchors among all tuples, if these are more
+        if count != labels.shape[0]:
+            self.own = [place for place, anchor in enumerate(anchors) if first <= anchor < first + count]
+            anchors = [anchors[place] - first for place in self.own]
+        self.count = len(anchors)
+        self.places = torch.tensor(anchors + columns, dtype=torch.int64, device=self.device)
+
+    def chosen(self, anchors: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows that take part."""
+        if anchors is columns:
+            rows = anchors.index_select(0, self.places)
+            return rows[: self.count], rows[self.count :]
+        return anchors.index_select(0, self.places[: self.count]), columns.index_select(0, self.places[self.count :])
+
+    def returned(self, anchors: Tensor, columns: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
+        """Rows of `chosen` at their places among `counts` anchors and columns, or of both as one; 0 elsewhere."""
+        if len(counts) == 1:
+            return (_placed(torch.cat([anchors, columns]), self.places, counts[0]),)
+        return (
+            _placed(anchors, self.places[: self.count], counts[0]),
+            _placed(columns, self.places[self.count :], counts[1]),
+        )
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop, counted among themselves."""
-        own = self.mine[start:stop]
-        return _equal_block(own[:, None], np.arange(len(own)) * self.total + own, self.total - 1, self.device)
+        if self.own is None and stop - start == self.total:
+            return _each_its_own(self.total, self.device)
+        own = np.arange(start, stop) if self.own is None else np.array(self.own[start:stop], np.int64)
+        return _tuple_block(own, self.total, self.device)
+
+
+def _placed(rows: Tensor, places: Tensor, count: int) -> Tensor:
+    return rows.new_zeros(count, rows.shape[1]).index_copy_(0, places, rows)
+
+
+def _tuple_block(own: Array, total: int, device: torch.device) -> KinBlock:
+    """Kin of anchors whose one positive is column `own` (b,) of `total`."""
+    places = np.arange(len(own)) * total + own
+    return KinBlock(_tensor(own[:, None], device), _tensor(places, device), EqualCounts(len(own), 1, total - 1))
+
+
+@lru_cache(maxsize=16)
+def _each_its_own(total: int, device: torch.device) -> KinBlock:
+    return _tuple_block(np.arange(total), total, device)
+
+
+def _first_two(labels: list[int]) -> tuple[list[int], list[int]]:
+    """Places of the first and of the second member of each class that has two."""
+    first: list[int] = []
+    second: list[int] = []
+    seen: dict[int, int] = {}
+    for place, label in enumerate(labels):
+        earlier = seen.setdefault(label, place)
+        if -1 < earlier < place:
+            first.append(earlier)
+            second.append(place)
+            seen[label] = -1  # more of the class take no part
+    return first, second

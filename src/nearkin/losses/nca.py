@@ -9,7 +9,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import QUOTIENTS, against, falling, negative_sums, sums
+from nearkin.losses.shares import QUOTIENTS, against, both_sums, falling
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -48,9 +48,7 @@ class NCA(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: c sigma(LSE_N - LSE_P) times its share of P at a positive, minus that of N else."""
         bounded = falling(tile, self.scale, self.distance) <= QUOTIENTS
-        near = tile.only_listed(tile.slope.gather(1, tile.index), -torch.inf)
-        strangers = negative_sums(tile, bounded)
-        total, peak = sums(near, bounded)
+        near, (total, peak), strangers = both_sums(tile, bounded)
         if not tile.torn():  # without a positive there is no term
             total = torch.where(tile.listed.any(1, keepdim=True), total, torch.inf)
         costs, slope, shares = against(strangers, (total, peak))
@@ -58,7 +56,7 @@ class NCA(RowLoss):
         if self.scale != 1:
             pull.mul_(self.scale)
             shares.mul_(self.scale)
-        return Closed(Sums(added(costs), tile.counts.pulled()), pull, tile.slope.mul_(shares.neg_()))
+        return Closed(Sums(added(costs), tile.counts.pulled()), pull, tile.slope.mul_(shares))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -33,7 +33,10 @@ def falling(tile: Tile, rate: float, distance: Distance) -> float:
     if isinstance(distance, Cosine):
         torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
         return rate
-    torch.mul(tile.distances, -rate, out=tile.slope)
+    if rate == 1:
+        torch.neg(tile.distances, out=tile.slope)
+    else:
+        torch.mul(tile.distances, -rate, out=tile.slope)
     return rate * tile.reach
 
 
@@ -64,6 +67,30 @@ def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> Su
     return powers.sub_(peak).exp_().sum(1, keepdim=True), peak
 
 
+def bounded_powers(tile: Tile) -> tuple[Tensor, Tensor]:
+    """e^logit of the positives (b, P), of any column where not listed, and its sum over the negatives (b, 1).
+
+    `tile.slope` holds the logits, of which none overflows, and afterwards the negatives' exponentials, 0 at kin
+    """
+    powers = tile.slope.exp_()
+    near = powers.gather(1, tile.index)
+    powers.view(-1).index_fill_(0, tile.kin, 0)
+    return near, powers.sum(1, keepdim=True)
+
+
+def both_sums(tile: Tile, bounded: bool) -> tuple[Tensor, Sum, Sum]:
+    """e^(logit - peak) of the positives (b, P), 0 where not listed, its `sums`, and those of the negatives, as
+    `negative_sums` says."""
+    if bounded:
+        near, total = bounded_powers(tile)
+        near = tile.only_listed(near)
+        return near, (near.sum(1, keepdim=True), 0.0), (total, 0.0)
+    near = tile.only_listed(tile.slope.gather(1, tile.index), -math.inf)
+    strangers = negative_sums(tile, bounded=False)
+    kin = sums(near, bounded=False)
+    return near, kin, strangers
+
+
 def _peak(logits: Tensor) -> Tensor:
     """The largest of each row, (b, 1), finite for a row of -inf."""
     return logits.amax(1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
@@ -75,29 +102,34 @@ def logarithm(total: Tensor, peak: Tensor | float) -> Tensor:
 
 
 def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
-    """log(1 + N / P) of two sums of exponentials, N / (P + N) and 1 / (P + N).
+    """log(1 + N / P) of two sums of exponentials, N / (P + N) and -1 / (P + N).
 
-    The second is the slope towards the logarithm of N; the third times the exponential of a stranger is its share of it.
-    Both sums have a peak or none has; the third is for exponentials less that of the strangers
+    The second is the slope towards the logarithm of N; the third times the exponential of a stranger is its share of it,
+    the other way. Both sums have a peak or none has; the third is for exponentials less that of the strangers
     """
     (total, peak), (near, top) = strangers, kin
     if isinstance(peak, float):
-        inverse = (near + total).reciprocal_()
-        return (total / near).log1p_(), inverse * total, inverse
+        whole = near + total
+        return (total / near).log1p_(), total / whole, whole.reciprocal_().neg_()
     z = logarithm(total, peak) - logarithm(near, top)
     slope = torch.sigmoid(z)
-    return log1p_exp(z), slope, slope / total.clamp(min=LEAST)
+    return log1p_exp(z), slope, slope / total.clamp(min=LEAST).neg_()
 
 
 def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     """log(1 + sum_n e^(rate (d_p - d_n))) of each positive p: its slope is rate sigma(z), a negative's its share of them."""
     bounded = falling(tile, rate, distance) <= QUOTIENTS
-    near = _near(tile, rate, distance)
-    strangers = negative_sums(tile, bounded)
+    exact = _exact(tile, rate, distance)
+    kin: Sum
     if bounded:
-        kin: Sum = tile.only_listed(near.exp_().to(tile.slope.dtype), math.inf), 0.0
+        near, total = bounded_powers(tile)
+        if exact is not None:
+            near = exact.exp_().to(near.dtype)
+        strangers: Sum = total, 0.0
+        kin = tile.only_listed(near, math.inf), 0.0
     else:
-        near = near.to(tile.slope.dtype)
+        near = tile.slope.gather(1, tile.index) if exact is None else exact.to(tile.slope.dtype)
+        strangers = negative_sums(tile, bounded=False)
         kin = torch.ones_like(near), tile.only_listed(near, math.inf)
     costs, pull, shares = against(strangers, kin)
     if shares.shape[1] != 1:
@@ -105,17 +137,17 @@ def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     if rate != 1:
         pull.mul_(rate)
         shares.mul_(rate)
-    return Closed(Sums(added(costs), tile.counts.pairs()), pull, tile.slope.mul_(shares.neg_()))
+    return Closed(Sums(added(costs), tile.counts.pairs()), pull, tile.slope.mul_(shares))
 
 
-def _near(tile: Tile, rate: float, distance: Distance) -> Tensor:
-    """The logits of the positives (b, P), out of `tile.slope`; of one positive a row, as in InfoNCE, whose rounding the rate
-    would show, in float64 out of its exact distance."""
-    near = tile.slope.gather(1, tile.index)
-    if tile.exact is None or rate < LOUD or near.shape[1] != 1:
-        return near
-    exact = tile.exact(torch.arange(near.shape[0], device=near.device), tile.index[:, 0])
-    return torch.rsub(exact, 1 if isinstance(distance, Cosine) else 0).mul_(rate).view_as(near)
+def _exact(tile: Tile, rate: float, distance: Distance) -> Tensor | None:
+    """The logits (b, 1) of one positive a row, as in InfoNCE, in float64 out of its exact distance, where the rate would
+    show the rounding of the tile's; else None."""
+    index = tile.index
+    if tile.exact is None or rate < LOUD or index.shape[1] != 1:
+        return None
+    exact = tile.exact(torch.arange(index.shape[0], device=index.device), index[:, 0])
+    return torch.rsub(exact, 1 if isinstance(distance, Cosine) else 0).mul_(rate).view_as(index)
 
 
 def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]:

@@ -111,25 +111,24 @@ class Triplet(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        distances, index, listed, kin, _, slope, scratch = tile[:7]
         if isinstance(self.mining, PICKING):
             near = tile.only_listed(tile.positive_distances(), -torch.inf)
-            slot, negative, z = self.mining.pick(near, strangers(distances, kin, scratch))
+            slot, negative, z = self.mining.pick(near, strangers(tile.distances, tile.kin, tile.scratch))
             value, push = self.term(z)
             active = None if self.hinge == "soft" else torch.count_nonzero(value)
             pulled = torch.zeros_like(near).scatter_add_(1, slot, push)
             return Closed(Sums(added(value), added(z > -torch.inf), active), pulled, Pairs(negative, -push))
-        count = tile.counts.triplets()
+        count, slope, scratch = tile.counts.triplets(), tile.slope, tile.scratch
+        given = tile.distances, tile.index, tile.listed, tile.kin
         if self.hinge == "soft":
-            total, _, positives = counted_smooth(distances, index, listed, kin, soft_hinge, slope, scratch)
+            total, _, positives = counted_smooth(*given, soft_hinge, slope, scratch)
             return Closed(Sums(total, count), positives, slope)
         band = self.mining == "semi-hard-set"
         # the rounding of an inner product grows with the rows and not with itself: doubts cannot be told by its size
         exact = None if isinstance(self.distance, InnerProduct) else tile.exact
         total, active, positives = counted_hinge(
-            distances, index, listed, kin, self.margin, slope, scratch,
-            full=tile.full, squared=self.hinge == "squared", band=band, exact=exact,
-        )  # fmt: skip
+            *given, self.margin, slope, scratch, full=tile.full, squared=self.hinge == "squared", band=band, exact=exact
+        )
         return Closed(Sums(total, active if band else count, active), positives, slope)
 
     def _mined(self, block: Block, miner: Miner) -> Terms:

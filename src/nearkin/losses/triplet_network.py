@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, added
+from nearkin.core.tensors import Block, Terms
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import all_triplets
 from nearkin.mining.smooth import counted_smooth, squared_share
@@ -49,10 +49,11 @@ class TripletNetwork(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        distances, index, listed, kin, negatives, slope, scratch = tile[:7]
-        total, _, positives = counted_smooth(distances, index, listed, kin, squared_share, slope, scratch)
-        count = added(listed.sum(1) * negatives)
-        return Closed(Terms(self.scale * total, count), self.scale * positives, slope.mul_(self.scale))
+        total, _, positives = counted_smooth(
+            tile.distances, tile.index, tile.listed, tile.kin, squared_share, tile.slope, tile.scratch
+        )
+        terms = Sums(self.scale * total, tile.counts.triplets())
+        return Closed(terms, self.scale * positives, tile.slope.mul_(self.scale))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

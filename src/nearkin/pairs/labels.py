@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, InputTypeError
-from nearkin.core.tensors import traced
+from nearkin.core.tensors import cast, traced
 from nearkin.pairs.rules import PairRule, SameLabel, SharedLabel
 
 
@@ -26,13 +26,13 @@ def as_values(name: str, labels: Any, count: int, device: torch.device) -> Tenso
         raise InputTypeError(f"{name} must be integers (class indices), got {values.dtype}: use {name}.long()")
     if values.dtype == torch.bool and values.dim() == 1:
         raise InputTypeError(f"{name} must be integers (class indices), got booleans: use {name}.long()")
-    if values.dim() not in (1, 2) or len(values) != count:
+    if values.dim() not in (1, 2) or values.shape[0] != count:
         raise InputError(f"{name} must have shape ({count},) or ({count}, classes), got {tuple(values.shape)}")
     if values.device != device:
         raise InputError(f"{name} are on {values.device}, the embeddings on {device}; they must be together")
     if values.dim() == 2 and not traced() and bool(((values != 0) & (values != 1)).any()):
         raise InputError(f"{name} of shape (samples, classes) must be multi-hot, 0 and 1; class indices are ({count},)")
-    return values if values.dtype == torch.bool else values.to(torch.int64)
+    return values if values.dtype == torch.bool else cast(values, torch.int64)
 
 
 def as_rule(labels: Any, count: int, device: torch.device) -> PairRule:
