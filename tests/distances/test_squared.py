@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from torch import Tensor
 
-from nearkin.distances import SquaredKernel, squared, squared_distances
+from nearkin.distances import SquaredKernel, rows, squared, squared_distances
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -60,7 +60,7 @@ def test_never_negative_whatever_the_cancellation():
 @pytest.mark.parametrize("chunk", [1 << 22, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_pullback_is_twice_the_difference_also_in_chunks_of_near_pairs(monkeypatch, chunk, dtype):
-    monkeypatch.setattr(squared, "CHUNK", chunk)
+    monkeypatch.setattr(rows, "CHUNK", chunk)
     x, z = normal(9, 3), normal(8, 3, seed=1)
     z[:4] = x[:4] + 1e-7 * normal(4, 3, seed=2)
     upstream = normal(9, 8, seed=3).to(dtype)

@@ -14,6 +14,7 @@ from nearkin.distances.inner_product import InnerProduct
 from nearkin.distances.learned import LearnedDistance, is_shapeless, materialise
 from nearkin.distances.mahalanobis import Mahalanobis
 from nearkin.distances.relative_mahalanobis import RelativeMahalanobis
+from nearkin.distances.rows import Rows
 from nearkin.distances.snr import SNR
 from nearkin.distances.squared import SquaredKernel, compute_dtype, cut, squared_distances, wide
 from nearkin.distances.symmetric_snr import SymmetricSNR
@@ -31,6 +32,7 @@ __all__ = [
     "LearnedDistance",
     "Mahalanobis",
     "RelativeMahalanobis",
+    "Rows",
     "SquaredEuclidean",
     "SquaredKernel",
     "SymmetricSNR",

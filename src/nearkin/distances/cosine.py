@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import traced
+from nearkin.core.tensors import numbers, traced
 from nearkin.distances.base import Distance
+from nearkin.distances.directions import UnitRows
 from nearkin.distances.forms import Back, Form, OfDirections
+from nearkin.distances.rows import Rows
 from nearkin.distances.squared import wide
 
 SHORTEST = 1e-12
@@ -77,23 +80,14 @@ class _Directions(torch.autograd.Function):
         return result
 
 
-def turned(x: Tensor) -> tuple[Tensor, Back] | None:
+def turned(x: Tensor) -> tuple[Rows, Back] | None:
     """x / |x| and the way back of its gradient; None where a row has no direction."""
-    rows = wide(x)
-    length: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    if length.shape[0] and not float(length.amin()) > SHORTEST:
-        return None
-    units = rows / length
-
-    def back(slopes: Tensor) -> Tensor:
-        for start in range(0, len(slopes), ROWS):
-            part = slice(start, start + ROWS)
-            mine, wider = units[part], slopes[part].to(units.dtype)
-            along = torch.linalg.vecdot(mine, wider)[:, None]
-            slopes[part] = torch.addcmul(wider, mine, along, value=-1).div_(length[part])
-        return slopes
-
-    return units, back
+    rows = UnitRows(x)
+    if x.shape[0]:
+        shortest, longest = numbers(*torch.aminmax(rows.lengths))
+        if not SHORTEST < shortest <= longest < math.inf:
+            return None
+    return rows, rows.back
 
 
 def _turned(units: Tensor, slopes: Tensor, length: Tensor) -> Tensor:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nearkin.distances.rows import Rows
+
 Back = Callable[[Tensor], Tensor]
 """The gradient of rows in a distance's space, which it may use up, as one of the rows that were given."""
 
-Turn = Callable[[Tensor], tuple[Tensor, Back] | None]
+Turn = Callable[[Tensor], tuple[Rows, Back] | None]
 """Given rows in the distance's space, and the way back of their gradient; None for rows without this form."""
 
 

@@ -6,15 +6,15 @@ pairs a row cost only those pairs, made from the differences of the rows themsel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import cast
+from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.distances.forms import Form, OfDirections, Product
-from nearkin.distances.squared import CHUNK, Pairs, SquaredKernel, cut, selves
+from nearkin.distances.rows import Rows, narrowed, parts
+from nearkin.distances.squared import Pairs, SquaredKernel, cut, selves
 
 SMALL = 128
 """Rows of a square matrix up to which adding its transpose in one step is as fast as copying it first."""
@@ -30,37 +30,39 @@ class BlockDistances:
             0 in `fill` and has no slope
     shared: the anchors are the references: one gradient for both
     scale:  a factor of all gradients, which are kept without it
+    held:   whether a row's own part in the slopes of its pairs counts; what points along a direction is dropped
     """
 
     def __init__(
-        self, form: Form, anchors: Tensor, references: Tensor, dtype: torch.dtype, first: int | None, *, shared: bool
+        self, form: Form, anchors: Rows, references: Rows, dtype: torch.dtype, first: int | None, *, shared: bool
     ) -> None:
         self.form, self.anchors, self.references, self.dtype, self.first = form, anchors, references, dtype, first
-        self.shared, self.by_product = shared, isinstance(form, Product)
+        self.shared, self.by_product, self.held = shared, isinstance(form, Product), True
         self.scale = -1.0 if self.by_product else 2 * form.factor
         if self.by_product:
-            self.columns = cast(references, dtype)
+            self.columns = narrowed(references, dtype)
         else:
-            self.kernel = SquaredKernel(references, dtype)
+            self.kernel = _kernel(form, references, dtype)
             self.columns = self.kernel.centred
+            self.held = not isinstance(self.kernel, UnitKernel)
         self.near: Pairs
         self.near_distances: Tensor
 
     @cached_property
     def norms(self) -> Tensor:
         """Squared norms of the anchors, (n, 1)."""
-        lengths: Tensor = torch.linalg.vector_norm(self.anchors, dim=1, keepdim=True)
+        lengths: Tensor = torch.linalg.vector_norm(self.anchors[:], dim=1, keepdim=True)
         return lengths.square_().to(self.dtype)
 
     @cached_property
     def to_anchors(self) -> Tensor:
         """The gradient of the anchors so far, (n, D)."""
-        return self.anchors.new_zeros(self.anchors.shape, dtype=self.dtype)
+        return self.columns.new_zeros(self.anchors.shape)
 
     @cached_property
     def to_references(self) -> Tensor:
         """The gradient of the references so far, (R, D), less what `weights` are for."""
-        return self.to_anchors if self.shared else self.references.new_zeros(self.references.shape, dtype=self.dtype)
+        return self.to_anchors if self.shared else torch.zeros_like(self.columns)
 
     @cached_property
     def weights(self) -> Tensor:
@@ -78,6 +80,8 @@ class BlockDistances:
             return [0.0]
         if self.by_product:
             return [largest_norm(each) for each in ([self.columns] if self.shared else [self.columns, self.anchors])]
+        if not self.held:
+            return [1.0]
         if self.first is not None:
             return [self.kernel.extremes[1]]
         return [self.kernel.extremes[1], float(self.kernel.centre(self.anchors).square().sum(1).amax())]
@@ -86,9 +90,10 @@ class BlockDistances:
         """Distances of the anchors start..stop, (b, R), into `out`."""
         rows = cut(self.anchors, start, stop)
         if self.by_product:
-            return torch.addmm(out, cast(rows, self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
+            return torch.addmm(out, narrowed(rows, self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
         _, self.near = self.kernel.forward(rows, out, self._column(start))
-        self.form.link(out, self._anchor_norms(start, stop))
+        if self.held:
+            self.form.link(out, self._anchor_norms(start, stop))
         if self.near[0].shape[0]:
             self.near_distances = out[self.near]
         return out
@@ -100,8 +105,8 @@ class BlockDistances:
 
     def exact(self, start: int, rows: Tensor, columns: Tensor) -> Tensor:
         """Distances of m pairs in float64 from the rows themselves: anchors `start` + rows, columns, (m,)."""
-        found = self.anchors.new_empty(len(rows), 1, dtype=torch.float64)
-        for part in _parts(rows, self.anchors.shape[1]):
+        found = self.columns.new_empty(len(rows), 1, dtype=torch.float64)
+        for part in parts(len(rows), self.anchors.shape[1]):
             anchors, others = self.anchors[rows[part] + start].double(), self.references[columns[part]]
             if self.by_product:
                 found[part] = -torch.linalg.vecdot(anchors, others.double())[:, None]
@@ -141,13 +146,15 @@ class BlockDistances:
         if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
             both = _both_ways(slopes, spare)
             self.to_anchors = torch.addmm(self.columns, both, self.columns, beta=0, alpha=-1)
-            self._hold(self.to_anchors, both.sum(1), self.columns)
+            if self.held:
+                self._hold(self.to_anchors, both.sum(1), self.columns)
             return
         centred = self.kernel.centre(cut(self.anchors, start, stop), self._column(start))
         target = cut(self.to_anchors, start, stop)
-        self._hold(target, slopes.sum(1), centred)
+        if self.held:
+            self._hold(target, slopes.sum(1), centred)
+            self.weights.add_(slopes.sum(0))
         target.addmm_(slopes, self.columns, alpha=-1)
-        self.weights.add_(slopes.sum(0))
         self.to_references.addmm_(slopes.T, centred, alpha=-1)
 
     def _hold(self, target: Tensor, weights: Tensor, centred: Tensor) -> None:
@@ -156,13 +163,13 @@ class BlockDistances:
         The two differ by what points along the rows, which the way back of directions drops, and the mean of spread rows is
         short: large sums of slopes, rounded, would hide what is left of them
         """
-        if self.spread:
+        if isinstance(self.kernel, SquaredKernel) and self.spread:
             target.addr_(weights, self.kernel.shift.to(self.dtype), alpha=-1)
         else:
             target.addcmul_(centred, weights[:, None])
 
     def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
-        anchors = cast(cut(self.anchors, start, stop), self.dtype)
+        anchors = narrowed(cut(self.anchors, start, stop), self.dtype)
         if self._whole(start, stop):
             self.to_anchors = torch.mm(_both_ways(slopes, spare), self.columns)
         elif anchors.shape[0] == self.anchors.shape[0] and not self.shared:
@@ -176,7 +183,7 @@ class BlockDistances:
         place = torch.arange(stop - start, device=columns.device)[:, None].expand_as(columns).reshape(-1)
         chosen, slopes, distances = columns.reshape(-1), slopes.reshape(-1), distances.reshape(-1)
         if self.by_product:
-            for part in _parts(chosen, self.anchors.shape[1]):
+            for part in parts(len(chosen), self.anchors.shape[1]):
                 i, j, w = place[part] + start, chosen[part], slopes[part, None]
                 self.to_anchors.index_add_(0, i, self.columns[j] * w)
                 self.to_references.index_add_(0, j, self.anchors[i].to(self.dtype) * w)
@@ -213,16 +220,18 @@ class BlockDistances:
         weights = torch.where(apart, slopes, 0)[:, None]
         norms = self.norms[start + rows] if self.form.relative else weights
         self.form.slope(weights, torch.where(apart, distances, 1)[:, None], norms)
-        for part in _parts(columns, self.anchors.shape[1]):
+        for part in parts(len(columns), self.anchors.shape[1]):
             i, j = rows[part] + start, columns[part]
             moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(weights[part])
             self.to_anchors.index_add_(0, i, moved)
             self.to_references.index_add_(0, j, moved, alpha=-1)
 
 
-def largest_norm(rows: Tensor) -> float:
+def largest_norm(rows: Rows) -> float:
     """The largest squared norm of rows (n, D), 0 without rows."""
-    return float(torch.linalg.vector_norm(rows, dim=1).amax()) ** 2 if rows.shape[0] else 0.0
+    if isinstance(rows, UnitRows):
+        return 1.0
+    return float(torch.linalg.vector_norm(rows[:], dim=1).amax()) ** 2 if rows.shape[0] else 0.0
 
 
 def _both_ways(slopes: Tensor, spare: Tensor) -> Tensor:
@@ -232,6 +241,9 @@ def _both_ways(slopes: Tensor, spare: Tensor) -> Tensor:
     return spare.copy_(slopes.T).add_(slopes)
 
 
-def _parts(pairs: Tensor, width: int) -> Iterator[slice]:
-    size = max(1, CHUNK // max(width, 1))
-    return (slice(start, start + size) for start in range(0, len(pairs), size))
+def _kernel(form: Form, references: Rows, dtype: torch.dtype) -> SquaredKernel | UnitKernel:
+    if isinstance(form, OfDirections) and form.turn is not None:
+        kernel = UnitKernel(references, dtype)
+        if kernel.spread:
+            return kernel
+    return SquaredKernel(references, dtype)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import cast, full_precision, numbers, traced
+from nearkin.core.tensors import full_precision, numbers, traced
+from nearkin.distances.rows import Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
@@ -26,10 +27,8 @@ BAND = 128
 MIRRORED = 512, 256
 """Rows and dimensions from which a mirrored half of a product takes less time than the half itself."""
 
-CHUNK = 1 << 18
-"""Numbers held at a time while near pairs are computed again."""
-
 Pairs = tuple[Tensor, Tensor]
+Some = TypeVar("Some", bound=Rows)
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
@@ -49,11 +48,10 @@ class SquaredKernel:
     Memory:  centred references in `dtype`, and CHUNK numbers beside the result
     """
 
-    def __init__(self, references: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, references: Rows, dtype: torch.dtype) -> None:
         self.references, self.dtype = references, dtype
-        some = references.shape[0] > 0
-        self.shift = references.detach().mean(0) if some else references.new_zeros(references.shape[1])
-        self.centred = cast(references - self.shift, dtype)
+        self.shift = mean(references)
+        self.centred = narrowed(references, dtype, self.shift)
         self.norms = self.centred.square().sum(1)
         self.share = NEAR[dtype]
 
@@ -65,13 +63,13 @@ class SquaredKernel:
         low, high = numbers(*torch.aminmax(self.norms))
         return low, high
 
-    def centre(self, anchors: Tensor, first: int | None = None) -> Tensor:
+    def centre(self, anchors: Rows, first: int | None = None) -> Tensor:
         """Anchors less the references' mean, in `dtype`; those from column `first` on are references themselves."""
         if first is not None:
             return cut(self.centred, first, first + anchors.shape[0])
-        return cast(anchors - self.shift, self.dtype)
+        return narrowed(anchors, self.dtype, self.shift)
 
-    def forward(self, anchors: Tensor, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
+    def forward(self, anchors: Rows, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
         """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs.
 
         first: where the anchors are references themselves, the column of the first of them: those entries are 0 and no
@@ -82,7 +80,7 @@ class SquaredKernel:
             norms = centred.square().sum(1, keepdim=True)
         else:
             norms = cut(self.norms, first, first + anchors.shape[0])[:, None]
-        if centred is self.centred and _worth_mirroring(centred):
+        if centred is self.centred and worth_mirroring(centred):
             squared = mirrored(centred, self.norms, out)
         else:
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
@@ -126,19 +124,22 @@ class SquaredKernel:
         return to_anchors, to_references
 
 
-def _worth_mirroring(rows: Tensor) -> bool:
+def worth_mirroring(rows: Tensor) -> bool:
     count, dimensions = MIRRORED
     return rows.shape[0] >= count and rows.shape[1] >= dimensions and rows.device.type == "cpu"
 
 
-def mirrored(rows: Tensor, norms: Tensor, out: Tensor | None = None) -> Tensor:
-    """|a|^2 + |b|^2 - 2 a'b of all pairs of rows (N, D) with squared norms (N,): one half is made, the other mirrored."""
+def mirrored(rows: Tensor, norms: Tensor, out: Tensor | None = None, factor: float = -2) -> Tensor:
+    """|a|^2 + |b|^2 - 2 a'b of all pairs of rows (N, D) with squared norms (N,): one half is made, the other mirrored.
+
+    factor: another one than -2
+    """
     count = rows.shape[0]
     squared = rows.new_empty(count, count) if out is None else out
     for start in range(0, count, BAND):
         stop = min(start + BAND, count)
         band = squared[start:stop, start:]
-        torch.addmm(norms[start:], rows[start:stop], rows[start:].T, alpha=-2, out=band).add_(norms[start:stop, None])
+        torch.addmm(norms[start:], rows[start:stop], rows[start:].T, alpha=factor, out=band).add_(norms[start:stop, None])
         squared[stop:, start:stop] = band[:, stop - start :].contiguous().T.contiguous()  # torch turns no other fast
     return squared
 
@@ -148,16 +149,13 @@ def selves(matrix: Tensor, first: int) -> Tensor:
     return torch.diagonal(matrix, first)
 
 
-def cut(rows: Tensor, start: int, stop: int) -> Tensor:
+def cut(rows: Some, start: int, stop: int) -> Some | Tensor:
     """rows[start:stop], or the very rows where that is all of them."""
     return rows if stop - start == rows.shape[0] else rows[start:stop]
 
 
 def _chunks(rows: Tensor, columns: Tensor, width: int) -> Sequence[Pairs]:
-    if not rows.shape[0]:
-        return ()
-    size = max(1, CHUNK // max(width, 1))
-    return list(zip(torch.split(rows, size), torch.split(columns, size)))
+    return [(rows[part], columns[part]) for part in parts(rows.shape[0], width)]
 
 
 class _Squared(torch.autograd.Function):

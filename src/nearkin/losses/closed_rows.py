@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from nearkin.core.tensors import cast
-from nearkin.distances import Back, BlockDistances, Form, largest_norm
+from nearkin.distances import Back, BlockDistances, Form, Rows, largest_norm
 from nearkin.losses.call import Call
 from nearkin.losses.kin import EqualKin, Kin, Tuples, make_kin
 from nearkin.pairs import FirstTwo
@@ -22,7 +22,7 @@ class Side(NamedTuple):
     """
 
     given: Tensor
-    rows: Tensor
+    rows: Rows
     back: Back | None
 
 

@@ -185,6 +185,7 @@ class _Sweep:
             for start, stop, tile in self.tiles(size):
                 self.pull(start, stop, tile, self.loss.closed(tile), weights)
         if wanted:
+            del tile, found  # their buffers are larger than the gradients
             self.finish(weights, single=single)
 
     def buffers(self, size: int) -> tuple[Tensor, ...]:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nearkin.distances import Rows
+
 Array = np.ndarray[Any, Any]
 Ids = tuple[Tensor | None, Tensor | None]
 """Of anchors and of columns."""
@@ -268,7 +270,7 @@ class Tuples:
         self.count = len(anchors)
         self.places = torch.tensor(anchors + columns, dtype=torch.int64, device=self.device)
 
-    def chosen(self, anchors: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def chosen(self, anchors: Rows, columns: Rows) -> tuple[Tensor, Tensor]:
         """The rows that take part."""
         if anchors is columns:
             rows = anchors.index_select(0, self.places)

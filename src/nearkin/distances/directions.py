@@ -1,0 +1,98 @@
+"""Directions x / |x|: rows that are made as they are asked for, and their distances |u - v|^2 / 2 = 1 - u'v."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearkin.distances.rows import Rows, narrowed, parts, pieces
+from nearkin.distances.squared import NEAR, Pairs, cut, mirrored, selves, wide, worth_mirroring
+
+
+class UnitRows:
+    """x / |x| of rows (n, D) of any dtype, made in float64 where the device has it; it keeps x and its lengths alone."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.shape, self.device = x, x.shape, x.device
+        lengths = [torch.linalg.vector_norm(wide(x[part]), dim=1, keepdim=True) for part in pieces(x)]
+        self.lengths = torch.cat(lengths) if len(lengths) > 1 else lengths[0]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return self.x[index] / self.lengths[index]
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        return self.x.index_select(dim, index) / self.lengths.index_select(dim, index)
+
+    def back(self, slopes: Tensor) -> Tensor:
+        """Gradients of the unit rows -> of x, (g - u u'g) / |x|, in place."""
+        for part in pieces(self):
+            mine, wider = self[part], slopes[part].to(self.lengths.dtype)
+            along = torch.linalg.vecdot(mine, wider)[:, None]
+            slopes[part] = torch.addcmul(wider, mine, along, value=-1).div_(self.lengths[part])
+        return slopes
+
+
+class UnitKernel:
+    """Distances 1 - u'v of unit rows that are spread, for who will drop what points along a row from its gradient.
+
+    Such a gradient is -v alone: without the sums of slopes that a squared distance needs. Rows are not centred: their mean
+    is so short that it rounds nothing away. Pairs below NEAR are made from the difference of their rows.
+    """
+
+    extremes = 1.0, 1.0
+    """The smallest and the largest squared norm."""
+
+    def __init__(self, references: Rows, dtype: torch.dtype) -> None:
+        self.references, self.near = references, NEAR[dtype]
+        self.centred = narrowed(references, dtype)
+        self.one = self.centred.new_ones(())
+
+    @property
+    def spread(self) -> bool:
+        """Whether the mean of the rows is short: large sums of slopes, times the mean, would round away what is left."""
+        return self.centred.shape[0] > 0 and float(self.centred.mean(0).square().sum()) < 0.125
+
+    def centre(self, anchors: Rows, first: int | None = None) -> Tensor:
+        """Anchors in the kernel's dtype; those from column `first` on are references themselves."""
+        if first is not None:
+            return cut(self.centred, first, first + anchors.shape[0])
+        return narrowed(anchors, self.centred.dtype)
+
+    def forward(self, anchors: Rows, out: Tensor, first: int | None = None) -> tuple[Tensor, Pairs]:
+        """Distances (A, R) into `out`, and the (row, column) indices of the near pairs; `first` as in SquaredKernel."""
+        mine = self.centre(anchors, first)
+        if mine is self.centred and worth_mirroring(mine):
+            mirrored(mine, mine.new_full(mine.shape[:1], 0.5), out, factor=-1)
+        else:
+            torch.addmm(self.one, mine, self.centred.T, alpha=-1, out=out)
+        if first is not None:
+            own = selves(out, first).fill_(torch.inf)
+        near = rows, columns = self._near(out)
+        for part in parts(len(rows), anchors.shape[1]):
+            i, j = rows[part], columns[part]
+            out[i, j] = (anchors[i] - self.references[j]).square_().sum(1).div_(2).to(out.dtype)
+        if first is not None:
+            own.fill_(0)
+        return out, near
+
+    def _near(self, distances: Tensor) -> Pairs:
+        """Entries that a product has not made well enough; most rows are cleared by their smallest entry."""
+        if not distances.numel():
+            nobody = torch.empty(0, dtype=torch.int64, device=distances.device)
+            return nobody, nobody
+        suspects = (distances.amin(1) < self.near).nonzero()[:, 0]
+        if not len(suspects):
+            return suspects, suspects
+        if len(suspects) == len(distances):
+            return (distances < self.near).nonzero(as_tuple=True)  # type: ignore[return-value]
+        found = []
+        for some in suspects.split(max(len(distances) // 4, 1)):  # a copy of few of them at a time
+            rows, columns = (distances[some] < self.near).nonzero(as_tuple=True)
+            found.append((some[rows], columns))
+        rows, columns = (torch.cat(each) for each in zip(*found))
+        return rows, columns

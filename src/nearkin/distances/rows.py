@@ -1,0 +1,65 @@
+"""Rows in a distance's space: a tensor, or rows that are made as they are asked for, some at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nearkin.core.tensors import cast
+
+CHUNK = 1 << 18
+"""Numbers of pairs of rows that are made at a time beside a result."""
+
+PIECE = {"cpu": 1 << 16}
+"""Numbers of rows that are made at a time, by device: they stay in a processor's cache."""
+
+LONG = 1 << 22
+"""The same on any other device, where every step has to be launched."""
+
+
+class Rows(Protocol):
+    """(n, D) in the widest dtype there is: `rows[index]`, an index of rows or a slice, makes some of them."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Tensor: ...
+
+    def index_select(self, dim: int, index: Tensor, /) -> Tensor: ...
+
+
+def parts(count: int, width: int) -> list[slice]:
+    """Slices of `count` pairs of rows of so many numbers, CHUNK numbers a slice."""
+    size = max(1, CHUNK // max(width, 1))
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def pieces(rows: Rows) -> list[slice]:
+    """Slices of rows that are made one after the other; of no rows one slice of nothing."""
+    count, width = rows.shape
+    size = max(1, PIECE.get(rows.device.type, LONG) // max(width, 1))
+    return [slice(start, start + size) for start in range(0, max(count, 1), size)]
+
+
+def mean(rows: Rows) -> Tensor:
+    """The mean row (D,), without a graph; 0 of no rows."""
+    if isinstance(rows, Tensor):
+        return rows.detach().mean(0) if rows.shape[0] else rows.new_zeros(rows.shape[1])
+    return torch.stack([rows[part].sum(0) for part in pieces(rows)]).sum(0) / max(rows.shape[0], 1)
+
+
+def narrowed(rows: Rows, dtype: torch.dtype, shift: Tensor | None = None) -> Tensor:
+    """The rows less `shift` (D,), in `dtype`."""
+    if isinstance(rows, Tensor):
+        return cast(rows if shift is None else rows - shift, dtype)
+    found = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+    for part in pieces(rows):
+        found[part] = rows[part] if shift is None else rows[part] - shift
+    return found
