@@ -30,17 +30,18 @@ class Tile:
     symmetric: the distance of a pair is that of the pair the other way round
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
+    spare:     nobody asks for the distances once the loss has read them
     """
 
     def __init__(
         self, distances: Tensor, pairs: KinBlock, slope: Tensor, scratch: Tensor, reach: float, *,
         exact: Callable[[Tensor, Tensor], Tensor] | None = None, symmetric: bool = True, ahead: Tensor | None = None,
-        labels: Tensor | None = None,
+        labels: Tensor | None = None, spare: bool = False,
     ) -> None:  # fmt: skip
         self.distances, self.slope, self.scratch, self.reach = distances, slope, scratch, reach
         self.exact, self.symmetric, self.ahead, self.labels = exact, symmetric, ahead, labels
         self.index, self.full, self.kin, self.counts = pairs.index, pairs.full, pairs.places, pairs.counts
-        self._pairs = pairs
+        self._pairs, self._spare = pairs, spare
 
     @property
     def listed(self) -> Tensor:
@@ -49,6 +50,12 @@ class Tile:
     @property
     def negatives(self) -> Tensor:
         return self._pairs.negatives
+
+    def write_over(self) -> None:
+        """Let `slope` take the place of the distances, if they can be spared: for a loss that reads each only to write its
+        slope. A buffer that is not touched takes neither memory nor the cache's time."""
+        if self._spare:
+            self.slope = self.distances
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""

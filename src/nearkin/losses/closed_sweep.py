@@ -209,9 +209,11 @@ class _Sweep:
         labels = self.call.values if rows.tuples is None else None
         if labels is not None:
             labels = cut(labels, start, stop)
+        form, part = distances.form, stop - start < distances.columns.shape[0]
         return Tile(
             filled, rows.kin.block(start, stop), slope, scratch, self.reach, exact=exact,
-            symmetric=not distances.form.relative, ahead=self.said, labels=labels,
+            symmetric=not form.relative, ahead=self.said, labels=labels,
+            spare=part and not (self.measured or form.relative or form.divides),
         )  # fmt: skip
 
     def weigh(self, sums: list[list[Tensor | float]]) -> list[float]:

@@ -118,6 +118,7 @@ def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
 
 def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
     """log(1 + sum_n e^(rate (d_p - d_n))) of each positive p: its slope is rate sigma(z), a negative's its share of them."""
+    tile.write_over()
     bounded = falling(tile, rate, distance) <= QUOTIENTS
     exact = _exact(tile, rate, distance)
     kin: Sum

@@ -50,6 +50,7 @@ class SupCon(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
         rate, share = 1 / self.temperature, tile.share()
+        tile.write_over()
         bounded = falling(tile, rate, self.distance) <= FITTING
         near = tile.slope.gather(1, tile.index)
         logits = tile.only_listed(near, -torch.inf)
