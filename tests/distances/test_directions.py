@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.distances import BlockDistances, Cosine, rows
+from nearkin.distances import BlockDistances, Cosine, crowds, rows
 from nearkin.distances.cosine import directions, turned
 from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.losses import Contrastive, NTXent, RowLoss, SupCon
+
+pytestmark = pytest.mark.usefixtures("near_pairs")
 
 COUNT, DIMENSIONS = 240, 32
 
@@ -116,6 +118,7 @@ def test_no_float64_copy_of_a_long_batch_is_made(monkeypatch):
         return found
 
     monkeypatch.setattr(rows, "PIECE", {"cpu": 20 * DIMENSIONS})
+    monkeypatch.setattr(crowds, "SHARE", 1.0)
     monkeypatch.setattr(UnitRows, "__getitem__", counted)
     x, y = raw("spread").requires_grad_(), torch.arange(COUNT) // 2
     NTXent(block_size=20)(x, y, x.detach().roll(2, 0).requires_grad_(), y.roll(2, 0)).backward()

@@ -12,6 +12,8 @@ from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance, LearnedDistance, make_distance
 from nearkin.losses import RowLoss
 
+pytestmark = pytest.mark.usefixtures("near_pairs")
+
 ROWS, DIMENSIONS = 256, 64
 GENERATOR_SEED = 5
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearkin.distances.crowds import Crowd, is_crowd
 from nearkin.distances.rows import Rows, narrowed, parts, pieces
 from nearkin.distances.squared import NEAR, Pairs, cut, mirrored, selves, wide, worth_mirroring
 
@@ -47,6 +48,9 @@ class UnitKernel:
     extremes = 1.0, 1.0
     """The smallest and the largest squared norm."""
 
+    shift = None
+    """What the rows are centred by."""
+
     def __init__(self, references: Rows, dtype: torch.dtype) -> None:
         self.references, self.near = references, NEAR[dtype]
         self.centred = narrowed(references, dtype)
@@ -63,7 +67,7 @@ class UnitKernel:
             return cut(self.centred, first, first + anchors.shape[0])
         return narrowed(anchors, self.centred.dtype)
 
-    def forward(self, anchors: Rows, out: Tensor, first: int | None = None) -> tuple[Tensor, Pairs]:
+    def forward(self, anchors: Rows, out: Tensor, first: int | None = None) -> tuple[Tensor, Pairs | None]:
         """Distances (A, R) into `out`, and the (row, column) indices of the near pairs; `first` as in SquaredKernel."""
         mine = self.centre(anchors, first)
         if mine is self.centred and worth_mirroring(mine):
@@ -72,16 +76,23 @@ class UnitKernel:
             torch.addmm(self.one, mine, self.centred.T, alpha=-1, out=out)
         if first is not None:
             own = selves(out, first).fill_(torch.inf)
-        near = rows, columns = self._near(out)
-        for part in parts(len(rows), anchors.shape[1]):
-            i, j = rows[part], columns[part]
-            out[i, j] = (anchors[i] - self.references[j]).square_().sum(1).div_(2).to(out.dtype)
+        near = self._near(out)
+        if near is None:
+            Crowd(anchors, self.references).fill(out, first, factor=0.5)
+        else:
+            rows, columns = near
+            for part in parts(len(rows), anchors.shape[1]):
+                i, j = rows[part], columns[part]
+                out[i, j] = (anchors[i] - self.references[j]).square_().sum(1).div_(2).to(out.dtype)
         if first is not None:
             own.fill_(0)
         return out, near
 
-    def _near(self, distances: Tensor) -> Pairs:
-        """Entries that a product has not made well enough; most rows are cleared by their smallest entry."""
+    def _near(self, distances: Tensor) -> Pairs | None:
+        """Entries that a product has not made well enough; most rows are cleared by their smallest entry.
+
+        None where they are a crowd
+        """
         if not distances.numel():
             nobody = torch.empty(0, dtype=torch.int64, device=distances.device)
             return nobody, nobody
@@ -89,10 +100,16 @@ class UnitKernel:
         if not len(suspects):
             return suspects, suspects
         if len(suspects) == len(distances):
-            return (distances < self.near).nonzero(as_tuple=True)  # type: ignore[return-value]
+            close = distances < self.near
+            if is_crowd(close, close.numel(), distances.dtype):
+                return None
+            return close.nonzero(as_tuple=True)  # type: ignore[return-value]
         found = []
         for some in suspects.split(max(len(distances) // 4, 1)):  # a copy of few of them at a time
-            rows, columns = (distances[some] < self.near).nonzero(as_tuple=True)
+            close = distances[some] < self.near
+            if is_crowd(close, distances.numel(), distances.dtype):
+                return None
+            rows, columns = close.nonzero(as_tuple=True)
             found.append((some[rows], columns))
         rows, columns = (torch.cat(each) for each in zip(*found))
         return rows, columns

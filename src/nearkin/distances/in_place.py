@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nearkin.distances.crowds import Crowd
 from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.distances.forms import Form, OfDirections, Product
 from nearkin.distances.rows import Rows, narrowed, parts
@@ -45,7 +46,7 @@ class BlockDistances:
             self.kernel = _kernel(form, references, dtype)
             self.columns = self.kernel.centred
             self.held = not isinstance(self.kernel, UnitKernel)
-        self.near: Pairs
+        self.near: Pairs | None
         self.near_distances: Tensor
 
     @cached_property
@@ -94,7 +95,7 @@ class BlockDistances:
         _, self.near = self.kernel.forward(rows, out, self._column(start))
         if self.held:
             self.form.link(out, self._anchor_norms(start, stop))
-        if self.near[0].shape[0]:
+        if self.near is not None and self.near[0].shape[0]:
             self.near_distances = out[self.near]
         return out
 
@@ -120,8 +121,16 @@ class BlockDistances:
         if self.by_product:
             self._product(start, stop, slopes, distances)
             return
-        near, some = self.near, self.near[0].shape[0] > 0
         norm_slope = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
+        if self.near is None:
+            self._crowd(start, stop, distances, slopes)
+        else:
+            self._far_and_near(start, stop, distances, slopes, self.near)
+        self._add_norms(start, stop, norm_slope)
+
+    def _far_and_near(self, start: int, stop: int, distances: Tensor, slopes: Tensor, near: Pairs) -> None:
+        """Add the gradient through squared distances: a product for all but the near pairs, and those one by one."""
+        some = near[0].shape[0] > 0
         if some:
             near_slopes = slopes[near]
             slopes.index_put_(near, slopes.new_zeros(()))
@@ -136,7 +145,17 @@ class BlockDistances:
         self._dense(start, stop, slopes, distances)
         if some:
             self._pairs(start, *near, near_slopes, self.near_distances)
-        self._add_norms(start, stop, norm_slope)
+
+    def _crowd(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
+        """The same where the whole block is a crowd of near pairs."""
+        if self.form.divides:
+            distances.masked_fill_(distances == 0, 1)  # equal rows pull each other nowhere, whatever their slope
+        self.form.slope(slopes, distances, self._anchor_norms(start, stop))
+        crowd = Crowd(cut(self.anchors, start, stop), self.references, self.kernel.shift)
+        if self._whole(start, stop):
+            self.to_anchors = crowd.pull(_both_ways(slopes, distances), None).to(self.dtype)
+        else:
+            cut(self.to_anchors, start, stop).add_(crowd.pull(slopes, self.to_references))
 
     def _whole(self, start: int, stop: int) -> bool:
         return self.shared and stop - start == self.columns.shape[0]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import full_precision, numbers, traced
+from nearkin.distances.crowds import Crowd, is_crowd
 from nearkin.distances.rows import Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
@@ -69,8 +70,10 @@ class SquaredKernel:
             return cut(self.centred, first, first + anchors.shape[0])
         return narrowed(anchors, self.dtype, self.shift)
 
-    def forward(self, anchors: Rows, out: Tensor | None = None, first: int | None = None) -> tuple[Tensor, Pairs]:
-        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs.
+    def forward(
+        self, anchors: Rows, out: Tensor | None = None, first: int | None = None
+    ) -> tuple[Tensor, Pairs | None]:
+        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs; None for a crowd.
 
         first: where the anchors are references themselves, the column of the first of them: those entries are 0 and no
                near pairs
@@ -86,17 +89,20 @@ class SquaredKernel:
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             own = selves(squared, first).fill_(torch.inf)
-        rows, columns = near = self._near(squared, norms, shared=first is not None)
-        for i, j in _chunks(rows, columns, anchors.shape[1]):
-            squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
+        near = self._near(squared, norms, shared=first is not None)
+        if near is None:
+            Crowd(anchors, self.references, self.shift).fill(squared, first)
+        else:
+            for i, j in _chunks(*near, anchors.shape[1]):
+                squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
         if first is not None:
             own.fill_(0)
         return squared, near
 
-    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool) -> Pairs:
+    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool) -> Pairs | None:
         """Entries that a product has not made well enough; most rows, or all at once, are cleared by their smallest entry.
 
-        shared: the anchors are references, whose largest norm is known
+        None where they are a crowd. shared: the anchors are references, whose largest norm is known
         """
         largest = self.extremes[1]
         if not squared.numel() or (shared and float(squared.amin()) >= 2 * self.share * largest):
@@ -106,13 +112,19 @@ class SquaredKernel:
         suspects = (squared.amin(1, keepdim=True) < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        if len(suspects) == len(squared):
-            return (squared < limits + others).nonzero(as_tuple=True)  # type: ignore[return-value]
-        rows, columns = (squared[suspects] < limits[suspects] + others).nonzero(as_tuple=True)
-        return suspects[rows], columns
+        whole = len(suspects) == len(squared)
+        found = squared < limits + others if whole else squared[suspects] < limits[suspects] + others
+        if is_crowd(found, squared.numel(), self.dtype):
+            return None
+        rows, columns = found.nonzero(as_tuple=True)
+        return rows if whole else suspects[rows], columns
 
-    def backward(self, anchors: Tensor, near: Pairs, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, anchors: Tensor, near: Pairs | None, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
+        if near is None:
+            to_references = torch.zeros_like(self.centred)
+            to_anchors = Crowd(anchors, self.references, self.shift).pull(gradient, to_references)
+            return 2 * to_anchors.to(self.dtype), 2 * to_references
         far = gradient.index_put(near, gradient.new_zeros(())) if len(near[0]) else gradient
         centred = self.centre(anchors)
         to_anchors = 2 * (centred * far.sum(1, keepdim=True) - far @ self.centred)
@@ -165,7 +177,7 @@ class _Squared(torch.autograd.Function):
     def forward(ctx: Any, anchors: Tensor, references: Tensor, dtype: torch.dtype) -> Tensor:
         with full_precision(anchors.device):
             squared, near = SquaredKernel(references, dtype).forward(anchors)
-        ctx.save_for_backward(anchors, references, *near)
+        ctx.save_for_backward(anchors, references, *(near or ()))
         ctx.dtype = dtype
         return squared
 
@@ -174,7 +186,8 @@ class _Squared(torch.autograd.Function):
         anchors, references, *near = ctx.saved_tensors
         kernel = SquaredKernel(references, ctx.dtype)
         with full_precision(anchors.device):
-            to_anchors, to_references = kernel.backward(anchors, (near[0], near[1]), gradients[0])
+            pairs = (near[0], near[1]) if near else None
+            to_anchors, to_references = kernel.backward(anchors, pairs, gradients[0])
         return to_anchors.to(anchors.dtype), to_references.to(references.dtype), None
 
 

@@ -1,0 +1,68 @@
+"""Blocks with many near pairs, made by products of float64 rows: where classes are tight, pairs one by one take too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from nearkin.distances.rows import CHUNK, Rows, parts
+
+SHARE = 1 / 64
+"""Share of near pairs from which a block is a crowd: then the product takes less time than the pairs."""
+
+NEAR = 1e-9
+"""Share of the squared norms below which even such a product says too little of a squared distance for float32."""
+
+
+def is_crowd(near: Tensor, pairs: int, dtype: torch.dtype) -> bool:
+    """Whether those that are True in `near` are many of all `pairs`, and float64 says more than `dtype`."""
+    if dtype != torch.float32 or near.device.type == "mps":
+        return False
+    return int(near.count_nonzero()) > SHARE * pairs
+
+
+class Crowd:
+    """Anchors (A, D) against references (R, D), all less `shift` (D,), in float64, a few columns at a time.
+
+    Both methods are right to the rounding of float32, for pairs that nearly coincide too: their differences are made of
+    numbers with twice the digits.
+    """
+
+    def __init__(self, anchors: Rows, references: Rows, shift: Tensor | None = None) -> None:
+        self.references = references
+        self.shift = anchors[:0].double().new_zeros(anchors.shape[1]) if shift is None else shift.double()
+        self.rows = anchors[:].double() - self.shift
+
+    def columns(self) -> Iterator[tuple[slice, Tensor]]:
+        """The references in parts, so that neither they nor a matrix of all anchors with them holds more than CHUNK numbers."""
+        width = max(1, CHUNK // max(*self.rows.shape))
+        for start in range(0, self.references.shape[0], width):
+            part = slice(start, start + width)
+            yield part, self.references[part].double() - self.shift
+
+    def fill(self, out: Tensor, first: int | None, factor: float = 1.0) -> None:
+        """Squared distances (A, R) times `factor` into `out`; what stands at (i, first + i) is to be made by the caller."""
+        norms = self.rows.square().sum(1, keepdim=True)
+        for part, columns in self.columns():
+            others = columns.square().sum(1)
+            found = torch.addmm(others, self.rows, columns.T, alpha=-2).add_(norms)
+            if first is not None:
+                torch.diagonal(found, first - part.start).fill_(torch.inf)
+            rows, places = (found < (norms + others) * NEAR).nonzero(as_tuple=True)
+            for some in parts(len(rows), columns.shape[1]):
+                i, j = rows[some], places[some]
+                found[i, j] = (self.rows[i] - columns[j]).square_().sum(1)
+            out[:, part] = found if factor == 1 else found.mul_(factor)
+
+    def pull(self, slopes: Tensor, to_references: Tensor | None) -> Tensor:
+        """Half the gradient of sum(slopes * squared): of the anchors, (A, D) float64, and added to that of the references."""
+        to_anchors = self.rows * slopes.sum(1, keepdim=True, dtype=torch.float64)
+        for part, columns in self.columns():
+            wide = slopes[:, part].double()
+            to_anchors = torch.addmm(to_anchors, wide, columns, alpha=-1)
+            if to_references is not None:
+                moved = torch.addmm(columns * wide.sum(0)[:, None], wide.T, self.rows, alpha=-1)
+                to_references[part] += moved.to(to_references.dtype)
+        return to_anchors
