@@ -275,9 +275,11 @@ def test_later_rounds_ask_few_points(monkeypatch):
 def test_means_of_clusters_that_stayed_are_not_made_again(share):
     rng = np.random.default_rng(0)
     x, last = torch.from_numpy(rng.normal(size=(300, 3))), torch.from_numpy(rng.integers(0, 30, 300))
-    before = _means(x, last, torch.zeros(31, 3, dtype=torch.float64), None)
+    points = Centred(x)
+    x = points.rows
+    before = _means(points, last, torch.zeros(31, 3, dtype=torch.float64), None)
     after = torch.where(torch.from_numpy(rng.random(300) < share) & (last < 30 * share), (last + 1) % 30, last)
-    found = _means(x, after, before, last)
+    found = _means(points, after, before, last)
     for number in range(30):
         torch.testing.assert_close(found[number], x[after == number].mean(0), atol=1e-14, rtol=0)
     assert torch.equal(found[30], torch.zeros(3, dtype=torch.float64))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nearkin.evaluation.bounds import UNIT, are_plain, product
+from nearkin.evaluation.crew import share, slices, workers
 
 ALIKE = 0.01
 """Share of a point's squared norm below which a squared distance to it is made from the difference."""
@@ -22,17 +23,27 @@ class Centred:
     """
 
     def __init__(self, points: Tensor) -> None:
-        self.shift = points.mean(0)
-        self.rows = points - self.shift
-        self.halves = torch.cat([part.square().sum(1) / 2 for part in self.rows.split(BLOCK)])
+        self.threads = workers(points.device)
+        places = slices(0, len(points), BLOCK)
+        self.shift = torch.stack(share(lambda place: points[place].sum(0), places, self.threads)).sum(0) / len(points)
+        self.rows = torch.empty_like(points)
+        self.halves = points.new_empty(len(points))
+        self.factor = torch.ones(len(points), points.shape[1] + 2, device=points.device)
+
+        def centre(place: slice) -> None:
+            torch.sub(points[place], self.shift, out=self.rows[place])
+            self.halves[place] = self.rows[place].square().sum(1) / 2
+
+        def scale(place: slice) -> None:
+            self.factor[place, :-2] = self.rows[place] * self.scale
+            self.factor[place, -1] = -self.halves[place]
+
+        share(centre, places, self.threads)
         self.scale = 2.0 ** -round(float(self.halves.max().clamp(min=1e-50).log2()) / 2)
         self.error = 1.01 * (points.shape[1] + 18) * UNIT
         self.halves *= self.scale**2
         self.exact = are_plain(points.device)
-        self.factor = torch.ones(len(points), points.shape[1] + 2, device=points.device)
-        for rows, factor in zip(self.rows.split(BLOCK), self.factor.split(BLOCK)):
-            factor[:, :-2] = rows * self.scale
-        self.factor[:, -1] = -self.halves
+        share(scale, places, self.threads)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -77,14 +78,37 @@ if hasattr(os, "register_at_fork"):
 
 
 def _work_alone() -> None:
-    """Let kernels of this thread run in it alone.
+    _set_threads(1)
+    _this_thread.is_worker = True
+
+
+@contextmanager
+def alone(number: int) -> Iterator[None]:
+    """Let torch's kernels run alone in the caller's thread between what it shares out among `number`, if that is not 1."""
+    before = torch.get_num_threads()
+    if number < 2 or before < 2:
+        yield
+        return
+    _set_threads(1)
+    try:
+        yield
+    finally:
+        _set_threads(before)
+
+
+def _set_threads(number: int) -> None:
+    """Give kernels of this thread alone so many threads.
 
     Torch keeps the number for every thread that begins later, too, where it was not meant: another thread puts it back.
     """
+    torch.get_num_threads()  # a thread that asks for the first time takes the number of all: it must have asked before
     with _starting:
-        usual = torch.get_num_threads()
-        torch.set_num_threads(1)
-        other = threading.Thread(target=torch.set_num_threads, args=(usual,))
-        other.start()
-        other.join()
-    _this_thread.is_worker = True
+        usual = _elsewhere(torch.get_num_threads)
+        torch.set_num_threads(number)
+        _elsewhere(lambda: torch.set_num_threads(usual))
+
+
+def _elsewhere(work: Callable[[], Result]) -> Result:
+    """What `work` makes in a thread that begins and ends for it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()

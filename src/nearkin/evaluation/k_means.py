@@ -40,7 +40,8 @@ def kmeans(
     Dtype:       means in float64. Centres are compared by float32 products with a proved error bound, and in float64
                  where two lie within it (`assignment`), so that the rounding of float32 decides nothing in the rounds.
                  Draws use float32, and float64 for near points
-    Determinism: by seed, to the bit on one machine; no global random state. A generator is drawn from once
+    Determinism: by seed, to the bit on one machine, whatever the number of threads; no global random state. A generator
+                 is drawn from once
     Complexity:  O(rounds N k D) a restart at most: what bounds of the moves of the centres prove is not compared again
                  (`lloyd`); O(N + k D + tile) memory beside the points, which are held in float64 and float32, and O(N)
                  for each restart's result; no sub-sampling
@@ -60,6 +61,7 @@ def kmeans(
 
 
 def _clusters(points: Centred, run: Run) -> Clusters:
-    inertia = float((points.rows - run.centres[run.assignment]).square_().sum())
+    away = (points.rows - run.centres[run.assignment]).square_().sum(1)
+    inertia = float(away.cpu().numpy().sum())  # numpy adds in one order, torch in one for each number of threads
     centres = (run.centres + points.shift).cpu().numpy()
     return Clusters(run.assignment.cpu().numpy(), centres, inertia, run.rounds, run.converged)

@@ -6,6 +6,7 @@ far, and they would spoil the bound for all: points are compared with the few, a
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from nearkin.evaluation.assignment import Assigned, Scores, nearest_centres
 from nearkin.evaluation.centred import Centred
+from nearkin.evaluation.crew import alone, share, slices
 
 STEP = 16
 """The number of centres that are compared with all points is a multiple of it."""
@@ -23,6 +25,10 @@ FEWEST = 64
 
 WORTH = 0.8
 """Share of all comparisons that bounds may leave: above it all points are asked, and none need to be gathered."""
+
+
+STRIPS = 4
+"""Most pieces in which means are made, for threads."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,17 @@ class Run:
 
 def lloyd(points: Centred, centres: Tensor, rounds: int) -> Run:
     """Rounds from the given centres (k, D) until no point changes its cluster, at most `rounds` of them."""
+    with alone(points.threads):
+        return _lloyd(points, centres, rounds)
+
+
+def _lloyd(points: Centred, centres: Tensor, rounds: int) -> Run:
     x, found, last = points.rows, nearest_centres(points, centres), None
     for number in range(1, rounds + 1):
         _fill_empty(x, centres, found)
         if last is not None and torch.equal(found.centre, last):
             return Run(last, centres, number, True)
-        before, centres = centres, _means(x, found.centre, centres, last)
+        before, centres = centres, _means(points, found.centre, centres, last)
         last = found.centre
         if number < rounds:
             found = ask_again(points, found, centres, (centres - before).norm(dim=1) * points.scale)
@@ -93,7 +104,7 @@ def _away_from(points: Centred, centres: Tensor, few: Tensor, own: Tensor) -> Te
     return torch.cat(away).clamp_(min=0).sqrt_()
 
 
-def _means(x: Tensor, assignment: Tensor, before: Tensor, last: Tensor | None) -> Tensor:
+def _means(points: Centred, assignment: Tensor, before: Tensor, last: Tensor | None) -> Tensor:
     """Means of the clusters, made of those alone that are not as at `last`; an empty one stays where it was.
 
     Fewer distinct points than clusters leave some empty.
@@ -106,9 +117,15 @@ def _means(x: Tensor, assignment: Tensor, before: Tensor, last: Tensor | None) -
         new[assignment[changed]] = new[last[changed]] = True
         touched &= new
     members = touched[assignment].nonzero()[:, 0]
-    if 2 * len(members) < len(x):
-        assignment, x = assignment[members], x[members]
-    sums = torch.zeros_like(before).index_add_(0, assignment, x)
+    everybody = 2 * len(members) >= len(points)
+    number = len(points) if everybody else len(members)
+
+    def total(strip: slice) -> Tensor:
+        some = strip if everybody else members[strip]
+        return torch.zeros_like(before).index_add_(0, assignment[some], points.rows[some])
+
+    strips = max(1, min(STRIPS, number // (4 * len(before))))  # so that their sums are small beside the points
+    sums = functools.reduce(Tensor.add_, share(total, slices(0, number, max(1, -(-number // strips))), points.threads))
     return torch.where(touched[:, None], sums / sizes.clamp(min=1)[:, None], before)
 
 
