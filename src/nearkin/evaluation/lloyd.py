@@ -26,7 +26,6 @@ FEWEST = 64
 WORTH = 0.8
 """Share of all comparisons that bounds may leave: above it all points are asked, and none need to be gathered."""
 
-
 STRIPS = 4
 """Most pieces in which means are made, for threads."""
 
