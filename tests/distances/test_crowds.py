@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nearkin.distances import SquaredKernel, crowds
-from nearkin.distances.crowds import Crowd, is_crowd
+from nearkin.distances.crowds import Crowd, near_pairs
 from nearkin.losses import make_loss
 from nearkin.losses.engine import RowLoss
 
@@ -44,13 +44,18 @@ def test_squared_distances_and_their_gradients_are_those_of_differences(monkeypa
     torch.testing.assert_close(crowd.pull(slopes, None), to_x, rtol=0, atol=0)
 
 
-def test_a_few_near_pairs_are_no_crowd_and_float64_never_is():
-    near = torch.zeros(8, 64, dtype=torch.bool)
-    near[0, :8] = True
-    assert not is_crowd(near, near.numel(), torch.float32)
-    near[1, 0] = True
-    assert is_crowd(near, near.numel(), torch.float32)
-    assert not is_crowd(near, near.numel(), torch.float64)
+@pytest.mark.parametrize("part", [1 << 21, 64])
+def test_a_few_near_pairs_are_no_crowd_and_float64_never_is(monkeypatch, part):
+    monkeypatch.setattr(crowds, "PART", part)
+    distances, suspects = torch.ones(8, 64), torch.arange(8)
+    distances[0, 3:11] = 0
+    few = near_pairs(distances, suspects, lambda some: 0.5)
+    assert few is not None
+    assert [each.tolist() for each in few] == [[0] * 8, list(range(3, 11))]
+    distances[5, 0] = 0
+    assert near_pairs(distances, suspects, lambda some: 0.5) is None
+    assert near_pairs(distances, suspects[1:], lambda some: torch.full((len(some), 64), 0.5)) is not None
+    assert near_pairs(distances.double(), suspects, lambda some: 0.5) is not None
 
 
 def test_a_batch_of_tight_classes_is_a_crowd_and_a_spread_one_is_not():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from nearkin.distances.rows import CHUNK, Rows, parts
+from nearkin.distances.rows import CHUNK, Pairs, Rows, parts
 
 SHARE = 1 / 64
 """Share of near pairs from which a block is a crowd: then the product takes less time than the pairs."""
@@ -16,11 +16,27 @@ NEAR = 1e-9
 """Share of the squared norms below which even such a product says too little of a squared distance for float32."""
 
 
-def is_crowd(near: Tensor, pairs: int, dtype: torch.dtype) -> bool:
-    """Whether those that are True in `near` are many of all `pairs`, and float64 says more than `dtype`."""
-    if dtype != torch.float32 or near.device.type == "mps":
-        return False
-    return int(near.count_nonzero()) > SHARE * pairs
+PART = 1 << 21
+"""Distances that are looked through at a time."""
+
+
+def near_pairs(distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], Tensor | float]) -> Pairs | None:
+    """Rows and columns of the entries below their limit, in rows `suspects` of the distances (A, R).
+
+    None where they are a crowd, and float64 says more. limits: rows (b,) -> what stands against them, (b, R) or a number
+    """
+    found, count = [], 0
+    doubled = distances.dtype == torch.float32 and distances.device.type != "mps"
+    for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
+        close = distances[some] < limits(some)
+        if doubled:
+            count += int(close.count_nonzero())
+            if count > SHARE * distances.numel():
+                return None
+        rows, columns = close.nonzero(as_tuple=True)
+        found.append((some[rows], columns))
+    rows, columns = (torch.cat(each) for each in zip(*found))
+    return rows, columns
 
 
 class Crowd:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearkin.distances.crowds import Crowd, is_crowd
-from nearkin.distances.rows import Rows, narrowed, parts, pieces
-from nearkin.distances.squared import NEAR, Pairs, cut, mirrored, selves, wide, worth_mirroring
+from nearkin.distances.crowds import Crowd, near_pairs
+from nearkin.distances.rows import Pairs, Rows, narrowed, parts, pieces
+from nearkin.distances.squared import NEAR, cut, mirrored, selves, wide, worth_mirroring
 
 
 class UnitRows:
@@ -99,17 +99,4 @@ class UnitKernel:
         suspects = (distances.amin(1) < self.near).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        if len(suspects) == len(distances):
-            close = distances < self.near
-            if is_crowd(close, close.numel(), distances.dtype):
-                return None
-            return close.nonzero(as_tuple=True)  # type: ignore[return-value]
-        found = []
-        for some in suspects.split(max(len(distances) // 4, 1)):  # a copy of few of them at a time
-            close = distances[some] < self.near
-            if is_crowd(close, distances.numel(), distances.dtype):
-                return None
-            rows, columns = close.nonzero(as_tuple=True)
-            found.append((some[rows], columns))
-        rows, columns = (torch.cat(each) for each in zip(*found))
-        return rows, columns
+        return near_pairs(distances, suspects, lambda some: self.near)

@@ -14,8 +14,8 @@ from torch import Tensor
 from nearkin.distances.crowds import Crowd
 from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.distances.forms import Form, OfDirections, Product
-from nearkin.distances.rows import Rows, narrowed, parts
-from nearkin.distances.squared import Pairs, SquaredKernel, cut, selves
+from nearkin.distances.rows import Pairs, Rows, narrowed, parts
+from nearkin.distances.squared import SquaredKernel, cut, selves
 
 SMALL = 128
 """Rows of a square matrix up to which adding its transpose in one step is as fast as copying it first."""

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from nearkin.core.tensors import cast
 
+Pairs = tuple[Tensor, Tensor]
+"""Indices of rows and of columns."""
+
 CHUNK = 1 << 18
 """Numbers of pairs of rows that are made at a time beside a result."""
 

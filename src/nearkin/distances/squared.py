@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import full_precision, numbers, traced
-from nearkin.distances.crowds import Crowd, is_crowd
-from nearkin.distances.rows import Rows, mean, narrowed, parts
+from nearkin.distances.crowds import Crowd, near_pairs
+from nearkin.distances.rows import Pairs, Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
@@ -28,7 +28,6 @@ BAND = 128
 MIRRORED = 512, 256
 """Rows and dimensions from which a mirrored half of a product takes less time than the half itself."""
 
-Pairs = tuple[Tensor, Tensor]
 Some = TypeVar("Some", bound=Rows)
 
 
@@ -112,12 +111,7 @@ class SquaredKernel:
         suspects = (squared.amin(1, keepdim=True) < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        whole = len(suspects) == len(squared)
-        found = squared < limits + others if whole else squared[suspects] < limits[suspects] + others
-        if is_crowd(found, squared.numel(), self.dtype):
-            return None
-        rows, columns = found.nonzero(as_tuple=True)
-        return rows if whole else suspects[rows], columns
+        return near_pairs(squared, suspects, lambda some: limits[some] + others)
 
     def backward(self, anchors: Tensor, near: Pairs | None, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
