@@ -10,3 +10,4 @@ from nearkin.distances import crowds
 @pytest.fixture(params=[1.0, 0.0], ids=["pairs", "crowd"])
 def near_pairs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowds, "SHARE", request.param)
+    monkeypatch.setattr(crowds, "FEW", 0)

@@ -15,9 +15,16 @@ SHARE = 1 / 64
 NEAR = 1e-9
 """Share of the squared norms below which even such a product says too little of a squared distance for float32."""
 
-
 PART = 1 << 21
 """Distances that are looked through at a time."""
+
+FEW = 1 << 14
+"""Distances of a batch to itself up to which nobody counts: a single near pair makes the crowd."""
+
+
+def is_doubled(distances: Tensor) -> bool:
+    """Whether float64 says more of these distances, and the device has it."""
+    return distances.dtype == torch.float32 and distances.device.type != "mps"
 
 
 def near_pairs(distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], Tensor | float]) -> Pairs | None:
@@ -26,7 +33,7 @@ def near_pairs(distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], T
     None where they are a crowd, and float64 says more. limits: rows (b,) -> what stands against them, (b, R) or a number
     """
     found, count = [], 0
-    doubled = distances.dtype == torch.float32 and distances.device.type != "mps"
+    doubled = is_doubled(distances)
     for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
         close = distances[some] < limits(some)
         if doubled:
@@ -47,16 +54,19 @@ class Crowd:
     """
 
     def __init__(self, anchors: Rows, references: Rows, shift: Tensor | None = None) -> None:
-        self.references = references
-        self.shift = anchors[:0].double().new_zeros(anchors.shape[1]) if shift is None else shift.double()
-        self.rows = anchors[:].double() - self.shift
+        self.references, self.shared = references, references is anchors
+        self.shift = None if shift is None else shift.double()
+        self.rows = self._wide(anchors[:])
+
+    def _wide(self, rows: Tensor) -> Tensor:
+        return rows.double() if self.shift is None else rows.double() - self.shift
 
     def columns(self) -> Iterator[tuple[slice, Tensor]]:
         """The references in parts, so that neither they nor a matrix of all anchors with them holds more than CHUNK numbers."""
         width = max(1, CHUNK // max(*self.rows.shape))
         for start in range(0, self.references.shape[0], width):
             part = slice(start, start + width)
-            yield part, self.references[part].double() - self.shift
+            yield part, self.rows[part] if self.shared else self._wide(self.references[part])
 
     def fill(self, out: Tensor, first: int | None, factor: float = 1.0) -> None:
         """Squared distances (A, R) times `factor` into `out`; what stands at (i, first + i) is to be made by the caller."""

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import full_precision, numbers, traced
-from nearkin.distances.crowds import Crowd, near_pairs
+from nearkin.distances import crowds
+from nearkin.distances.crowds import Crowd
 from nearkin.distances.rows import Pairs, Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
@@ -107,11 +108,13 @@ class SquaredKernel:
         if not squared.numel() or (shared and float(squared.amin()) >= 2 * self.share * largest):
             nobody = torch.empty(0, dtype=torch.int64, device=squared.device)
             return nobody, nobody
+        if shared and squared.numel() <= crowds.FEW and crowds.is_doubled(squared):
+            return None
         limits, others = norms * self.share, self.norms * self.share
         suspects = (squared.amin(1, keepdim=True) < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        return near_pairs(squared, suspects, lambda some: limits[some] + others)
+        return crowds.near_pairs(squared, suspects, lambda some: limits[some] + others)
 
     def backward(self, anchors: Tensor, near: Pairs | None, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""
