@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from batches import unit_rows
+from batches import tight_rows, unit_rows
 from contenders import distance_floors, our_loss, ours, pml
 from counterparts import BATCH_HARD, COUNTERPARTS, Counterpart
 from harness import PML, Case, Setup, Target
@@ -59,4 +59,22 @@ def _case(title: str, counterpart: Counterpart, count: int) -> Case:
     return Case(name, make, targets, weighed=False)
 
 
+TIGHT = "supcon", "multi-similarity", "contrastive", "batch-hard", "generalized-lifted"
+"""Losses that are also measured on rows in tight classes, most of whose pairs of a class a product in float32 spoils."""
+
+
+def _tight(small: bool, *, title: str, count: int) -> Setup:
+    counterpart, batch = NAMES[title], tight_rows(64 if small else count)
+    loss = our_loss("triplet" if title == "batch-hard" else title, **counterpart.options(10))
+    theirs = counterpart.theirs
+    peers = [] if theirs is None else pml(batch, lambda library: theirs(library, loss, 10))
+    truth = None if counterpart.truth is None else partial(counterpart.truth, batch)
+    return Setup([ours(loss, batch), *peers, *distance_floors(batch)], truth)
+
+
 CASES = [_case(title, one, count) for title, one in NAMES.items() for count in (64, 256, 1024, 4096)]
+CASES += [
+    Case(f"tight/{title} B={count}", partial(_tight, title=title, count=count), [Target("error", 1e-6)], weighed=False)
+    for title in TIGHT
+    for count in (64, 256, 1024)
+]

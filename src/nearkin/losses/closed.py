@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Terms
+from nearkin.distances import wide
 from nearkin.losses.kin import KinBlock
 
 
@@ -69,7 +70,7 @@ class Tile:
         """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""
         if self.full:
             return 1 / max(self.index.shape[1], 1)
-        return self.listed / self.listed.sum(1, keepdim=True, dtype=self.distances.dtype).clamp_(min=1)
+        return wide(self.listed) / self.listed.sum(1, keepdim=True).clamp_(min=1)
 
     def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:
         """The values (b, P) where listed, `other` elsewhere."""

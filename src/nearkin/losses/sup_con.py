@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, added, masked_logsumexp, masked_sum
-from nearkin.distances import Distance
+from nearkin.core.tensors import Block, Terms, added, cast, masked_logsumexp, masked_sum
+from nearkin.distances import Cosine, Distance, wide
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import FITTING, LEAST, falling, logarithm, negative_sums
@@ -49,20 +49,22 @@ class SupCon(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: (1/|P| - its share) / t at a positive, minus its share / t at a negative."""
-        rate, share = 1 / self.temperature, tile.share()
+        rate, share, dtype = 1 / self.temperature, tile.share(), tile.distances.dtype
+        near = wide(tile.positive_distances()).mul_(-rate)  # a positive moves by a small difference of shares
+        if isinstance(self.distance, Cosine):
+            near.add_(rate)
         tile.write_over()
         bounded = falling(tile, rate, self.distance) <= FITTING
-        near = tile.slope.gather(1, tile.index)
         logits = tile.only_listed(near, -torch.inf)
         strangers, peak = negative_sums(tile, bounded, None if bounded else logits)
         powers = logits.exp() if bounded else (logits - peak).exp_()
-        total = strangers.add_(powers.sum(1, keepdim=True)).clamp_(min=LEAST)
+        total = powers.sum(1, keepdim=True).add_(strangers).clamp_(min=LEAST)
         costs = added((logarithm(total, peak) - near) * share)
         factor = total.reciprocal_().mul_(-rate)
         if not tile.torn():  # without a positive there is no term
             factor = torch.where(tile.listed.any(1, keepdim=True), factor, 0)
         pull = powers.mul_(factor).add_(share * rate)
-        return Closed(Sums(costs, tile.counts.pulled()), pull, tile.slope.mul_(factor))
+        return Closed(Sums(costs, tile.counts.pulled()), cast(pull, dtype), tile.slope.mul_(cast(factor, dtype)))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
