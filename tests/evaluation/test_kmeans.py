@@ -130,6 +130,16 @@ def test_more_clusters_than_distinct_points_leave_some_empty():
     assert collapsed.scores["nmi"] == 0
 
 
+@pytest.mark.parametrize(("distinct", "clusters"), [(5, 20), (50, 60), (7, 90)])
+def test_copies_of_fewer_points_than_clusters_stay_together_from_the_first_round(distinct, clusters):
+    x = np.tile(np.random.default_rng(distinct).normal(size=(distinct, 8)) * 3 + 1, (30, 1))
+    for seed in range(3):
+        (found,) = kmeans(x, clusters, restarts=1, seed=seed)
+        assert (found.rounds, found.converged, found.inertia) == (2, True, 0)
+        assert len(set(found.assignments.tolist())) == distinct
+        assert (found.assignments.reshape(30, distinct) == found.assignments[:distinct]).all()
+
+
 def test_as_many_clusters_as_points_give_every_point_its_own():
     x = np.random.default_rng(0).normal(size=(9, 2))
     (found,) = kmeans(x, 9, restarts=1)

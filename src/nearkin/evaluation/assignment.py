@@ -94,7 +94,8 @@ def _decided(scores: Scores, names: Tensor, line: Tensor, column: Tensor) -> Ten
     """The nearest centre of the points `names` by float64; (line, column) are all that come into question, in order."""
     points = scores.points
     if not points.exact or len(line) > CROWDED * len(names):
-        return torch.addmm(-scores.halves, points.rows[names] * points.scale, scores.scaled.T).argmax(1)
+        best = torch.addmm(-scores.halves, points.rows[names] * points.scale, scores.scaled.T).argmax(1)
+        return _lowest_of_equal(scores.centres)[best]
     away = torch.cat(
         [
             points.rows.index_select(0, names[some]).sub_(scores.centres.index_select(0, few)).square_().sum(1)
@@ -106,3 +107,9 @@ def _decided(scores: Scores, names: Tensor, line: Tensor, column: Tensor) -> Ten
     first = torch.ones_like(line, dtype=torch.bool)
     first[1:] = line[1:] != line[:-1]
     return column[first]
+
+
+def _lowest_of_equal(centres: Tensor) -> Tensor:
+    """For each centre (k,) the lowest that equals it: a product need not make the same number of equal columns."""
+    _, lowest, group = np.unique(centres.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+    return torch.from_numpy(lowest[group.reshape(-1)]).to(centres.device)

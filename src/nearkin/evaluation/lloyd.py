@@ -26,6 +26,9 @@ FEWEST = 64
 WORTH = 0.8
 """Share of all comparisons that bounds may leave: above it all points are asked, and none need to be gathered."""
 
+ROUNDING = 2.0**-53
+"""Times the number of points: share of its length by which the mean of equal points may be off."""
+
 STRIPS = 4
 """Most pieces in which means are made, for threads."""
 
@@ -106,7 +109,8 @@ def _away_from(points: Centred, centres: Tensor, few: Tensor, own: Tensor) -> Te
 def _means(points: Centred, assignment: Tensor, before: Tensor, last: Tensor | None) -> Tensor:
     """Means of the clusters, made of those alone that are not as at `last`; an empty one stays where it was.
 
-    Fewer distinct points than clusters leave some empty.
+    Fewer distinct points than clusters leave some empty. A mean within rounding of where it was stays there, too: a
+    centre on equal points would leave them otherwise, and points change clusters for such distances without end.
     """
     sizes = torch.bincount(assignment, minlength=len(before))
     touched = sizes > 0
@@ -125,7 +129,10 @@ def _means(points: Centred, assignment: Tensor, before: Tensor, last: Tensor | N
 
     strips = max(1, min(STRIPS, number // (4 * len(before))))  # so that their sums are small beside the points
     sums = functools.reduce(Tensor.add_, share(total, slices(0, number, max(1, -(-number // strips))), points.threads))
-    return torch.where(touched[:, None], sums / sizes.clamp(min=1)[:, None], before)
+    means = sums / sizes.clamp(min=1)[:, None]
+    off = len(points) * ROUNDING * before.norm(dim=1)
+    moved = touched & ((means - before).norm(dim=1) > off)
+    return torch.where(moved[:, None], means, before)
 
 
 def _fill_empty(x: Tensor, centres: Tensor, found: Assigned) -> None:
