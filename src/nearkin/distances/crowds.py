@@ -35,7 +35,7 @@ def near_pairs(distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], T
     found, count = [], 0
     doubled = is_doubled(distances)
     for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
-        close = distances[some] < limits(some)
+        close = (distances if len(some) == len(distances) else distances[some]) < limits(some)
         if doubled:
             count += int(close.count_nonzero())
             if count > SHARE * distances.numel():
@@ -76,7 +76,7 @@ class Crowd:
             found = torch.addmm(others, self.rows, columns.T, alpha=-2).add_(norms)
             if first is not None:
                 torch.diagonal(found, first - part.start).fill_(torch.inf)
-            rows, places = (found < (norms + others) * NEAR).nonzero(as_tuple=True)
+            rows, places = (found < norms * NEAR + others * NEAR).nonzero(as_tuple=True)
             for some in parts(len(rows), columns.shape[1]):
                 i, j = rows[some], places[some]
                 found[i, j] = (self.rows[i] - columns[j]).square_().sum(1)
