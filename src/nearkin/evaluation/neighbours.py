@@ -154,12 +154,3 @@ def smallest(keys: Tensor, count: int) -> Array:
     if count < keys.shape[1]:
         array.partition(count - 1, axis=1)
     return np.sort(array[:, :count], axis=1)
-
-
-def sorted_rows(keys: Tensor, count: int) -> Array:
-    """The `count` smallest of each row, sorted: the way for rows of few distinct numbers, which partition badly."""
-    if keys.device.type != "cpu":
-        return keys.sort(dim=1).values[:, :count].cpu().numpy()
-    array = keys.numpy()
-    array.sort(axis=1)
-    return array[:, :count]

@@ -17,9 +17,12 @@ import numpy as np
 import torch
 
 from nearkin.evaluation.inputs import Array
-from nearkin.evaluation.neighbours import Window, sorted_rows
+from nearkin.evaluation.neighbours import Window
 
 Columns = dict[str, Array]
+
+PART = 1 << 20
+"""Keys looked through at a time."""
 
 
 def query_scores(relevant: Array, divisor: Array, at: tuple[int, ...]) -> Columns:
@@ -50,7 +53,7 @@ def block_scores(
     low, high = ({name: values.copy() for name, values in scores.items()} for _ in range(2))
     tied = np.flatnonzero(_tie_may_matter(window.levels, relevant, depth))
     if len(tied):
-        worst, best = _bounds(window, tied, query_codes, reference_codes, depth)
+        worst, best = _bounds(window, tied, relevant[:, :depth], query_codes, reference_codes)
         for bound, order in ((low, worst), (high, best)):
             for name, values in query_scores(order, divisor[tied], at).items():
                 bound[name][tied] = values
@@ -65,12 +68,38 @@ def _tie_may_matter(level: Array, relevant: Array, depth: int) -> Array:
     return mixed
 
 
-def _bounds(window: Window, tied: Array, query_codes: Array, reference_codes: Array, depth: int) -> tuple[Array, Array]:
-    """What is relevant along the first `depth` ranks of the rows `tied`, in the worst and in the best order of ties."""
-    keys = window.keys[torch.from_numpy(tied).to(window.keys.device)]
-    classes = torch.from_numpy(reference_codes).to(keys.device)
-    query = torch.from_numpy(query_codes[tied]).to(keys.device)[:, None]
-    level = keys >> window.bits
-    kin = (classes[keys & ((1 << window.bits) - 1)] == query) & (level != window.excluded_level)
-    level <<= 1  # one bit below the distance says who comes first among equals
-    return sorted_rows(level | kin, depth) % 2 == 1, sorted_rows(level | ~kin, depth) % 2 == 0
+def _bounds(
+    window: Window, tied: Array, relevant: Array, query_codes: Array, reference_codes: Array
+) -> tuple[Array, Array]:
+    """What is relevant along the ranks of `relevant`, for the rows `tied`, in the worst and in the best order of ties.
+
+    Whoever stands at one of these ranks or ties with who does is known from the window, but for those that tie at the
+    last rank: of these it takes the number.
+    """
+    level, kin = window.levels[tied, : relevant.shape[1]], relevant[tied].astype(np.int64)
+    worst = np.sort(level << 1 | kin, axis=1) % 2 == 1  # one bit below the distance says who comes first among equals
+    best = np.sort(level << 1 | 1 - kin, axis=1) % 2 == 0
+    at_last = level == level[:, -1:]
+    number, of_kin = _count_last(window, tied, level[:, -1], query_codes[tied], reference_codes)
+    place = at_last.cumsum(1)  # from 1
+    worst = np.where(at_last, place > (number - of_kin)[:, None], worst)
+    return worst, np.where(at_last, place <= of_kin[:, None], best)
+
+
+def _count_last(
+    window: Window, tied: Array, last: Array, query_codes: Array, reference_codes: Array
+) -> tuple[Array, Array]:
+    """For each of the rows `tied`, how many references lie at its level `last`, and how many of these are relevant."""
+    number, of_kin = np.zeros((2, len(tied)), dtype=np.int64)
+    size = max(1, PART // window.keys.shape[1])
+    for start in range(0, len(tied), size):
+        part = slice(start, start + size)
+        rows, level = (torch.from_numpy(each[part]).to(window.keys.device) for each in (tied, last))
+        keys = window.keys[rows]
+        row, column = (keys >> window.bits == level[:, None]).nonzero(as_tuple=True)
+        names = (keys[row, column] & ((1 << window.bits) - 1)).cpu().numpy()
+        line = row.cpu().numpy() + start
+        is_kin = (reference_codes[names] == query_codes[line]) & (last[line] != window.excluded_level)
+        number += np.bincount(line, minlength=len(tied))
+        of_kin += np.bincount(line[is_kin], minlength=len(tied))
+    return number, of_kin
