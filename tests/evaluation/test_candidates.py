@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearkin.distances import make_distance
-from nearkin.evaluation import Evaluation, candidates, evaluate, neighbours
+from nearkin.evaluation import Evaluation, candidates, evaluate, neighbours, space
 from nearkin.evaluation.bounds import Bounds, product
 from nearkin.evaluation.space import Space
 
@@ -216,3 +216,18 @@ def test_distances_on_the_edge_of_a_key_are_left_to_the_full_look_up():
     around *= np.sqrt(1 + 2.0**-37) / np.linalg.norm(around, axis=1, keepdims=True)
     x, y = np.vstack([np.zeros((1, 6)), around]), np.arange(151) % 30
     assert asked_in_full(x, y) == 1
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine", "snr"])
+@pytest.mark.parametrize("spread", [0, 1e-5])
+def test_copies_in_a_full_look_up_cost_differences_of_their_pairs_alone(spread, distance, monkeypatch):
+    x, y = blobs(11, rows=80)
+    x = np.repeat(x.astype(np.float64), 5, axis=0)
+    x, y = x + spread * np.random.default_rng(0).normal(size=x.shape), np.tile(y, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(space.Space, "_from_differences", None)
+        pairs = judged(False, x, y, distance=distance)
+    monkeypatch.setattr(space, "CROWDED", 1 << 40)
+    rows = judged(False, x, y, distance=distance)
+    assert (pairs.scores, pairs.ties) == (rows.scores, rows.ties)
+    np.testing.assert_array_equal(pairs.queries["neighbours"], rows.queries["neighbours"])

@@ -27,6 +27,9 @@ NEAR = 2.5e-6
 NOTHING = 1e-30
 """Share of a query's squared norm below which a squared difference is what rounding leaves of equal rows: 0."""
 
+CROWDED = 32
+"""Where more than one of so many pairs are that near, whole rows are made from differences at once."""
+
 INDEX_BITS = 16
 """Fewest bits for the index; rounding away so many of a float64 makes sums in another order equal."""
 
@@ -75,9 +78,7 @@ class Space:
         left = self._left(queries)
         squared = torch.mm(left, self._right.T, out=out).relu_()
         squared[row, column] = torch.inf
-        close = squared.amin(1) < NEAR * left[:, -1]
-        if close.any():
-            squared[close] = self._from_differences(queries[close])
+        self._mend(squared, queries, NEAR * left[:, -1])
         if self.distance.order_is_euclidean:
             keys = self._relative(squared)
         else:
@@ -91,6 +92,17 @@ class Space:
     def excluded_level(self) -> int:
         """What stands above the index in the key of a reference that may not answer."""
         return EXCLUDED >> self.bits
+
+    def _mend(self, squared: Tensor, queries: Tensor, near: Tensor) -> None:
+        """Put differences in place of products below `near` (b,), where these cancel."""
+        close = squared.amin(1) < near
+        if not close.any():
+            return
+        row, column = (squared < near[:, None]).nonzero(as_tuple=True)
+        if len(row) * CROWDED > int(close.sum()) * squared.shape[1]:
+            squared[close] = self._from_differences(queries[close])
+        else:
+            squared[row, column] = self.squared(queries[row], column[:, None])[:, 0]
 
     def _from_differences(self, queries: Tensor) -> Tensor:
         """Squared distances (b, R) by subtraction: ten times the work of a product, and no cancellation."""
