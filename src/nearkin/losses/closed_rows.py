@@ -11,7 +11,7 @@ from torch import Tensor
 from nearkin.core.tensors import cast
 from nearkin.distances import Back, BlockDistances, Form, Rows, largest_norm
 from nearkin.losses.call import Call
-from nearkin.losses.kin import EqualKin, Kin, Tuples, make_kin
+from nearkin.losses.kin import EqualKin, FewKin, Kin, Tuples, make_kin
 from nearkin.pairs import FirstTwo
 
 
@@ -55,7 +55,7 @@ class ClosedRows:
             raise ValueError("class indices decide kin here")
         anchors, columns, first = sides[0].rows, sides[-1].rows, call.first
         self.tuples: Tuples | None = None
-        self.kin: Kin | EqualKin | Tuples
+        self.kin: Kin | EqualKin | FewKin | Tuples
         if type(call.rule) is FirstTwo:
             self.kin = self.tuples = Tuples(call.reference_values, first or 0, anchors.shape[0])
             anchors, columns = self.tuples.chosen(anchors, columns)

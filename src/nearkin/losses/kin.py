@@ -12,6 +12,9 @@ from torch import Tensor
 from nearkin.distances import Rows
 
 Array = np.ndarray[Any, Any]
+FEW = 1 << 16
+"""Pairs up to which a matrix of them is less work than lists."""
+
 Ids = tuple[Tensor | None, Tensor | None]
 """Of anchors and of columns."""
 
@@ -112,7 +115,7 @@ class KinBlock:
         return _tensor(self.counts.far(), self.index.device)
 
 
-def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None = None) -> Kin | EqualKin:
+def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None = None) -> Kin | EqualKin | FewKin:
     """Anchors of class `labels` (n,) against columns of class `columns` (R,).
 
     first: the column of the first anchor where the anchors are columns themselves, else None
@@ -127,6 +130,8 @@ def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None
     if size:
         return EqualKin(order, size, first or 0, labels.device)
     asked = classes if labels is columns else labels.cpu().numpy()
+    if ids is None and len(asked) * len(classes) <= FEW:
+        return FewKin(asked, classes, first, labels.device)
     return Kin(asked, order, ordered, first, None if ids is None else _Same(*ids), labels.device)
 
 
@@ -162,6 +167,29 @@ class EqualKin:
         place = np.empty_like(self.order)
         place[self.order] = np.arange(len(self.order))
         return place
+
+
+class FewKin:
+    """Kin of anchors of class `asked` (n,) among columns of class `classes` (R,), few enough to hold everybody against all."""
+
+    def __init__(self, asked: Array, classes: Array, first: int | None, device: torch.device) -> None:
+        self.asked, self.classes, self.first, self.device = asked, classes, first, device
+
+    def block(self, start: int, stop: int) -> KinBlock:
+        """Kin of the anchors start..stop."""
+        kin = self.asked[start:stop, None] == self.classes
+        places, number = np.flatnonzero(kin), kin.sum(1)
+        strangers = len(self.classes) - number
+        if self.first is not None:
+            rows = np.arange(len(kin))
+            kin[rows, rows + (self.first + start)] = False
+            number = number - 1
+        listed = np.arange(number.max(initial=0)) < number[:, None]
+        index = np.zeros(listed.shape, np.int64)
+        index[listed] = kin.nonzero()[1]
+        some = None if listed.all() else _tensor(listed, self.device)
+        counts = Counts(number, strangers)
+        return KinBlock(_tensor(index, self.device), _tensor(places, self.device), counts, some)
 
 
 class Kin:
