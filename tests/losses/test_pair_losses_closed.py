@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RankedList, RowLoss, SupCon, TupletMargin
 from nearkin.losses.closed import Tile
-from nearkin.losses.kin import Counts, KinBlock
+from nearkin.losses.kin import KinBlock
+from nearkin.losses.kin_counts import Counts
 from nearkin.losses.shares import FITTING, LEAST, negative_sums
 
 LABELS = {

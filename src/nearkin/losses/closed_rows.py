@@ -11,7 +11,8 @@ from torch import Tensor
 from nearkin.core.tensors import cast
 from nearkin.distances import Back, BlockDistances, Form, Rows, largest_norm
 from nearkin.losses.call import Call
-from nearkin.losses.kin import EqualKin, FewKin, Kin, Tuples, make_kin
+from nearkin.losses.kin import EqualKin, FewKin, Kin, make_kin
+from nearkin.losses.tuples import Tuples
 from nearkin.pairs import FirstTwo
 
 

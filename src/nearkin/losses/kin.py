@@ -1,92 +1,20 @@
-"""Who is kin to whom by class indices, as lists of columns: no matrix of pairs is ever made."""
+"""Who is kin to whom by class indices, as lists of columns: a matrix of pairs is made of few of them alone."""
 
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nearkin.distances import Rows
+from nearkin.losses.kin_counts import Array, Counts, EqualCounts
 
-Array = np.ndarray[Any, Any]
 FEW = 1 << 16
 """Pairs up to which a matrix of them is less work than lists."""
 
 Ids = tuple[Tensor | None, Tensor | None]
 """Of anchors and of columns."""
-
-
-class Counts:
-    """Numbers of pairs and anchors of a block, out of each anchor's number of positives and of negatives, (b,)."""
-
-    def __init__(self, positives: Array, negatives: Array) -> None:
-        self._positives, self._negatives = positives, negatives
-
-    def far(self) -> Array:
-        """Negatives of each anchor, (b,)."""
-        return self._negatives
-
-    def positives(self) -> int:
-        """Positive pairs."""
-        return int(self._positives.sum())
-
-    def negatives(self) -> int:
-        """Negative pairs."""
-        return int(self._negatives.sum())
-
-    def pairs(self) -> int:
-        """Positive pairs whose anchor has a negative."""
-        return int(self._positives @ (self._negatives > 0))
-
-    def triplets(self) -> int:
-        """Pairs of a positive and a negative of one anchor."""
-        return int(self._positives @ self._negatives)
-
-    def pulled(self) -> int:
-        """Anchors with a positive."""
-        return int(np.count_nonzero(self._positives))
-
-    def torn(self) -> int:
-        """Anchors with a positive and a negative."""
-        return int(np.count_nonzero(self._positives * self._negatives))
-
-    def moved(self) -> int:
-        """Anchors with a positive or a negative."""
-        return int(np.count_nonzero(self._positives + self._negatives))
-
-
-class EqualCounts(Counts):
-    """The same of `rows` anchors that have as many positives and as many negatives each: numbers from the start."""
-
-    def __init__(self, rows: int, positives: int, negatives: int) -> None:
-        self._rows, self._near, self._far = rows, positives, negatives
-
-    def far(self) -> Array:
-        return np.full(self._rows, self._far)
-
-    def positives(self) -> int:
-        return self._rows * self._near
-
-    def negatives(self) -> int:
-        return self._rows * self._far
-
-    def pairs(self) -> int:
-        return self._rows * self._near if self._far else 0
-
-    def triplets(self) -> int:
-        return self._rows * self._near * self._far
-
-    def pulled(self) -> int:
-        return self._rows if self._near else 0
-
-    def torn(self) -> int:
-        return self._rows if self._near and self._far else 0
-
-    def moved(self) -> int:
-        return self._rows if self._near or self._far else 0
 
 
 class KinBlock:
@@ -112,7 +40,7 @@ class KinBlock:
 
     @cached_property
     def negatives(self) -> Tensor:
-        return _tensor(self.counts.far(), self.index.device)
+        return as_tensor(self.counts.far(), self.index.device)
 
 
 def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None = None) -> Kin | EqualKin | FewKin:
@@ -159,7 +87,7 @@ class EqualKin:
             index = kin[kin != rows + mine.start].reshape(len(kin), size - 1)
             places = kin + rows * total
         counts = EqualCounts(len(index), size - 1, total - size)
-        return KinBlock(_tensor(index, self.device), _tensor(places.reshape(-1), self.device), counts)
+        return KinBlock(as_tensor(index, self.device), as_tensor(places.reshape(-1), self.device), counts)
 
     @cached_property
     def _place(self) -> Array:
@@ -187,9 +115,9 @@ class FewKin:
         listed = np.arange(number.max(initial=0)) < number[:, None]
         index = np.zeros(listed.shape, np.int64)
         index[listed] = kin.nonzero()[1]
-        some = None if listed.all() else _tensor(listed, self.device)
+        some = None if listed.all() else as_tensor(listed, self.device)
         counts = Counts(number, strangers)
-        return KinBlock(_tensor(index, self.device), _tensor(places, self.device), counts, some)
+        return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts, some)
 
 
 class Kin:
@@ -227,12 +155,12 @@ class Kin:
         return self._block(index, others < size - 1, flat, strangers)
 
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
-        some = None if listed.all() else _tensor(listed, self.device)
+        some = None if listed.all() else as_tensor(listed, self.device)
         counts = Counts(listed.sum(1), strangers)
-        return KinBlock(_tensor(index, self.device), _tensor(places, self.device), counts, some)
+        return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts, some)
 
 
-def _tensor(values: Array, device: torch.device) -> Tensor:
+def as_tensor(values: Array, device: torch.device) -> Tensor:
     found = torch.from_numpy(values)
     if device.type == "cpu":
         return found
@@ -279,73 +207,3 @@ class _Same:
         own = row * total + self.order[self.low[start:stop][row] + step]
         more = np.setdiff1d(own, places)
         return np.concatenate([places, more]), strangers - np.bincount(more // max(total, 1), minlength=len(strangers))
-
-
-class Tuples:
-    """N-pair tuples of a batch: the first member of each class of two or more is an anchor, its second a column.
-
-    Each anchor's own column is its positive, all others are negatives. `labels` are everybody's; the anchors are those
-    among `count` rows from `first` on.
-    """
-
-    def __init__(self, labels: Tensor, first: int, count: int) -> None:
-        anchors, columns = _first_two(labels.tolist())
-        self.total, self.device = len(columns), labels.device
-        self.own: list[int] | None = None  # places of the anchors among all tuples, if these are more
-        if count != labels.shape[0]:
-            self.own = [place for place, anchor in enumerate(anchors) if first <= anchor < first + count]
-            anchors = [anchors[place] - first for place in self.own]
-        self.count = len(anchors)
-        self.places = torch.tensor(anchors + columns, dtype=torch.int64, device=self.device)
-
-    def chosen(self, anchors: Rows, columns: Rows) -> tuple[Tensor, Tensor]:
-        """The rows that take part."""
-        if anchors is columns:
-            rows = anchors.index_select(0, self.places)
-            return rows[: self.count], rows[self.count :]
-        return anchors.index_select(0, self.places[: self.count]), columns.index_select(0, self.places[self.count :])
-
-    def returned(self, anchors: Tensor, columns: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
-        """Rows of `chosen` at their places among `counts` anchors and columns, or of both as one; 0 elsewhere."""
-        if len(counts) == 1:
-            return (_placed(torch.cat([anchors, columns]), self.places, counts[0]),)
-        return (
-            _placed(anchors, self.places[: self.count], counts[0]),
-            _placed(columns, self.places[self.count :], counts[1]),
-        )
-
-    def block(self, start: int, stop: int) -> KinBlock:
-        """Kin of the anchors start..stop, counted among themselves."""
-        if self.own is None and stop - start == self.total:
-            return _each_its_own(self.total, self.device)
-        own = np.arange(start, stop) if self.own is None else np.array(self.own[start:stop], np.int64)
-        return _tuple_block(own, self.total, self.device)
-
-
-def _placed(rows: Tensor, places: Tensor, count: int) -> Tensor:
-    return rows.new_zeros(count, rows.shape[1]).index_copy_(0, places, rows)
-
-
-def _tuple_block(own: Array, total: int, device: torch.device) -> KinBlock:
-    """Kin of anchors whose one positive is column `own` (b,) of `total`."""
-    places = np.arange(len(own)) * total + own
-    return KinBlock(_tensor(own[:, None], device), _tensor(places, device), EqualCounts(len(own), 1, total - 1))
-
-
-@lru_cache(maxsize=16)
-def _each_its_own(total: int, device: torch.device) -> KinBlock:
-    return _tuple_block(np.arange(total), total, device)
-
-
-def _first_two(labels: list[int]) -> tuple[list[int], list[int]]:
-    """Places of the first and of the second member of each class that has two."""
-    first: list[int] = []
-    second: list[int] = []
-    seen: dict[int, int] = {}
-    for place, label in enumerate(labels):
-        earlier = seen.setdefault(label, place)
-        if -1 < earlier < place:
-            first.append(earlier)
-            second.append(place)
-            seen[label] = -1  # more of the class take no part
-    return first, second
