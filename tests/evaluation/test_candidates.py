@@ -231,3 +231,12 @@ def test_copies_in_a_full_look_up_cost_differences_of_their_pairs_alone(spread, 
     rows = judged(False, x, y, distance=distance)
     assert (pairs.scores, pairs.ties) == (rows.scores, rows.ties)
     np.testing.assert_array_equal(pairs.queries["neighbours"], rows.queries["neighbours"])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_row_far_away_takes_no_digits_from_the_others(own):
+    x, y = blobs(12, rows=400, width=32)
+    x[0] *= 1e6
+    others = {} if own else {"references": x[::-1].copy(), "reference_labels": y[::-1].copy()}
+    check_same(x, y, **others)
+    assert asked_in_full(x, y, **others) <= 4

@@ -43,7 +43,7 @@ class Bounds:
         self.space = space
         short = all(side.rows.dtype == torch.float32 for side in (space.queries, space.references))
         self.is_short = short and space.distance.keeps_space
-        self.shift = space.references.mean
+        self.shift = space.references.centre
         if self.is_short:
             self.shift = self.shift.to(torch.float32).to(torch.float64)
         self.error = 1.01 * (len(self.shift) + 18) * UNIT

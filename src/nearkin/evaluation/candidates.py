@@ -167,7 +167,9 @@ class _Best:
         cut = self._cut[queries, None]
         hit = tops >= cut
         if int(hit.count_nonzero()) > 8 * len(tops) and tops.shape[1] >= self._deepest:
-            self._raise_cut(tops, queries, reference, tile.shape[1 - axis])
+            slack = self._reference_slack[reference : reference + tile.shape[1 - axis]]
+            slack = slack.view(group, -1).amax(0) if axis == 0 else slack.view(-1, group).amax(1)
+            self._raise_cut(tops, queries, slack)
             hit = tops >= cut
         row, place = hit.nonzero(as_tuple=True)
         if not len(row):
@@ -197,10 +199,10 @@ class _Best:
             return group, tile.view(rows, group, columns // group).amax(1) if group > 1 else tile
         return group, (tile.view(rows // group, group, columns).amax(1) if group > 1 else tile).T.contiguous()
 
-    def _raise_cut(self, tops: Tensor, queries: slice, reference: int, number: int) -> None:
-        """`depth` groups whose best bound is no worse: as many references are no worse either."""
-        worst = _largest(tops, self._deepest)[0].gather(1, self._depth[queries, None] - 1)[:, 0]
-        worst -= self._query_slack[queries] + self._reference_slack[reference : reference + number].max()
+    def _raise_cut(self, tops: Tensor, queries: slice, slack: Tensor) -> None:
+        """`depth` groups whose best bound is no worse: as many references are no worse either. `slack` (groups,)."""
+        worst = _largest(tops - slack, self._deepest)[0].gather(1, self._depth[queries, None] - 1)[:, 0]
+        worst -= self._query_slack[queries]
         with self._lock:
             torch.maximum(self._cut[queries], worst, out=self._cut[queries])
 

@@ -16,6 +16,9 @@ from nearkin.evaluation.crew import Result, share, slices, workers
 CHUNK = 1 << 18
 """Numbers projected at a time where a pass over all rows needs no more."""
 
+PULLED = 4
+"""Times the median squared norm: no mean has a larger one but of rows some of which are far longer than half of them."""
+
 STRIPS = 16
 """Pieces of a pass over all rows, for threads."""
 
@@ -67,13 +70,20 @@ class Points:
         return found
 
     @cached_property
-    def mean(self) -> Tensor:
-        """The mean row (P,)."""
+    def centre(self) -> Tensor:
+        """The mean row (P,), or that of the shorter half where few long rows pull the mean away from all others."""
+        mean, median = self._mean(), self.norms.median()
+        return self._mean(self.norms <= median) if mean.square().sum() > PULLED * median else mean
+
+    def _mean(self, chosen: Tensor | None = None) -> Tensor:
+        """The mean of all rows, or of the `chosen` (N,) bool."""
 
         def total(strip: slice) -> Tensor:
-            return functools.reduce(Tensor.add_, (part.sum(0) for _, part in self.parts(strip.start, strip.stop)))
+            parts = self.parts(strip.start, strip.stop)
+            rows = (part if chosen is None else part[chosen[place]] for place, part in parts)
+            return functools.reduce(Tensor.add_, (each.sum(0) for each in rows))
 
-        return functools.reduce(Tensor.add_, self._share(total)) / len(self)
+        return functools.reduce(Tensor.add_, self._share(total)) / (len(self) if chosen is None else int(chosen.sum()))
 
     def _share(self, work: Callable[[slice], Result]) -> list[Result]:
         """What threads make of strips of the rows; the same strips for any number of threads."""

@@ -61,15 +61,16 @@ class Space:
     @cached_property
     def _right(self) -> Tensor:
         """The references' side of a product that gives |q|^2 + |r|^2 - 2 q'r: rows r, |r|^2, 1, the mean removed."""
-        right = torch.ones(len(self.references), len(self.references.mean) + 2, dtype=torch.float64, device=self.device)
+        shape = len(self.references), len(self.references.centre) + 2
+        right = torch.ones(shape, dtype=torch.float64, device=self.device)
         for place, part in self.references.parts():
-            right[place, :-2] = part - self.references.mean
+            right[place, :-2] = part - self.references.centre
             right[place, -2] = right[place, :-2].square().sum(1)
         return right
 
     def _left(self, queries: Tensor) -> Tensor:
         """The queries' side of that product: rows -2 q, 1, |q|^2."""
-        rows = self.queries.take(queries) - self.references.mean
+        rows = self.queries.take(queries) - self.references.centre
         norms = rows.square().sum(1, keepdim=True)
         return torch.cat([-2 * rows, torch.ones_like(norms), norms], 1)
 
