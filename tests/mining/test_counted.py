@@ -14,6 +14,7 @@ from torch import Tensor
 from nearkin.losses.kin import make_kin
 from nearkin.mining import counted, places, rows
 from nearkin.mining.counted import Counted, counted_hinge
+from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge, squared_share
 
 FORMS = {"at once": (10**9, -1), "passes": (0, 10**9), "look-ups": (0, -1)}
@@ -79,7 +80,7 @@ def found(case: Case, margin: float, dtype: torch.dtype = torch.float32, **optio
     distances = case.distances.to(dtype)
     before, index, listed, kin = distances.clone(), *case.tables()
     slope, scratch = (torch.full_like(distances, torch.nan) for _ in range(2))
-    sums = counted_hinge(distances, index, listed, kin, margin, slope, scratch, **options)
+    sums = counted_hinge(distances, index, listed, strangers(distances, kin, scratch), margin, slope, **options)
     assert torch.equal(distances, before)
     assert not slope.view(-1)[kin].any() and not sums.positives[~listed].any()
     return sums, slope.double().scatter_add(1, index, sums.positives.double())
@@ -243,7 +244,8 @@ def test_smooth_terms_equal_the_cube(term, plain, dtype, monkeypatch):
         (wanted,) = torch.autograd.grad(total, leaf)
         index, listed, kin = case.tables()
         slope, scratch = (torch.full(leaf.shape, torch.nan, dtype=dtype) for _ in range(2))
-        sums = counted_smooth(case.distances.to(dtype), index, listed, kin, term, slope, scratch)
+        distances = case.distances.to(dtype)
+        sums = counted_smooth(distances, index, listed, strangers(distances, kin, scratch), term, slope)
         exact = 1e-6 if dtype == torch.float32 else 1e-8  # softplus of torch is linear above 20
         assert close(sums.total, total.detach(), exact)
         assert close(slope.double().scatter_add(1, index, sums.positives.double()), wanted, exact)

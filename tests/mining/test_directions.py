@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -259,6 +260,43 @@ def test_the_length_of_embeddings_changes_nothing_that_is_chosen(loss):
     margin = {} if loss.hinge == "soft" else {"margin": loss.margin}
     cosine = Triplet(**margin, mining=loss.mining, hinge=loss.hinge, distance="cosine")
     torch.testing.assert_close(cosine(x * lengths, y, **noise), cosine(x, y, **noise), rtol=1e-9, atol=1e-12)
+
+
+def by_hand() -> list[Triplet]:
+    eager = MultiSimilarityMiner(0.02)
+    return [
+        *(Triplet(1.0, mining=rule, distance=distance) for rule in (EasyPositive(), EasyPositive("semi-hard"), eager)
+          for distance in ("cosine", "euclidean", "inner-product", "squared-euclidean")),
+        *(Triplet(mining=rule, hinge="soft") for rule in (EasyPositive(), eager)),
+        *(Triplet(mining=rule, hinge="squared", reduction="mean_nonzero") for rule in (EasyPositive(), eager)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", by_hand(), ids=lambda loss: repr(loss).splitlines()[0])
+@pytest.mark.parametrize("rows", ["of one length", "of many lengths", "parallel", "with a zero row"])
+def test_slopes_made_by_hand_are_those_of_the_choice_from_masks(loss, rows):
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.tensor([0, 1, 2, 0, 0, 3, 1, 0, 0, 4, 0, 2, 0, 5])
+    x = torch.nn.functional.normalize(torch.randn(14, 6, generator=generator, dtype=torch.float64))
+    if rows != "of one length":
+        x *= 2 ** torch.randn(14, 1, generator=generator, dtype=torch.float64)
+    if rows == "parallel":  # only lengths tell the two apart: the law of cosines does not hold its digits
+        x[1] = 3 * x[0] + 1e-7
+    if rows == "with a zero row":
+        x[3] = 0
+    plain = copy.deepcopy(loss)
+    plain.closed = None
+    assert loss.closed is not None
+    for references, block_size in ((False, None), (False, 5), (True, None), (True, 5)):
+        found = []
+        for each in (plain, loss):
+            each.block_size = block_size
+            leaves = [x.clone().requires_grad_(), (x.flip(0) * 1.5).requires_grad_()][: 1 + references]
+            given = (leaves[0], labels, leaves[1], labels.flip(0)) if references else (leaves[0], labels)
+            value = each(*given)
+            found.append([value.detach(), *torch.autograd.grad(value, leaves), torch.tensor(each.measure(*given)[2:])])
+        for wanted, got in zip(*found, strict=True):
+            torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["angular", "multi-similarity"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from nearkin.losses.kin import make_kin
-from nearkin.mining import BatchHard, SemiHard, nearest
+from nearkin.mining import BatchHard, EasyPositive, SemiHard, nearest
 from nearkin.mining.nearest import highest, lowest, nearest_beyond
 from nearkin.mining.rows import strangers
 
@@ -60,7 +60,9 @@ def test_lowest_and_highest_take_the_first_of_equals(monkeypatch):
         monkeypatch.setattr(nearest, "on_cpu", lambda values: False)
 
 
-@pytest.mark.parametrize("miner", [SemiHard(), SemiHard("skip"), BatchHard()], ids=repr)
+@pytest.mark.parametrize(
+    "miner", [SemiHard(), SemiHard("skip"), BatchHard(), EasyPositive(), EasyPositive("semi-hard")], ids=repr
+)
 @given(
     seed=some.integers(0, 10_000), count=some.integers(1, 25), classes=some.integers(1, 6), references=some.booleans()
 )

@@ -31,18 +31,19 @@ class Tile:
     symmetric: the distance of a pair is that of the pair the other way round
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
+    directions: buffer (b, R) -> distances |u - v|^2 / 2 of directions, (b, R), read only; in the buffer, or the tile's own
     spare:     nobody asks for the distances once the loss has read them
     """
 
     def __init__(
         self, distances: Tensor, pairs: KinBlock, slope: Tensor, scratch: Tensor, reach: float, *,
         exact: Callable[[Tensor, Tensor], Tensor] | None = None, symmetric: bool = True, ahead: Tensor | None = None,
-        labels: Tensor | None = None, spare: bool = False,
+        labels: Tensor | None = None, spare: bool = False, directions: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
         self.distances, self.slope, self.scratch, self.reach = distances, slope, scratch, reach
         self.exact, self.symmetric, self.ahead, self.labels = exact, symmetric, ahead, labels
         self.index, self.full, self.kin, self.counts = pairs.index, pairs.full, pairs.places, pairs.counts
-        self._pairs, self._spare = pairs, spare
+        self._pairs, self._spare, self._directions = pairs, spare, directions
 
     @property
     def listed(self) -> Tensor:
@@ -51,6 +52,11 @@ class Tile:
     @property
     def negatives(self) -> Tensor:
         return self._pairs.negatives
+
+    def directions(self, out: Tensor) -> Tensor:
+        if self._directions is None:
+            raise ValueError("nobody knows the directions of these rows")
+        return self._directions(out)
 
     def write_over(self) -> None:
         """Let `slope` take the place of the distances, if they can be spared: for a loss that reads each only to write its

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from nearkin.distances import Back, BlockDistances, Form, Rows, largest_norm
 from nearkin.losses.call import Call
 from nearkin.losses.kin import EqualKin, FewKin, Kin, make_kin
 from nearkin.losses.tuples import Tuples
+from nearkin.mining import Directions
 from nearkin.pairs import FirstTwo
 
 
@@ -71,6 +73,11 @@ class ClosedRows:
     def largest(self) -> list[float]:
         """The largest squared norms: where four of one overflow, distances may; NaN where a row, used or not, holds NaN."""
         return self.distances.largest() if self.tuples is None else [largest_norm(side.rows) for side in self.sides]
+
+    @cached_property
+    def directions(self) -> Directions:
+        """For rules of mining that look at directions."""
+        return Directions(self.distances)
 
     def gradients(self) -> list[Tensor]:
         """The gradients of what was given, to be multiplied with `distances.scale`."""

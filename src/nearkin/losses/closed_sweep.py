@@ -115,9 +115,7 @@ applied: Callable[..., Tensor] = super(torch.autograd.Function, _Loss).apply
 """`_Loss.apply` less what `Function` adds for the transforms of torch.func, which never come here; a batch of 64 shows it."""
 
 
-def _twice(
-    twice: Callable[..., Tensor] | None, inputs: Sequence[Tensor], outer: Tensor
-) -> Iterator[Tensor | None]:
+def _twice(twice: Callable[..., Tensor] | None, inputs: Sequence[Tensor], outer: Tensor) -> Iterator[Tensor | None]:
     """The gradient with a graph of its own, from the form that autograd made."""
     if twice is None:
         raise RuntimeError("the blocked form of a loss has no double backward; use the dense form: block_size=None")
@@ -214,6 +212,7 @@ class _Sweep:
             filled, rows.kin.block(start, stop), slope, scratch, self.reach, exact=exact,
             symmetric=not form.relative, ahead=self.said, labels=labels,
             spare=part and not (self.measured or form.relative or form.divides),
+            directions=lambda out: rows.directions.fill(start, stop, filled, out),
         )  # fmt: skip
 
     def weigh(self, sums: list[list[Tensor | float]]) -> list[float]:

@@ -13,8 +13,10 @@ from nearkin.losses.engine import RowLoss
 from nearkin.mining import (
     MINERS,
     BatchHard,
+    EasyPositive,
     Miner,
     MiningRule,
+    MultiSimilarityMiner,
     SemiHard,
     TripletFilter,
     all_triplets,
@@ -22,6 +24,7 @@ from nearkin.mining import (
     make_miner,
 )
 from nearkin.mining.counted import counted_hinge
+from nearkin.mining.multi_similarity import surviving
 from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
 
@@ -29,7 +32,7 @@ MARGIN = 0.2
 """Where nobody gives one."""
 
 COUNTED = ("all", "semi-hard-set")
-PICKING = (SemiHard, BatchHard)
+PICKING = (SemiHard, BatchHard, EasyPositive)
 """Miners that choose out of tables of positives, without masks."""
 
 
@@ -79,7 +82,7 @@ class Triplet(RowLoss):
                 f"{type(self.mining).__name__} chooses by the directions of embeddings, which {type(self.distance).__name__} does "
                 "not keep; use distance 'cosine', 'euclidean', 'inner-product' or 'squared-euclidean'"
             )
-        if isinstance(self.mining, MiningRule) and type(self.mining) not in PICKING:
+        if isinstance(self.mining, MiningRule) and type(self.mining) not in (*PICKING, MultiSimilarityMiner):
             self.closed = None  # type: ignore[assignment, method-assign]
         if self.hinge == "soft" and self.reduction == "mean_nonzero":
             raise InputError("terms of hinge='soft' are never 0: use reduction='mean', not 'mean_nonzero'")
@@ -112,24 +115,66 @@ class Triplet(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
         if isinstance(self.mining, PICKING):
-            near = tile.only_listed(tile.positive_distances(), -torch.inf)
-            slot, negative, z = self.mining.pick(near, strangers(tile.distances, tile.kin, tile.scratch))
-            value, push = self.term(z)
-            active = None if self.hinge == "soft" else torch.count_nonzero(value)
-            pulled = torch.zeros_like(near).scatter_add_(1, slot, push)
-            return Closed(Sums(added(value), added(z > -torch.inf), active), pulled, Pairs(negative, -push))
-        count, slope, scratch = tile.counts.triplets(), tile.slope, tile.scratch
-        given = tile.distances, tile.index, tile.listed, tile.kin
+            return self._picked(tile, self.mining)
+        if isinstance(self.mining, MultiSimilarityMiner):
+            return self._surviving(tile, self.mining)
+        far = strangers(tile.distances, tile.kin, tile.scratch)
+        return self._counted(tile, tile.counts.triplets(), tile.index, tile.listed, far, full=tile.full)
+
+    def _counted(
+        self, tile: Tile, count: Tensor | float, index: Tensor, listed: Tensor, far: Tensor, *, full: bool = False
+    ) -> Closed:
+        """The terms of all triplets of positives `index` (b, P), where listed, with the negatives of `far` (b, R)."""
         if self.hinge == "soft":
-            total, _, positives = counted_smooth(*given, soft_hinge, slope, scratch)
-            return Closed(Sums(total, count), positives, slope)
-        band = self.mining == "semi-hard-set"
+            total, _, positives = counted_smooth(tile.distances, index, listed, far, soft_hinge, tile.slope)
+            return Closed(Sums(total, count), positives, tile.slope)
+        squared, band = self.hinge == "squared", self.mining == "semi-hard-set"
         # the rounding of an inner product grows with the rows and not with itself: doubts cannot be told by its size
         exact = None if isinstance(self.distance, InnerProduct) else tile.exact
         total, active, positives = counted_hinge(
-            *given, self.margin, slope, scratch, full=tile.full, squared=self.hinge == "squared", band=band, exact=exact
+            tile.distances,
+            index,
+            listed,
+            far,
+            self.margin,
+            tile.slope,
+            full=full,
+            squared=squared,
+            band=band,
+            exact=exact,
         )
-        return Closed(Sums(total, active if band else count, active), positives, slope)
+        return Closed(Sums(total, active if band else count, active), positives, tile.slope)
+
+    def _surviving(self, tile: Tile, rule: MultiSimilarityMiner) -> Closed:
+        """The terms of the triplets whose pairs a rule keeps, in tables as wide as what is kept of a row."""
+        seen = tile.directions(tile.slope)
+        near = tile.only_listed(seen.gather(1, tile.index), -torch.inf)
+        positives, negatives = surviving(near, strangers(seen, tile.kin, tile.scratch), rule.eps)
+        kept = positives.sum(1)
+        widest = int(kept.amax()) if near.numel() else 0
+        if not widest:
+            nothing = added(near[:0])
+            return Closed(Sums(nothing, 0, None if self.hinge == "soft" else nothing), torch.zeros_like(near), None)
+        count = (kept * negatives.sum(1)).sum()
+        far = torch.where(negatives, tile.distances, tile.distances.new_full((), torch.inf), out=tile.scratch)
+        if 2 * widest > near.shape[1]:
+            return self._counted(tile, count, tile.index, positives, far)
+        slots = torch.where(positives, near, -torch.inf).topk(widest, 1).indices
+        found = self._counted(tile, count, tile.index.gather(1, slots), positives.gather(1, slots), far)
+        return found._replace(positives=torch.zeros_like(near).scatter_(1, slots, found.positives))
+
+    def _picked(self, tile: Tile, miner: SemiHard | BatchHard | EasyPositive) -> Closed:
+        """The terms of the triplets that a miner chooses, at the distances that the loss sees."""
+        seen = tile.directions(tile.slope) if miner.directions else tile.distances
+        near = tile.only_listed(seen.gather(1, tile.index), -torch.inf)
+        slot, negative, z = miner.pick(near, strangers(seen, tile.kin, tile.scratch))
+        if seen is not tile.distances:
+            apart = tile.positive_distances().gather(1, slot) - tile.distances.gather(1, negative)
+            z = torch.where(z > -torch.inf, apart, z)
+        value, push = self.term(z)
+        active = None if self.hinge == "soft" else torch.count_nonzero(value)
+        pulled = torch.zeros_like(near).scatter_add_(1, slot, push)
+        return Closed(Sums(added(value), added(z > -torch.inf), active), pulled, Pairs(negative, -push))
 
     def _mined(self, block: Block, miner: Miner) -> Terms:
         if not block.distances.shape[1]:  # no column to choose

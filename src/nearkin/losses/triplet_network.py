@@ -11,6 +11,7 @@ from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import all_triplets
+from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, squared_share
 
 
@@ -49,9 +50,8 @@ class TripletNetwork(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        total, _, positives = counted_smooth(
-            tile.distances, tile.index, tile.listed, tile.kin, squared_share, tile.slope, tile.scratch
-        )
+        far = strangers(tile.distances, tile.kin, tile.scratch)
+        total, _, positives = counted_smooth(tile.distances, tile.index, tile.listed, far, squared_share, tile.slope)
         terms = Sums(self.scale * total, tile.counts.triplets())
         return Closed(terms, self.scale * positives, tile.slope.mul_(self.scale))
 

@@ -11,7 +11,7 @@ from nearkin.mining.angular import AngularMiner
 from nearkin.mining.batch_hard import BatchHard
 from nearkin.mining.choice import Chosen, Miner, MiningRule, positive_table
 from nearkin.mining.counts import TripletCounts, count_triplets
-from nearkin.mining.directions import UnitRows, unit_distances, unit_rows
+from nearkin.mining.directions import Directions, UnitRows, unit_distances, unit_rows
 from nearkin.mining.distance_weighted import DistanceWeighted
 from nearkin.mining.easy_positive import EasyPositive
 from nearkin.mining.multi_similarity import MultiSimilarityMiner, surviving_pairs
@@ -24,6 +24,7 @@ __all__ = [
     "AngularMiner",
     "BatchHard",
     "Chosen",
+    "Directions",
     "DistanceWeighted",
     "EasyPositive",
     "Keep",

@@ -17,26 +17,26 @@ from nearkin.core.tensors import added
 from nearkin.mining.doubts import Doubtful, Exact, Hinge, Numbers, corrected, once
 from nearkin.mining.passes import AtOnce, Counted, Passes
 from nearkin.mining.places import Places, tally
-from nearkin.mining.rows import Rows, strangers
+from nearkin.mining.rows import Rows
 from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = {False: 20, True: 18}
 """Positives of a row up to which passes win; by whether the hinge is squared. Measured: docs of `counted_hinge`."""
 
-AT_ONCE = 1 << 16
+AT_ONCE = 3 << 15
 """Triplets, kin included, up to which one cube of them all is fastest: there the number of steps decides."""
 
 
 def counted_hinge(
-    distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, margin: float, slope: Tensor, scratch: Tensor,
+    distances: Tensor, index: Tensor, listed: Tensor, far: Tensor, margin: float, slope: Tensor,
     *, full: bool = False, squared: bool = False, band: bool = False, exact: Exact | None = None,
 ) -> Counted:  # fmt: skip
     """Sum of [d_ap + m - d_an]_+ (or its square) over all positives and negatives of each row.
 
     distances:      (b, R), left as they are
     index, listed:  (b, P) columns of the positives, and which of them count
-    kin:            places row * R + column of all that is no negative
-    slope, scratch: (b, R) buffers; `slope` receives d total / d distance of the negatives, 0 at kin
+    far:            (b, R) distances of the negatives that count, +inf at all else; used up
+    slope:          (b, R) buffer that receives d total / d distance of the negatives, 0 at all else
     full:           all of `index` is listed
     band:           only negatives with d_ap < d_an < d_ap + m, both strict
     exact:          decides where slopes jump and the distances are too near to tell
@@ -48,7 +48,6 @@ def counted_hinge(
     near = distances.gather(1, index)
     if not full:
         near.masked_fill_(~listed, -torch.inf)
-    far = strangers(distances, kin, scratch)
     doubting = exact is not None and (band or not squared)
     if 0 < near.numel() * far.shape[1] <= AT_ONCE:
         hinge = Hinge(near, margin, squared, band, doubting=doubting)

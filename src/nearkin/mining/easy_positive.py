@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nearkin.core import choice
 from nearkin.core.tensors import masked_argmin
-from nearkin.mining.choice import Chosen, Miner
+from nearkin.mining.choice import Chosen, Miner, Picked
+from nearkin.mining.nearest import lowest, nearest_beyond
 
 
 class EasyPositive(Miner):
@@ -29,3 +31,21 @@ class EasyPositive(Miner):
             negatives = negatives & (distances > distances.gather(1, near[:, None]))
         negative, has_negative = masked_argmin(distances, negatives)
         return Chosen(near[:, None], negative[:, None], (has_positive & has_negative)[:, None])
+
+    def pick(self, near: Tensor, far: Tensor) -> Picked:
+        """The same choice out of distances of positives (b, P), columns rising, and of negatives in all columns (b, R).
+
+        Where there is none `near` holds -inf, `far` +inf
+        """
+        if not near.numel() or not far.shape[1]:
+            nobody = near[:, :0]
+            return Picked(nobody.long(), nobody.long(), nobody)
+        near = near.masked_fill(near == -torch.inf, torch.inf)
+        slot = lowest(near)[:, None]
+        nearest = near.gather(1, slot)
+        if self.negatives == "semi-hard":
+            negative, found = nearest_beyond(far, nearest)
+        else:
+            negative = lowest(far)[:, None]
+            found = nearest < torch.inf
+        return Picked(slot, negative, torch.where(found, nearest - far.gather(1, negative), -torch.inf))

@@ -34,8 +34,12 @@ class MultiSimilarityMiner(TripletFilter):
 
 def surviving_pairs(distances: Tensor, positives: Tensor, negatives: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """The positives and negatives that multi-similarity mining keeps, (b, C) each, out of cosine distances (b, C)."""
-    if not distances.shape[1]:
-        return positives, negatives
-    nearest = distances.masked_fill(~negatives, torch.inf).amin(1, keepdim=True)
-    farthest = distances.masked_fill(~positives, -torch.inf).amax(1, keepdim=True)
-    return positives & (distances + eps > nearest), negatives & (distances - eps < farthest)
+    near = distances.masked_fill(~positives, -torch.inf)
+    return surviving(near, distances.masked_fill(~negatives, torch.inf), eps)
+
+
+def surviving(near: Tensor, far: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The same, (b, P) and (b, R), out of the positives' distances, -inf elsewhere, and the negatives', +inf elsewhere."""
+    if not near.shape[1] or not far.shape[1]:
+        return torch.zeros_like(near, dtype=torch.bool), torch.zeros_like(far, dtype=torch.bool)
+    return near + eps > far.amin(1, keepdim=True), far - eps < near.amax(1, keepdim=True)

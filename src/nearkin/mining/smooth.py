@@ -9,28 +9,28 @@ from torch import Tensor
 
 from nearkin.core.tensors import added
 from nearkin.mining.passes import Counted
-from nearkin.mining.rows import Rows, strangers
+from nearkin.mining.rows import Rows
 
 InPlace = Callable[[Tensor, Tensor], Tensor]
 """(z, buffer) -> row sums of f(z); leaves f'(z) in z; both 0 at -inf."""
 
 
 def counted_smooth(
-    distances: Tensor, index: Tensor, listed: Tensor, kin: Tensor, term: InPlace, slope: Tensor, scratch: Tensor
+    distances: Tensor, index: Tensor, listed: Tensor, far: Tensor, term: InPlace, slope: Tensor
 ) -> Counted:
     """Sum of f(d_ap - d_an) over all positives and negatives of each row, one pass over the row for each positive.
 
     Shapes and buffers as in `counted_hinge`; `active` is NaN: a smooth term is never 0.
     """
     near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
-    rows = Rows(strangers(distances, kin, scratch), slope, listed)
+    rows = Rows(far, slope, listed)
     near = near if rows.order is None else near[rows.order]
     values, moved = near.new_zeros(len(near)), near.new_zeros(near.shape[::-1])
-    for part, far, into in rows.chunks(0, len(near)):
-        z, other = (rows.space.take(name, far.shape, far.dtype) for name in ("z", "other"))
+    for part, chunk, into in rows.chunks(0, len(near)):
+        z, other = (rows.space.take(name, chunk.shape, chunk.dtype) for name in ("z", "other"))
         into.zero_()
         for k in range(max(rows.widths[part])):
-            torch.sub(near[part, k : k + 1], far, out=z)
+            torch.sub(near[part, k : k + 1], chunk, out=z)
             values[part] += term(z, other)
             into.sub_(z)
             torch.sum(z, 1, out=moved[k, part])
