@@ -281,6 +281,19 @@ def test_later_rounds_ask_few_points(monkeypatch):
     assert np.mean(asked[5:]) < 500
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e8])
+def test_a_point_far_away_makes_no_others_unsure(scale, monkeypatch):
+    import nearkin.evaluation.assignment as module
+
+    unsure, own = [], module._decided
+    monkeypatch.setattr(module, "_decided", lambda s, names, *more: unsure.append(len(names)) or own(s, names, *more))
+    x, _ = blobs(3, centres=30, rows=600, spread=0.5)
+    x[0] *= scale
+    (found,) = kmeans(x, 30, restarts=1)
+    assert found.converged and sum(unsure) < 10
+    assert (found.assignments == found.assignments[0]).sum() < (2 if scale > 1 else 600)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_means_of_clusters_that_stayed_are_not_made_again(share):
     rng = np.random.default_rng(0)

@@ -31,13 +31,17 @@ class Assigned:
 
 
 class Scores:
-    """Scores x'c - |c|^2 / 2 of points and centres (k, D), by products in float32: the larger, the nearer."""
+    """Upper bounds of scores x'c - |c|^2 / 2 of points and centres (k, D), by products in float32: the larger, the nearer.
+
+    A product is off by what its point and what its centre adds, so that a centre far away makes no other one unsure. The
+    part of the centre is in the bound: scores lie at most `slack` (k,), and the part of the point, below it.
+    """
 
     def __init__(self, points: Centred, centres: Tensor) -> None:
         self.points, self.centres, self.scaled = points, centres, centres * points.scale
         self.halves = self.scaled.square().sum(1) / 2
-        self._right = torch.cat([self.scaled.T, -self.halves[None]]).float()
-        self._longest = (2 * self.halves.max()).sqrt()
+        self.slack = 8.08 * points.error * self.halves
+        self._right = torch.cat([self.scaled.T, (4 * points.error - 1) * self.halves[None]]).float()
         self._size = max(1, TILE // len(centres))
 
     def tiles(self, chosen: Tensor | None) -> list[slice]:
@@ -47,9 +51,9 @@ class Scores:
         return [slice(start, min(start + self._size, total)) for start in range(0, total, self._size)]
 
     def of(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (n, k) of some points, in a buffer that the next ones use again; by how much (n,) they are off at most."""
+        """Bounds (n, k) for some points, in a buffer that the next ones use again; the part of the points (n,)."""
         left = self.points.factor[rows, :-1]
-        error = self.points.error * ((2 * self.points.halves[rows]).sqrt() + self._longest).square_() + FLOOR
+        error = 4 * self.points.error * self.points.halves[rows] + FLOOR
         return product(left, self._right, self._buffer[: len(left)]), error
 
 
@@ -72,10 +76,11 @@ def _nearest(scores: Scores, chosen: Tensor | None, place: slice) -> tuple[Tenso
     made, error = scores.of(rows)
     lines, centre = torch.arange(len(made), device=made.device), _argmax(made)
     largest = made[lines, centre]
+    least = largest - scores.slack[centre]
     made[lines, centre] = -torch.inf
     second, halves = made.amax(1), scores.points.halves[rows]
-    upper, lower = (2 * (halves - largest + error)).sqrt_(), (2 * (halves - second - error)).clamp_(min=0).sqrt_()
-    cut = largest - 2.02 * error
+    upper, lower = (2 * (halves - least + error)).sqrt_(), (2 * (halves - second - error)).clamp_(min=0).sqrt_()
+    cut = least - 2.02 * error
     unsure = (second >= cut).nonzero()[:, 0] if scores.points.exact else lines
     if len(unsure):
         made[lines, centre] = largest

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nearkin.evaluation.bounds import UNIT, are_plain, product
 from nearkin.evaluation.crew import share, slices, workers
+from nearkin.evaluation.points import PULLED
 
 ALIKE = 0.01
 """Share of a point's squared norm below which a squared distance to it is made from the difference."""
@@ -17,7 +18,7 @@ BLOCK = 1 << 10
 
 
 class Centred:
-    """`rows` (N, D) float64 with the mean removed; `factor` (N, D + 2) float32 has rows x, 1, -|x|^2 / 2, scaled.
+    """`rows` (N, D) float64 with a centre (`shift`, the mean as a rule) removed; `factor` (N, D + 2) float32 has rows x, 1, -|x|^2 / 2, scaled.
 
     A product of float32 of rows x, 1 and c, -|c|^2 / 2 is off by at most `error` (|x| + |c|)^2 (see `bounds`), where `exact` says that the device multiplies float32.
     """
@@ -25,7 +26,7 @@ class Centred:
     def __init__(self, points: Tensor) -> None:
         self.threads = workers(points.device)
         places = slices(0, len(points), BLOCK)
-        self.shift = torch.stack(share(lambda place: points[place].sum(0), places, self.threads)).sum(0) / len(points)
+        self.shift = self._centre(points, places)
         self.rows = torch.empty_like(points)
         self.halves = points.new_empty(len(points))
         self.factor = torch.ones(len(points), points.shape[1] + 2, device=points.device)
@@ -44,6 +45,17 @@ class Centred:
         self.halves *= self.scale**2
         self.exact = are_plain(points.device)
         share(scale, places, self.threads)
+
+    def _centre(self, points: Tensor, places: list[slice]) -> Tensor:
+        """The mean, or that of the shorter half where few long points pull the mean away from all others (see `points`)."""
+        sums = share(lambda place: points[place].sum(0), places, self.threads)
+        mean = torch.stack(sums).sum(0) / len(points)
+        norms = torch.cat(share(lambda place: points[place].square().sum(1), places, self.threads))
+        median = norms.median()
+        if mean.square().sum() <= PULLED * median:
+            return mean
+        sums = share(lambda place: points[place][norms[place] <= median].sum(0), places, self.threads)
+        return torch.stack(sums).sum(0) / int((norms <= median).sum())
 
     def __len__(self) -> int:
         return len(self.rows)
