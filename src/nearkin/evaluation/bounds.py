@@ -1,6 +1,6 @@
 """Bounds of distances from products in float32, proved for any order of summation.
 
-For rows x_i, x_j with the mean removed let h = |x|^2 / 2, so that x_i'x_j - h_i - h_j = -d_ij^2 / 2. Made as one product
+For rows x_i, x_j with a centre removed let h = |x|^2 / 2, so that x_i'x_j - h_i - h_j = -d_ij^2 / 2. Made as one product
 of K = D + 2 terms in float32, of rows rounded to float32, it is off by at most
 
     c (|x_i| |x_j| + h_i + h_j) <= 2 c (h_i + h_j),     c = 1.01 (K + 16) 2^-24

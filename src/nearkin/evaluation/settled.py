@@ -80,7 +80,7 @@ def _levels(bounds: Bounds, query: Tensor, column: Tensor) -> tuple[Tensor, Tens
     low, level, high = (space.levels(value) for value in (squared - error, squared, squared + error))
     nothing = squared == 0
     away = (space.references.centre - bounds.shift).square().sum().sqrt()
-    own = ((2 * bounds.queries.halves[query]).sqrt() - away).clamp(min=0).square()  # no more than |q - mean|^2
+    own = ((2 * bounds.queries.halves[query]).sqrt() - away).clamp(min=0).square()  # no more than |q - centre|^2
     central = (error > NEAR / 25 * own) | (own <= 1e-20 * space.queries.norms[query])
     noise = ~nothing & (squared < 4 * NOTHING * space.queries.norms[query])
     return level, low.masked_fill_(nothing, 0), high.masked_fill_(nothing, 0), (central | noise).long()

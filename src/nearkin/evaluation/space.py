@@ -22,7 +22,7 @@ EXCLUDED = 2**63 - 1
 """Behind every distance: the upper part of this number marks a reference that may not answer."""
 
 NEAR = 2.5e-6
-"""Share of a query's squared norm (mean removed) below which a product of float64 loses more than it may."""
+"""Share of a query's squared norm (centre removed) below which a product of float64 loses more than it may."""
 
 NOTHING = 1e-30
 """Share of a query's squared norm below which a squared difference is what rounding leaves of equal rows: 0."""
@@ -60,7 +60,7 @@ class Space:
 
     @cached_property
     def _right(self) -> Tensor:
-        """The references' side of a product that gives |q|^2 + |r|^2 - 2 q'r: rows r, |r|^2, 1, the mean removed."""
+        """The references' side of a product that gives |q|^2 + |r|^2 - 2 q'r: rows r, |r|^2, 1, the centre removed."""
         shape = len(self.references), len(self.references.centre) + 2
         right = torch.ones(shape, dtype=torch.float64, device=self.device)
         for place, part in self.references.parts():
