@@ -273,15 +273,17 @@ def by_hand() -> list[Triplet]:
 
 
 @pytest.mark.parametrize("loss", by_hand(), ids=lambda loss: repr(loss).splitlines()[0])
-@pytest.mark.parametrize("rows", ["of one length", "of many lengths", "parallel", "with a zero row"])
+@pytest.mark.parametrize("rows", ["of one length", "of many lengths", "in classes", "parallel", "with a zero row"])
 def test_slopes_made_by_hand_are_those_of_the_choice_from_masks(loss, rows):
     generator = torch.Generator().manual_seed(5)
     labels = torch.tensor([0, 1, 2, 0, 0, 3, 1, 0, 0, 4, 0, 2, 0, 5])
     x = torch.nn.functional.normalize(torch.randn(14, 6, generator=generator, dtype=torch.float64))
+    if rows == "in classes":  # few of many positives are hard
+        x = torch.nn.functional.normalize(x[labels] + 0.7 * x)
     if rows != "of one length":
         x *= 2 ** torch.randn(14, 1, generator=generator, dtype=torch.float64)
-    if rows == "parallel":  # only lengths tell the two apart: the law of cosines does not hold its digits
-        x[1] = 3 * x[0] + 1e-7
+    if rows == "parallel":  # little but lengths tells them apart: the law of cosines does not hold its digits
+        x[3], x[4] = 3 * x[0] + 1.1e-7 * x[5], 5 * x[0] + 1e-7 * x[6]
     if rows == "with a zero row":
         x[3] = 0
     plain = copy.deepcopy(loss)
