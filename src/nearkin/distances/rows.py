@@ -26,16 +26,19 @@ class Rows(Protocol):
     """(n, D) in the widest dtype there is: `rows[index]`, an index of rows or a slice, makes some of them."""
 
     @property
-    def shape(self) -> torch.Size: ...
+    def shape(self) -> torch.Size:
+        """(n, D)."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where they are made."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any, /) -> Tensor: ...
 
-    def index_select(self, dim: int, index: Tensor, /) -> Tensor: ...
+    def index_select(self, dim: int, index: Tensor, /) -> Tensor:
+        """Rows `index` (m,) of dimension 0, (m, D)."""
 
 
 def parts(count: int, width: int) -> list[slice]:

@@ -18,10 +18,8 @@ class Tile:
 
     distances: (b, R), read only; an anchor's own column holds 0
     index:     (b, P) columns of the positives, rising, P the most of a row in this block; padded with any column
-    listed:    (b, P) bool, which of them count
     full:      all of `index` is listed
     kin:       (m,) places row * R + column of all that is no negative: positives and the anchor itself
-    negatives: (b,) number of negatives of each row
     counts:    numbers of pairs and anchors of the block, for the counts of terms
     slope:     (b, R) buffer for the slopes of the negatives
     scratch:   (b, R) buffer for what is needed on the way
@@ -31,7 +29,6 @@ class Tile:
     symmetric: the distance of a pair is that of the pair the other way round
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
-    directions: buffer (b, R) -> distances |u - v|^2 / 2 of directions, (b, R), read only; in the buffer, or the tile's own
     spare:     nobody asks for the distances once the loss has read them
     """
 
@@ -47,13 +44,16 @@ class Tile:
 
     @property
     def listed(self) -> Tensor:
+        """(b, P) bool, which of `index` count."""
         return self._pairs.listed
 
     @property
     def negatives(self) -> Tensor:
+        """(b,) number of negatives of each row."""
         return self._pairs.negatives
 
     def directions(self, out: Tensor) -> Tensor:
+        """Distances |u - v|^2 / 2 of directions, (b, R), read only: in the buffer `out` (b, R), or the tile's own."""
         if self._directions is None:
             raise ValueError("nobody knows the directions of these rows")
         return self._directions(out)
