@@ -301,6 +301,29 @@ def test_slopes_made_by_hand_are_those_of_the_choice_from_masks(loss, rows):
             torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11, equal_nan=True)
 
 
+@pytest.mark.parametrize("hinge", ["linear", "soft", "squared"])
+def test_one_hard_positive_of_many_is_found_at_its_place(hinge):
+    """All but one positive are easy: the table of what survives is narrower than that of all."""
+    generator = torch.Generator().manual_seed(2)
+    centre, other = torch.eye(6, dtype=torch.float64)[:2]
+    near = centre + 0.05 * torch.randn(5, 6, generator=generator, dtype=torch.float64)
+    references = centre + 0.05 * torch.randn(9, 6, generator=generator, dtype=torch.float64)
+    references[[3, 8]] = other + 0.05 * torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([0] * 8 + [1])  # one of the class among the others, and a stranger beside it
+    found = []
+    for closed in (True, False):
+        margin = {} if hinge == "soft" else {"margin": 1.0}
+        loss = Triplet(**margin, mining=MultiSimilarityMiner(0.5), hinge=hinge)
+        if not closed:
+            loss.closed = None
+        leaves = [near.clone().requires_grad_(), references.clone().requires_grad_()]
+        value = loss(leaves[0], torch.zeros(5, dtype=torch.int64), leaves[1], labels)
+        found.append([value.detach(), *torch.autograd.grad(value, leaves)])
+    assert found[0][0] > 0
+    for got, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", ["angular", "multi-similarity"])
 def test_a_filter_counts_the_triplets_that_it_keeps(name):
     x = torch.randn(10, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
