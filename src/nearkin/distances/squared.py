@@ -134,6 +134,7 @@ class SquaredKernel:
 
 
 def worth_mirroring(rows: Tensor) -> bool:
+    """Whether half of the product of rows (N, D) with themselves, mirrored, takes less time than all of it."""
     count, dimensions = MIRRORED
     return rows.shape[0] >= count and rows.shape[1] >= dimensions and rows.device.type == "cpu"
 

@@ -161,6 +161,7 @@ class Kin:
 
 
 def as_tensor(values: Array, device: torch.device) -> Tensor:
+    """An array on the device; on a CPU it shares its memory."""
     found = torch.from_numpy(values)
     if device.type == "cpu":
         return found
