@@ -186,10 +186,10 @@ class _Sweep:
             del tile, found  # their buffers are larger than the gradients
             self.finish(weights, single=single)
 
-    def buffers(self, size: int) -> tuple[Tensor, ...]:
+    def buffers(self, size: int) -> list[Tensor]:
         """For distances, slopes and what is needed on the way, of `size` anchors."""
-        made: tuple[Tensor, ...] = self.distances.columns.new_empty(3, size, self.distances.columns.shape[0]).unbind()
-        return made
+        columns = self.distances.columns
+        return [columns.new_empty(size, columns.shape[0]) for _ in range(3)]
 
     def tiles(self, size: int) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""

@@ -13,6 +13,9 @@ from nearkin.losses.kin_counts import Array, Counts, EqualCounts
 FEW = 1 << 16
 """Pairs up to which a matrix of them is less work than lists."""
 
+KEPT = 1 << 12
+"""Kin of equal classes up to which their places in order are kept from batch to batch."""
+
 Ids = tuple[Tensor | None, Tensor | None]
 """Of anchors and of columns."""
 
@@ -52,15 +55,14 @@ def make_kin(labels: Tensor, columns: Tensor, first: int | None, ids: Ids | None
     Lists of indices are small and made in many small steps, so numpy makes them, whatever the device.
     """
     classes = columns.cpu().numpy()
-    order = classes.argsort(kind="stable")
-    ordered = classes[order]
-    size = 0 if first is None else _equal_size(ordered)
-    if size:
-        return EqualKin(order, size, first or 0, labels.device)
+    if first is not None:
+        size = _equal_size(sorted(classes.tolist()))
+        if size:
+            return EqualKin(classes.argsort(kind="stable"), size, first, labels.device)
     asked = classes if labels is columns else labels.cpu().numpy()
     if ids is None and len(asked) * len(classes) <= FEW:
         return FewKin(asked, classes, first, labels.device)
-    return Kin(asked, order, ordered, first, None if ids is None else _Same(*ids), labels.device)
+    return Kin(asked, classes, first, None if ids is None else _Same(*ids), labels.device)
 
 
 class EqualKin:
@@ -75,19 +77,18 @@ class EqualKin:
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
         order, size, total = self.order, self.size, len(self.order)
-        groups = order.reshape(-1, size)
         if stop - start == total:
-            index = np.empty((total, size - 1), np.int64)
-            index[order] = groups[:, _others(size)].reshape(total, size - 1)
-            places = groups[:, :, None] * total + groups[:, None]
+            members, starts = (_kept_members if total * size <= KEPT else _members)(total, size)
+            kin = order.take(members.take(order.argsort(), 0))
+            index, places = kin[:, :-1], kin.ravel() + starts
         else:
             mine = slice(self.first + start, self.first + stop)
-            kin = groups[self._place[mine] // size]
+            kin = order.reshape(-1, size)[self._place[mine] // size]
             rows = np.arange(len(kin))[:, None]
             index = kin[kin != rows + mine.start].reshape(len(kin), size - 1)
-            places = kin + rows * total
+            places = (kin + rows * total).ravel()
         counts = EqualCounts(len(index), size - 1, total - size)
-        return KinBlock(as_tensor(index, self.device), as_tensor(places.reshape(-1), self.device), counts)
+        return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts)
 
     @cached_property
     def _place(self) -> Array:
@@ -121,11 +122,13 @@ class FewKin:
 
 
 class Kin:
-    """Kin of anchors of class `asked` (n,) among columns, whose classes are `ordered` in the order `order`."""
+    """Kin of anchors of class `asked` (n,) among columns of class `classes` (R,)."""
 
     def __init__(
-        self, asked: Array, order: Array, ordered: Array, first: int | None, same: _Same | None, device: torch.device
+        self, asked: Array, classes: Array, first: int | None, same: _Same | None, device: torch.device
     ) -> None:
+        order = classes.argsort(kind="stable")
+        ordered = classes[order]
         self.order, self.total, self.same, self.device = order, len(order), same, device
         self.low = ordered.searchsorted(asked)
         self.size = ordered.searchsorted(asked, side="right") - self.low
@@ -168,19 +171,25 @@ def as_tensor(values: Array, device: torch.device) -> Tensor:
     return found.to(device, non_blocking=device.type == "cuda")  # CUDA has read pageable memory when the call returns
 
 
-def _equal_size(ordered: Array) -> int:
+def _equal_size(ordered: list[int]) -> int:
     """How many members every class has, out of rising class indices; 0 where they have unlike numbers."""
-    count = len(ordered)
-    ends = (ordered[1:] != ordered[:-1]).nonzero()[0].tolist()
-    size = ends[0] + 1 if ends else count
-    return size if size and count % size == 0 and ends == list(range(size - 1, count - 1, size)) else 0
+    if not ordered:
+        return 0
+    size = ordered.count(ordered[0])
+    lowest, highest = ordered[::size], ordered[size - 1 :: size]
+    return size if lowest == highest and len(set(lowest)) * size == len(ordered) else 0
 
 
-@lru_cache(maxsize=64)
-def _others(size: int) -> Array:
-    """For each of `size` members the others, (size, size - 1)."""
+def _members(total: int, size: int) -> tuple[Array, Array]:
+    """Of `total` columns in classes of `size`, one class after the other: for each those of its class, itself as the last,
+    (total, size); and the place of each one's first column, (total * size,)."""
     steps = np.arange(size - 1)
-    return steps + (steps >= np.arange(size)[:, None])
+    turned = np.column_stack([steps + (steps >= np.arange(size)[:, None]), np.arange(size)])
+    members = np.arange(0, total, size)[:, None, None] + turned
+    return members.reshape(total, size), (np.arange(total) * total).repeat(size)
+
+
+_kept_members = lru_cache(maxsize=16)(_members)
 
 
 class _Same:
