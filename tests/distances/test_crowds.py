@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nearkin.distances import SquaredKernel, crowds
 from nearkin.distances.crowds import Crowd, near_pairs
+from nearkin.distances.groups import Group
 from nearkin.losses import make_loss
 from nearkin.losses.engine import RowLoss
 
@@ -60,8 +61,8 @@ def test_a_few_near_pairs_are_no_crowd_and_float64_never_is(monkeypatch, part):
 
 def test_a_batch_of_tight_classes_is_a_crowd_and_a_spread_one_is_not():
     spread = torch.randn(30, 16, generator=torch.Generator().manual_seed(0))
-    assert SquaredKernel(rows(30, 1), torch.float32).forward(rows(30, 1), first=0)[1] is None
-    assert SquaredKernel(spread, torch.float32).forward(spread, first=0)[1] is not None
+    assert SquaredKernel(rows(30, 1), torch.float32).fill(rows(30, 1), first=0)[1] is None
+    assert SquaredKernel(spread, torch.float32).fill(spread, first=0)[1] is not None
 
 
 DISTANCES = ["euclidean", "squared-euclidean", "cosine", "snr", "mahalanobis"]
@@ -69,13 +70,22 @@ LOSSES = [(name, distance) for name in ("contrastive", "triplet", "supcon", "nca
 LOSSES += [("multi-similarity", "cosine"), ("circle", "cosine")]
 
 
+@pytest.mark.parametrize("way", ["crowd", "group"])
 @pytest.mark.parametrize("form", ["dense", "blocks", "references"])
 @pytest.mark.parametrize(("name", "distance"), LOSSES)
-def test_losses_of_tight_classes_are_those_of_float64(monkeypatch, name, distance, form):
-    monkeypatch.setattr(crowds, "SHARE", 0.0)
+def test_losses_of_tight_classes_are_those_of_float64(monkeypatch, name, distance, form, way):
+    pulls, pull = [], Group.pull
+    monkeypatch.setattr(crowds, "SHARE", 0.0 if way == "crowd" else 1.0)
+    monkeypatch.setattr(crowds, "FEW", 0)
+    monkeypatch.setattr("nearkin.distances.groups.SMALLEST", 0)
+    monkeypatch.setattr(Group, "pull", lambda *given: (pulls.append(given), pull(*given)))
     x, y = rows(24, 5, spread=0.02), torch.arange(24) % 3
+    x[5] = x[2] + 1e-5  # of one class
+    x[3] = x[1] + 1e-5  # of two
     wanted = answer(name, distance, form, x.double(), y)
     found = answer(name, distance, form, x, y)
+    if name in ("contrastive", "triplet", "nca", "multi-similarity"):  # others have few distances in float64, or no tiles
+        assert bool(pulls) == (way == "group")
     torch.testing.assert_close(found[0].double(), wanted[0], rtol=1e-6, atol=1e-7)
     for mine, exact in zip(found[1:], wanted[1:], strict=True):
         assert float((mine.double() - exact).abs().max()) <= 2e-6 * float(exact.abs().max())

@@ -18,6 +18,9 @@ NEAR = 1e-9
 PART = 1 << 21
 """Distances that are looked through at a time."""
 
+MANY = 1 / 4
+"""Share of rows with near pairs from which nobody counts those where a group may make them."""
+
 FEW = 1 << 14
 """Distances of a batch to itself up to which nobody counts: a single near pair makes the crowd."""
 
@@ -27,13 +30,18 @@ def is_doubled(distances: Tensor) -> bool:
     return distances.dtype == torch.float32 and distances.device.type != "mps"
 
 
-def near_pairs(distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], Tensor | float]) -> Pairs | None:
+def near_pairs(
+    distances: Tensor, suspects: Tensor, limits: Callable[[Tensor], Tensor | float], *, grouped: bool = False
+) -> Pairs | None:
     """Rows and columns of the entries below their limit, in rows `suspects` of the distances (A, R).
 
-    None where they are a crowd, and float64 says more. limits: rows (b,) -> what stands against them, (b, R) or a number
+    None where they are a crowd, and float64 says more. limits: rows (b,) -> what stands against them, (b, R) or a number;
+    grouped: a group may make them, so that many suspects are a crowd
     """
     found, count = [], 0
     doubled = is_doubled(distances)
+    if grouped and doubled and len(suspects) > MANY * len(distances):
+        return None
     for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
         close = (distances if len(some) == len(distances) else distances[some]) < limits(some)
         if doubled:
@@ -72,15 +80,20 @@ class Crowd:
         """Squared distances (A, R) times `factor` into `out`; what stands at (i, first + i) is to be made by the caller."""
         norms = self.rows.square().sum(1, keepdim=True)
         for part, columns in self.columns():
-            others = columns.square().sum(1)
+            others = norms[part, 0] if self.shared else columns.square().sum(1)
             found = torch.addmm(others, self.rows, columns.T, alpha=-2).add_(norms)
             if first is not None:
                 torch.diagonal(found, first - part.start).fill_(torch.inf)
-            rows, places = (found < norms * NEAR + others * NEAR).nonzero(as_tuple=True)
-            for some in parts(len(rows), columns.shape[1]):
-                i, j = rows[some], places[some]
-                found[i, j] = (self.rows[i] - columns[j]).square_().sum(1)
+            if bool(found.amin() < NEAR * (norms.amax() + others.amax())):
+                self._settle(found, norms * NEAR + others * NEAR, columns)
             out[:, part] = found if factor == 1 else found.mul_(factor)
+
+    def _settle(self, found: Tensor, limits: Tensor, columns: Tensor) -> None:
+        """Make what is below its limit of the difference of its rows."""
+        rows, places = (found < limits).nonzero(as_tuple=True)
+        for some in parts(len(rows), columns.shape[1]):
+            i, j = rows[some], places[some]
+            found[i, j] = (self.rows[i] - columns[j]).square_().sum(1)
 
     def pull(self, slopes: Tensor, to_references: Tensor | None) -> Tensor:
         """Half the gradient of sum(slopes * squared): of the anchors, (A, D) float64, and added to that of the references."""

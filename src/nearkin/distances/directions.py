@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nearkin.distances.crowds import Crowd, near_pairs
+from nearkin.distances.groups import Group, by_group
 from nearkin.distances.rows import Pairs, Rows, narrowed, parts, pieces
-from nearkin.distances.squared import NEAR, cut, mirrored, selves, wide, worth_mirroring
+from nearkin.distances.squared import NEAR, MakeGroup, cut, mirrored, selves, wide, worth_mirroring
 
 
 class UnitRows:
@@ -67,8 +69,11 @@ class UnitKernel:
             return cut(self.centred, first, first + anchors.shape[0])
         return narrowed(anchors, self.centred.dtype)
 
-    def forward(self, anchors: Rows, out: Tensor, first: int | None = None) -> tuple[Tensor, Pairs | None]:
-        """Distances (A, R) into `out`, and the (row, column) indices of the near pairs; `first` as in SquaredKernel."""
+    def fill(
+        self, anchors: Rows, out: Tensor, first: int | None = None, group: MakeGroup | None = None
+    ) -> tuple[Tensor, Pairs | None, Group | Crowd | None]:
+        """Distances (A, R) into `out`, the (row, column) indices of the near pairs, and who made pairs apart; as in
+        SquaredKernel."""
         mine = self.centre(anchors, first)
         if mine is self.centred and worth_mirroring(mine):
             mirrored(mine, mine.new_full(mine.shape[:1], 0.5), out, factor=-1)
@@ -76,9 +81,13 @@ class UnitKernel:
             torch.addmm(self.one, mine, self.centred.T, alpha=-1, out=out)
         if first is not None:
             own = selves(out, first).fill_(torch.inf)
-        near = self._near(out)
+        apart: Group | Crowd | None = None
+        near = self._near(out, grouped=group is not None)
+        if near is None and group is not None:
+            near, apart = by_group(out, group(), self.near, partial(self._near, out), factor=0.5)
         if near is None:
-            Crowd(anchors, self.references).fill(out, first, factor=0.5)
+            apart = Crowd(anchors, self.references)
+            apart.fill(out, first, factor=0.5)
         else:
             rows, columns = near
             for part in parts(len(rows), anchors.shape[1]):
@@ -86,12 +95,12 @@ class UnitKernel:
                 out[i, j] = (anchors[i] - self.references[j]).square_().sum(1).div_(2).to(out.dtype)
         if first is not None:
             own.fill_(0)
-        return out, near
+        return out, near, apart
 
-    def _near(self, distances: Tensor) -> Pairs | None:
+    def _near(self, distances: Tensor, *, grouped: bool = False) -> Pairs | None:
         """Entries that a product has not made well enough; most rows are cleared by their smallest entry.
 
-        None where they are a crowd
+        None where they are a crowd. grouped: a group may make them
         """
         if not distances.numel():
             nobody = torch.empty(0, dtype=torch.int64, device=distances.device)
@@ -99,4 +108,4 @@ class UnitKernel:
         suspects = (distances.amin(1) < self.near).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        return near_pairs(distances, suspects, lambda some: self.near)
+        return near_pairs(distances, suspects, lambda some: self.near, grouped=grouped)

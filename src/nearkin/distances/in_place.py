@@ -6,7 +6,7 @@ pairs a row cost only those pairs, made from the differences of the rows themsel
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from nearkin.distances.crowds import Crowd
 from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.distances.forms import Form, OfDirections, Product
+from nearkin.distances.groups import Group, Groups
 from nearkin.distances.rows import Pairs, Rows, narrowed, parts
 from nearkin.distances.squared import SquaredKernel, cut, selves
 
@@ -32,11 +33,13 @@ class BlockDistances:
     shared: the anchors are the references: one gradient for both
     scale:  a factor of all gradients, which are kept without it
     held:   whether a row's own part in the slopes of its pairs counts; what points along a direction is dropped
+    groups: numbers of the groups in which anchors (n,) and references (R,) may lie near one another, for speed alone
     """
 
     def __init__(
-        self, form: Form, anchors: Rows, references: Rows, dtype: torch.dtype, first: int | None, *, shared: bool
-    ) -> None:
+        self, form: Form, anchors: Rows, references: Rows, dtype: torch.dtype, first: int | None, *, shared: bool,
+        groups: tuple[Tensor, Tensor] | None = None,
+    ) -> None:  # fmt: skip
         self.form, self.anchors, self.references, self.dtype, self.first = form, anchors, references, dtype, first
         self.shared, self.by_product, self.held = shared, isinstance(form, Product), True
         self.scale = -1.0 if self.by_product else 2 * form.factor
@@ -46,8 +49,10 @@ class BlockDistances:
             self.kernel = _kernel(form, references, dtype)
             self.columns = self.kernel.centred
             self.held = not isinstance(self.kernel, UnitKernel)
+        self.groups = None if groups is None else Groups(anchors, references, groups, dtype)
         self.near: Pairs | None
         self.near_distances: Tensor
+        self.apart: Group | Crowd | None
 
     @cached_property
     def norms(self) -> Tensor:
@@ -92,7 +97,9 @@ class BlockDistances:
         rows = cut(self.anchors, start, stop)
         if self.by_product:
             return torch.addmm(out, narrowed(rows, self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
-        _, self.near = self.kernel.forward(rows, out, self._column(start))
+        first = self._column(start)
+        group = None if self.groups is None else partial(self.groups.block, start, stop, first)
+        _, self.near, self.apart = self.kernel.fill(rows, out, first, group)
         if self.held:
             self.form.link(out, self._anchor_norms(start, stop))
         if self.near is not None and self.near[0].shape[0]:
@@ -122,14 +129,16 @@ class BlockDistances:
             self._product(start, stop, slopes, distances)
             return
         norm_slope = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
-        if self.near is None:
-            self._crowd(start, stop, distances, slopes)
-        else:
-            self._far_and_near(start, stop, distances, slopes, self.near)
+        if isinstance(self.apart, Crowd):
+            self._crowd(start, stop, distances, slopes, self.apart)
+        elif self.near is not None:
+            self._far_and_near(start, stop, distances, slopes, self.near, self.apart)
         self._add_norms(start, stop, norm_slope)
 
-    def _far_and_near(self, start: int, stop: int, distances: Tensor, slopes: Tensor, near: Pairs) -> None:
-        """Add the gradient through squared distances: a product for all but the near pairs, and those one by one."""
+    def _far_and_near(
+        self, start: int, stop: int, distances: Tensor, slopes: Tensor, near: Pairs, group: Group | None
+    ) -> None:
+        """Add the gradient through squared distances: a product for all but near pairs, and those by group and one by one."""
         some = near[0].shape[0] > 0
         if some:
             near_slopes = slopes[near]
@@ -142,16 +151,18 @@ class BlockDistances:
             if self.kernel.extremes[0] == 0:
                 distances.add_(distances == 0)  # between rows that are 0 once they are centred
         self.form.slope(slopes, distances, self._anchor_norms(start, stop))
+        taken = None if group is None else group.take(slopes)
         self._dense(start, stop, slopes, distances)
+        if group is not None and taken is not None:
+            group.pull(taken, cut(self.to_anchors, start, stop), self.to_references)
         if some:
             self._pairs(start, *near, near_slopes, self.near_distances)
 
-    def _crowd(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
+    def _crowd(self, start: int, stop: int, distances: Tensor, slopes: Tensor, crowd: Crowd) -> None:
         """The same where the whole block is a crowd of near pairs."""
         if self.form.divides:
             distances.masked_fill_(distances == 0, 1)  # equal rows pull each other nowhere, whatever their slope
         self.form.slope(slopes, distances, self._anchor_norms(start, stop))
-        crowd = Crowd(cut(self.anchors, start, stop), self.references, self.kernel.shift)
         if self._whole(start, stop):
             self.to_anchors = crowd.pull(_both_ways(slopes, distances), None).to(self.dtype)
         else:

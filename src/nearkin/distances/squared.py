@@ -8,8 +8,8 @@ see `wide`), so that what projects them adds no rounding of its own; products ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from nearkin.core.tensors import full_precision, numbers, traced
 from nearkin.distances import crowds
 from nearkin.distances.crowds import Crowd
+from nearkin.distances.groups import Group, by_group
 from nearkin.distances.rows import Pairs, Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
@@ -28,6 +29,9 @@ BAND = 128
 
 MIRRORED = 512, 256
 """Rows and dimensions from which a mirrored half of a product takes less time than the half itself."""
+
+MakeGroup = Callable[[], Group | None]
+"""Makes the group that a block may have."""
 
 Some = TypeVar("Some", bound=Rows)
 
@@ -70,10 +74,14 @@ class SquaredKernel:
             return cut(self.centred, first, first + anchors.shape[0])
         return narrowed(anchors, self.dtype, self.shift)
 
-    def forward(
-        self, anchors: Rows, out: Tensor | None = None, first: int | None = None
-    ) -> tuple[Tensor, Pairs | None]:
-        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs; None for a crowd.
+    def forward(self, anchors: Rows, out: Tensor | None = None) -> tuple[Tensor, Pairs | None]:
+        """Squared distances (A, R), into `out` if given, and the (row, column) indices of the near pairs; None for a crowd."""
+        return self.fill(anchors, out)[:2]
+
+    def fill(
+        self, anchors: Rows, out: Tensor | None = None, first: int | None = None, group: MakeGroup | None = None
+    ) -> tuple[Tensor, Pairs | None, Group | Crowd | None]:
+        """The same, and who made pairs apart, which are no near pairs then: a group, or a crowd all of them.
 
         first: where the anchors are references themselves, the column of the first of them: those entries are 0 and no
                near pairs
@@ -89,20 +97,26 @@ class SquaredKernel:
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             own = selves(squared, first).fill_(torch.inf)
-        near = self._near(squared, norms, shared=first is not None)
+        look = partial(self._near, squared, norms, shared=first is not None)
+        apart: Group | Crowd | None = None
+        near = look(grouped=group is not None)
+        if near is None and group is not None:
+            near, apart = by_group(squared, group(), self.share, look)
         if near is None:
-            Crowd(anchors, self.references, self.shift).fill(squared, first)
+            apart = Crowd(anchors, self.references, self.shift)
+            apart.fill(squared, first)
         else:
             for i, j in _chunks(*near, anchors.shape[1]):
                 squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
         if first is not None:
             own.fill_(0)
-        return squared, near
+        return squared, near, apart
 
-    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool) -> Pairs | None:
+    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool, grouped: bool = False) -> Pairs | None:
         """Entries that a product has not made well enough; most rows, or all at once, are cleared by their smallest entry.
 
-        None where they are a crowd. shared: the anchors are references, whose largest norm is known
+        None where they are a crowd. shared: the anchors are references, whose largest norm is known; grouped: a group may
+        make them
         """
         largest = self.extremes[1]
         if not squared.numel() or (shared and float(squared.amin()) >= 2 * self.share * largest):
@@ -114,7 +128,7 @@ class SquaredKernel:
         suspects = (squared.amin(1, keepdim=True) < limits + self.share * largest).nonzero()[:, 0]
         if not len(suspects):
             return suspects, suspects
-        return crowds.near_pairs(squared, suspects, lambda some: limits[some] + others)
+        return crowds.near_pairs(squared, suspects, lambda some: limits[some] + others, grouped=grouped)
 
     def backward(self, anchors: Tensor, near: Pairs | None, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of sum(gradient * squared) with respect to anchors (A, D) and references (R, D)."""

@@ -68,7 +68,8 @@ class ClosedRows:
         else:
             self.kin = make_kin(call.values, call.reference_values, first)
         shared = len(sides) == 1 and self.tuples is None
-        self.distances = BlockDistances(form, anchors, columns, call.dtype, first, shared=shared)
+        groups = None if self.tuples is not None else (call.values, call.reference_values)
+        self.distances = BlockDistances(form, anchors, columns, call.dtype, first, shared=shared, groups=groups)
 
     def largest(self) -> list[float]:
         """The largest squared norms: where four of one overflow, distances may; NaN where a row, used or not, holds NaN."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearkin.losses.kin_counts import Array, Counts, EqualCounts
 
-FEW = 1 << 16
+FEW = 1 << 13
 """Pairs up to which a matrix of them is less work than lists."""
 
 KEPT = 1 << 12

@@ -109,8 +109,8 @@ class Directions:
         others = found if seen.references is seen.anchors else turned(seen.references[:])
         if found is None or others is None:
             return None
-        form = Cosine().closed_form()
-        return BlockDistances(form, found[0], others[0], seen.dtype, seen.first, shared=seen.shared)
+        form, groups = Cosine().closed_form(), None if seen.groups is None else seen.groups.numbers
+        return BlockDistances(form, found[0], others[0], seen.dtype, seen.first, shared=seen.shared, groups=groups)
 
     @cached_property
     def _projected(self) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,171 @@
+"""Near pairs within groups of rows, as of tight classes: products again, in float32, of rows less their group's mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nearkin.distances import crowds
+from nearkin.distances.rows import Pairs, Rows
+
+WIDEST = 1 << 20
+"""Numbers of rows that are gathered by group."""
+
+SMALLEST = 8
+"""Rows of the largest group from which its pairs are made faster by products than one by one."""
+
+PADDED = 4
+"""Places that rows in groups of unlike sizes may take, as a multiple of the rows."""
+
+
+class Members(NamedTuple):
+    """Rows by group: rows (G, S), a group's first one again where it has fewer; listed (G, S); numbers (G,) of the groups."""
+
+    rows: Tensor
+    listed: Tensor
+    numbers: Tensor
+
+
+def members(groups: Tensor, most: float = math.inf) -> Members | None:
+    """The rows of each group, rising, out of a group number for each row (n,); None where that takes more than PADDED places
+    a row, or `most` of all."""
+    order = groups.argsort(stable=True)
+    numbers, sizes = groups[order].unique_consecutive(return_counts=True)
+    widest = int(sizes.max()) if len(sizes) else 0
+    if widest * len(sizes) > min(PADDED * len(groups), most):
+        return None
+    steps = torch.arange(widest, device=groups.device)
+    listed = steps < sizes[:, None]
+    places = (sizes.cumsum(0) - sizes)[:, None] + torch.where(listed, steps, 0)
+    return Members(order[places], listed, numbers)
+
+
+class Centred(NamedTuple):
+    """Rows by group: `members`, the groups' means (G, 1, D), and the rows less these (G, S, D)."""
+
+    members: Members
+    means: Tensor
+    rows: Tensor
+
+
+class Groups:
+    """Anchors (n, D) and references (R, D) that are told to lie in groups of these `numbers`, (n,) and (R,).
+
+    shared: the anchors are the references
+    """
+
+    def __init__(self, anchors: Rows, references: Rows, numbers: tuple[Tensor, Tensor], dtype: torch.dtype) -> None:
+        self.anchors, self.references, self.numbers, self.dtype = anchors, references, numbers, dtype
+        self.shared = references is anchors
+
+    @cached_property
+    def columns(self) -> Centred | None:
+        """The references; None where they are too many, or their groups too small or too unlike."""
+        found = members(self.numbers[1], WIDEST / max(self.references.shape[1], 1))
+        if found is None or found.rows.shape[1] < SMALLEST:
+            return None
+        rows = _gathered(self.references, found.rows)
+        means = rows.mean(1, keepdim=True)
+        return Centred(found, means, (rows - means).to(self.dtype))
+
+    def block(self, start: int, stop: int, first: int | None) -> Group | None:
+        """The pairs of the anchors start..stop within groups; None where they are too few, or too many of all.
+
+        first: the column of the anchor `start` where anchors are references themselves
+        """
+        count, width = stop - start, self.references.shape[0]
+        columns = self.columns if count * width > crowds.FEW else None
+        whole = self.shared and count == width
+        rows = columns if whole or columns is None else self._anchors(start, stop, columns)
+        if rows is None or columns is None:
+            return None
+        if not whole:
+            at = torch.searchsorted(columns.members.numbers, rows.members.numbers)
+            columns = Centred(Members(*[each[at] for each in columns.members]), columns.means[at], columns.rows[at])
+        places = rows.members.rows.numel() * columns.members.rows.shape[1]
+        return Group(rows, columns, width, first) if 0 < places <= count * width // 2 else None
+
+    def _anchors(self, start: int, stop: int, columns: Centred) -> Centred | None:
+        """Those anchors start..stop that are of a group of the columns."""
+        found = members(self.numbers[0][start:stop])
+        if found is None:
+            return None
+        known = torch.isin(found.numbers, columns.members.numbers)
+        found = Members(*[each[known] for each in found])
+        means = columns.means[torch.searchsorted(columns.members.numbers, found.numbers)]
+        return Centred(found, means, (_gathered(self.anchors, found.rows + start) - means).to(self.dtype))
+
+
+class Group:
+    """The pairs of a block of anchors (b, D) and columns (R, D) that are of one group.
+
+    places: (G, Sa, Sc) places row * R + column of the pairs
+    """
+
+    def __init__(self, anchors: Centred, references: Centred, width: int, first: int | None) -> None:
+        self.rows, self.columns, self.left, self.right = anchors.members, references.members, anchors.rows, references.rows
+        self.width, self.first = width, first
+        self.places = ((self.rows.rows * width)[:, :, None] + self.columns.rows[:, None]).flatten()
+
+    def squared(self, share: float, count: int) -> tuple[Tensor, Pairs] | None:
+        """Squared distances of the pairs at `places`, +inf of an anchor to itself, and the pairs that are too near still; None
+        where these are many.
+
+        share: of the squared norms, below which a pair is near; count: of all pairs of the block
+        """
+        norms, others = (each.square().sum(2) for each in (self.left, self.right))
+        found = torch.baddbmm(others[:, None], self.left, self.right.mT, alpha=-2).add_(norms[:, :, None])
+        if self.first is not None:
+            found.masked_fill_(self.columns.rows[:, None] == (self.rows.rows + self.first)[:, :, None], torch.inf)
+        if bool(found.amin() >= share * (norms.amax() + others.amax())):
+            nobody = self.places[:0]
+            return found.flatten(), (nobody, nobody)
+        close = found < (norms * share)[:, :, None] + (others * share)[:, None]
+        places = self.places[close.flatten()].unique()
+        if len(places) > crowds.SHARE * count:
+            return None
+        return found.flatten(), (places // self.width, places % self.width)
+
+    def take(self, slopes: Tensor) -> Tensor:
+        """The slopes of the pairs, (G, Sa, Sc), which become 0 in `slopes` (b, R)."""
+        every = slopes.view(-1)
+        taken = every.index_select(0, self.places).view(*self.rows.rows.shape, self.columns.rows.shape[1])
+        every.index_fill_(0, self.places, 0)
+        return taken.mul_(self.rows.listed[:, :, None]).mul_(self.columns.listed[:, None])
+
+    def pull(self, taken: Tensor, to_anchors: Tensor, to_references: Tensor) -> None:
+        """Add half the gradient of sum(slopes * squared) over the pairs to (b, D) and (R, D)."""
+        towards = torch.baddbmm(self.left * taken.sum(2, keepdim=True), taken, self.right, alpha=-1)
+        to_anchors.index_add_(0, self.rows.rows.flatten(), towards.flatten(0, 1))
+        away = torch.baddbmm(self.right * taken.sum(1)[:, :, None], taken.mT, self.left, alpha=-1)
+        to_references.index_add_(0, self.columns.rows.flatten(), away.flatten(0, 1))
+
+
+def by_group(
+    distances: Tensor, group: Group | None, share: float, look: Callable[[], Pairs | None], factor: float = 1.0
+) -> tuple[Pairs | None, Group | None]:
+    """Fill the pairs of a group into a block (b, R) of squared distances times `factor`; the near pairs left, and the group.
+
+    Without near pairs where they are a crowd still. look: finds those of the block, where the pairs of a group are +inf
+    """
+    if group is None:
+        return look(), None
+    made = group.squared(share, distances.numel())
+    if made is None:
+        return None, None
+    every, (squared, inner) = distances.view(-1), made
+    every.index_fill_(0, group.places, torch.inf)
+    outer = look()
+    if outer is None:
+        return None, None
+    every.scatter_(0, group.places, squared if factor == 1 else squared.mul_(factor))
+    return (torch.cat([outer[0], inner[0]]), torch.cat([outer[1], inner[1]])), group
+
+
+def _gathered(rows: Rows, index: Tensor) -> Tensor:
+    return rows.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])
