@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearkin.distances import BlockDistances, Euclidean, SquaredKernel, crowds
-from nearkin.distances.groups import Groups, members
+from nearkin.distances import BlockDistances, Cosine, Euclidean, SquaredKernel, crowds
+from nearkin.distances.directions import UnitKernel, UnitRows
+from nearkin.distances.groups import Group, Groups, members
 
 SIZES = [5, 6, 1, 6, 4]
 """Rows of each group."""
@@ -72,10 +73,11 @@ def test_distances_and_gradients_within_groups_are_those_of_differences(kind: st
     torch.testing.assert_close(to_z.double(), -moved.sum(0), rtol=1e-5, atol=1e-8)
 
 
-def test_pairs_too_near_within_a_group_are_told_once() -> None:
+@pytest.mark.parametrize("apart", [1e-6, 1e-4])
+def test_pairs_too_near_within_a_group_are_told_once(apart: float) -> None:
     z, groups = tight(1)
     one, two = (groups == 3).nonzero()[:2, 0].tolist()  # the first of them fills the places of smaller groups' padding
-    z[two] = z[one] + 1e-6
+    z[two] = z[one] + apart
     group = Groups(z, z, (groups, groups), torch.float32).block(0, len(z), 0)
     assert group is not None
     _, (rows, columns) = group.squared(0.05, 10**6)
@@ -89,6 +91,11 @@ def test_a_crowd_within_a_group_is_told() -> None:
     group = Groups(z, z, (groups, groups), torch.float32).block(0, len(z), 0)
     assert group is not None
     assert group.squared(0.05, z.shape[0] ** 2) is None
+
+
+def test_anchors_of_no_group_of_the_references_have_none() -> None:
+    z, groups = tight(1)
+    assert Groups(z, z.clone(), (groups + 100, groups), torch.float32).block(0, 22, None) is None
 
 
 @pytest.mark.parametrize("limit", ["few", "wide", "small", "uneven", "alone"])
@@ -116,6 +123,29 @@ def test_a_tight_batch_goes_by_group_and_a_wrong_grouping_is_a_crowd(monkeypatch
         found = made.fill(0, 22, torch.empty(22, 22))
         assert type(made.apart).__name__ == apart
         torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
+
+
+def test_directions_go_by_group_too() -> None:
+    groups = torch.arange(60) % 12
+    rows = UnitRows((normal(12, 32, seed=0)[groups] + 0.05 * normal(60, 32, seed=1)).double())
+    made = BlockDistances(Cosine().closed_form(), rows, rows, torch.float32, 0, shared=True, groups=(groups, groups))
+    found = made.fill(0, 60, torch.empty(60, 60))
+    assert isinstance(made.kernel, UnitKernel)
+    assert isinstance(made.apart, Group)
+    exact = torch.cdist(rows[:], rows[:], compute_mode="donot_use_mm_for_euclid_dist").square() / 2
+    torch.testing.assert_close(found, exact.float(), rtol=1e-6, atol=0)
+
+
+def test_a_few_pairs_in_every_row_are_no_crowd_where_there_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearkin.distances.groups.SMALLEST", 8)
+    z = normal(400, 16, seed=1).double()
+    z[200:] = z[:200] + 1e-3
+    for groups in (torch.arange(400), torch.zeros(400, dtype=torch.int64)):  # all alone, all as one
+        made = BlockDistances(Euclidean().closed_form(), z, z, torch.float32, 0, shared=True, groups=(groups, groups))
+        made.fill(0, 400, torch.empty(400, 400))
+        assert made.apart is None
+        assert made.near is not None
+        assert len(made.near[0]) == 400
 
 
 def test_without_groups_nobody_is_made_apart() -> None:
