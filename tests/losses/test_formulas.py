@@ -113,6 +113,46 @@ def test_a_triplet_exactly_at_the_margin_is_not_active():
     assert Triplet(1.0).measure(x[:1], y[:1], x[1:], y[1:]).active == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("block_size", [None, 7])
+@pytest.mark.parametrize("mining", ["all", "semi-hard-set"])
+def test_copies_of_a_row_are_equally_far(mining, block_size, dtype):
+    """Products round the distances of a row to two copies of another differently: a triplet at its corner would count."""
+    x, places = torch.nn.functional.normalize(normal(64, 16)), torch.arange(32)
+    x[:32] = x[32:]
+    y = torch.cat([places // 4, places // 2 + 100])
+    loss = Triplet(0.2 if mining == "semi-hard-set" else 0.0, mining=mining, block_size=block_size)
+    d = (x.double()[:, None] - x.double()).square().sum(2).sqrt()
+    kin = y[:, None] == y
+    z = (d[:, :, None] - d[:, None])[(kin & ~torch.eye(64, dtype=torch.bool))[:, :, None] & ~kin[:, None]]
+    active = z[(z < 0) & (z > -0.2)] + 0.2 if mining == "semi-hard-set" else z[z > 0]
+    assert int((z == 0).sum()) > 100
+    measured = loss.measure(x.to(dtype), y)
+    count = len(active) if mining == "semi-hard-set" else len(z)
+    assert measured.active == (1 if mining == "semi-hard-set" else len(active) / len(z))
+    assert measured.value.item() == pytest.approx(float(active.sum()) / count, rel=1e-6 if dtype == torch.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("block_size", [None, 7])
+def test_batch_hard_chooses_among_near_duplicates_and_copies_as_float64_does(block_size, dtype):
+    """Distances to a class that nearly is a point differ by less than float32 tells; a wrong choice moves another row."""
+    y = torch.arange(64) // 8
+    x = torch.nn.functional.normalize(normal(8, 128))[y] + 1e-6 * normal(64, 128, seed=1)
+    x[9] = x[12] = x[13]
+    x = x.to(dtype).requires_grad_()
+    value = Triplet(hinge="soft", mining="batch-hard", block_size=block_size)(x, y)
+    exact = x.detach().double().requires_grad_()
+    squared = (exact[:, None] - exact).square().sum(2)
+    d = torch.where(squared > 0, squared, 1).sqrt() * (squared > 0)
+    kin, rows = y[:, None] == y, torch.arange(64)
+    farthest = torch.where(kin & ~torch.eye(64, dtype=torch.bool), d, -1).argmax(1)
+    nearest = torch.where(kin, torch.inf, d).argmin(1)
+    wanted = torch.nn.functional.softplus(d[rows, farthest] - d[rows, nearest]).mean()
+    torch.testing.assert_close(value.double(), wanted, rtol=1e-6, atol=0)
+    torch.testing.assert_close(slope(value, x).double(), slope(wanted, exact), rtol=0, atol=1e-6 / 64)
+
+
 def test_the_divisor_of_active_terms_is_a_constant_for_the_gradient():
     x, y = normal(6, 3).requires_grad_(), torch.tensor([0, 0, 1, 1, 2, 2])
     active = Triplet(1.0).measure(x, y).active

@@ -109,7 +109,7 @@ class BlockDistances:
     @property
     def doubtful(self) -> bool:
         """Whether `exact` knows more of a distance than `fill`."""
-        return self.dtype == torch.float32 and self.anchors.device.type != "mps"
+        return self.anchors.device.type != "mps"
 
     def exact(self, start: int, rows: Tensor, columns: Tensor) -> Tensor:
         """Distances of m pairs in float64 from the rows themselves: anchors `start` + rows, columns, (m,)."""

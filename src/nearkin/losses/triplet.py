@@ -23,7 +23,9 @@ from nearkin.mining import (
     kept_triplets,
     make_miner,
 )
+from nearkin.mining.choice import Sight
 from nearkin.mining.counted import counted_hinge
+from nearkin.mining.doubts import Exact
 from nearkin.mining.multi_similarity import surviving
 from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
@@ -129,8 +131,6 @@ class Triplet(RowLoss):
             total, _, positives = counted_smooth(tile.distances, index, listed, far, soft_hinge, tile.slope)
             return Closed(Sums(total, count), positives, tile.slope)
         squared, band = self.hinge == "squared", self.mining == "semi-hard-set"
-        # the rounding of an inner product grows with the rows and not with itself: doubts cannot be told by its size
-        exact = None if isinstance(self.distance, InnerProduct) else tile.exact
         total, active, positives = counted_hinge(
             tile.distances,
             index,
@@ -141,9 +141,14 @@ class Triplet(RowLoss):
             full=full,
             squared=squared,
             band=band,
-            exact=exact,
+            exact=self._exact(tile),
         )
         return Closed(Sums(total, active if band else count, active), positives, tile.slope)
+
+    def _exact(self, tile: Tile) -> Exact | None:
+        """Distances in float64 where they say more than the tile's. The rounding of an inner product grows with the rows and
+        not with itself: doubts cannot be told by its size."""
+        return None if isinstance(self.distance, InnerProduct) else tile.exact
 
     def _surviving(self, tile: Tile, rule: MultiSimilarityMiner) -> Closed:
         """The terms of the triplets whose pairs a rule keeps, in tables as wide as what is kept of a row."""
@@ -167,7 +172,9 @@ class Triplet(RowLoss):
         """The terms of the triplets that a miner chooses, at the distances that the loss sees."""
         seen = tile.directions(tile.slope) if miner.directions else tile.distances
         near = tile.only_listed(seen.gather(1, tile.index), -torch.inf)
-        slot, negative, z = miner.pick(near, strangers(seen, tile.kin, tile.scratch))
+        exact = self._exact(tile)
+        sight = None if exact is None or seen is not tile.distances else Sight(exact, tile.index)
+        slot, negative, z = miner.pick(near, strangers(seen, tile.kin, tile.scratch), sight)
         if seen is not tile.distances:
             apart = tile.positive_distances().gather(1, slot) - tile.distances.gather(1, negative)
             z = torch.where(z > -torch.inf, apart, z)

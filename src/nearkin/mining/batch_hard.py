@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from nearkin.core.tensors import masked_argmax, masked_argmin
-from nearkin.mining.choice import Chosen, Miner, Picked
-from nearkin.mining.nearest import lowest
+from nearkin.mining.choice import Chosen, Miner, Picked, Sight
+from nearkin.mining.nearest import highest, lowest, settled
 
 
 class BatchHard(Miner):
@@ -20,7 +20,7 @@ class BatchHard(Miner):
         nearest, has_negative = masked_argmin(distances, negatives)
         return Chosen(farthest[:, None], nearest[:, None], (has_positive & has_negative)[:, None])
 
-    def pick(self, near: Tensor, far: Tensor) -> Picked:
+    def pick(self, near: Tensor, far: Tensor, sight: Sight | None = None) -> Picked:
         """The same choice out of distances of positives (b, P), columns rising, and of negatives in all columns (b, R).
 
         Where there is none `near` holds -inf, `far` +inf
@@ -28,6 +28,8 @@ class BatchHard(Miner):
         if not near.numel() or not far.shape[1]:
             nobody = near[:, :0]
             return Picked(nobody.long(), nobody.long(), nobody)
-        farthest, slot = near.max(1, keepdim=True)
-        negative = lowest(far)[:, None]
-        return Picked(slot, negative, farthest - far.gather(1, negative))
+        slot, negative = highest(near)[:, None], lowest(far)[:, None]
+        if sight is not None:
+            slot = settled(near, slot, sight.of_positives, largest=True)
+            negative = settled(far, negative, sight.exact)
+        return Picked(slot, negative, near.gather(1, slot) - far.gather(1, negative))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nearkin.core.tensors import Block, traced
 from nearkin.mining.directions import unit_distances
+from nearkin.mining.doubts import Exact
 
 
 class Chosen(NamedTuple):
@@ -32,6 +33,21 @@ class Picked(NamedTuple):
     slot: Tensor
     negative: Tensor
     z: Tensor
+
+
+class Sight(NamedTuple):
+    """Who sees more than the rounding of distances: for a rule whose choice between two that are nearly alike should be exact.
+
+    exact:     rows (m,), columns (m,) of the block -> their distances in float64
+    positives: (b, P) columns of the positives
+    """
+
+    exact: Exact
+    positives: Tensor
+
+    def of_positives(self, rows: Tensor, slots: Tensor) -> Tensor:
+        """The same of single numbers of the table of positives."""
+        return self.exact(rows, self.positives[rows, slots])
 
 
 class MiningRule:

@@ -1,7 +1,8 @@
-"""Triplets whose side of a hinge's corner the rounding of distances does not tell, decided by distances in float64.
+"""Triplets whose side of a hinge's corner the rounding of distances does not tell, decided by differences in float64.
 
 The slope of a hinge jumps at its corner. Of many millions of triplets some lie nearer to it than float32 can tell, and
-each on the wrong side would move the gradient by a whole triplet. Those few are looked at once more.
+each on the wrong side would move the gradient by a whole triplet. Those few are looked at once more. In float64 they are
+ties: copies of a row, and points of a grid, are equally far by their differences, and not always by products.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from nearkin.core.tensors import added
 
-SLACK = 2.0**-21
-"""Share of a threshold within which distances in float32 do not tell whether they have reached it."""
+SLACK = {torch.float32: 2.0**-21, torch.float64: 2.0**-40}
+"""Share of a threshold within which distances that products have made do not tell whether they have reached it."""
 
 Exact = Callable[[Tensor, Tensor], Tensor]
 """rows (m,) of a block, columns (m,) -> their distances (m,) in float64, from the differences of the embeddings."""
@@ -64,13 +65,13 @@ class Spans(NamedTuple):
 class Hinge:
     """A hinge of rows with positives at distances `near` (b, P), -inf where there is none.
 
-    slack: within which distance (b, 1) of a corner float32 does not tell its side; None where nobody asks
+    slack: within which distance (b, 1) of a corner rounding does not tell its side; None where nobody asks
     """
 
     def __init__(self, near: Tensor, margin: float, squared: bool, band: bool, *, doubting: bool) -> None:
         self.near, self.margin, self.squared, self.band = near, margin, squared, band
         self.plain = Span(near if band else None, near + margin)
-        self.slack = self.top.abs() * SLACK if doubting else None
+        self.slack = self.top.abs() * SLACK[near.dtype] if doubting else None
         self.spans = Spans.around(self.plain, self.slack)
 
     @cached_property

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nearkin.core import choice
 from nearkin.core.tensors import masked_argmin
-from nearkin.mining.choice import Chosen, Miner, Picked
+from nearkin.mining.choice import Chosen, Miner, Picked, Sight
 from nearkin.mining.nearest import lowest, nearest_beyond
 
 
@@ -32,7 +32,7 @@ class EasyPositive(Miner):
         negative, has_negative = masked_argmin(distances, negatives)
         return Chosen(near[:, None], negative[:, None], (has_positive & has_negative)[:, None])
 
-    def pick(self, near: Tensor, far: Tensor) -> Picked:
+    def pick(self, near: Tensor, far: Tensor, sight: Sight | None = None) -> Picked:
         """The same choice out of distances of positives (b, P), columns rising, and of negatives in all columns (b, R).
 
         Where there is none `near` holds -inf, `far` +inf

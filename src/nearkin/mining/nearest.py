@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import traced
+from nearkin.mining.doubts import SLACK, Exact
 from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = 64
@@ -13,6 +14,9 @@ PASSES = 64
 
 CHUNK = 1 << 17
 """Numbers that are worked on at a time, so that they stay in a core's cache."""
+
+MOST = 16
+"""Numbers a row up to which those that are as near as the nearest are looked at once more."""
 
 Bits = {torch.float32: torch.int32, torch.float64: torch.int64}
 
@@ -48,6 +52,30 @@ def lowest(values: Tensor) -> Tensor:
 def highest(values: Tensor) -> Tensor:
     """(b,) the first column of each row's greatest value."""
     return torch.from_numpy(values.numpy().argmax(1)) if on_cpu(values) else values.argmax(1)
+
+
+def settled(values: Tensor, chosen: Tensor, exact: Exact, *, largest: bool = False) -> Tensor:
+    """(b, 1) the column of each row's least distance, or greatest, out of those that rounding does not tell from the `chosen`.
+
+    values: (b, C) >= 0, or +inf where it must not be chosen, -inf for the greatest;  chosen: (b, 1)
+    exact:  rows (m,), columns (m,) -> the same values in float64. Ties take the lowest column
+
+    Where rows are so much alike that such numbers are many, those chosen stay. At 0 there is no rounding
+    """
+    best, slack = values.gather(1, chosen), SLACK[values.dtype]
+    close = values > best * (1 - slack) if largest else values < best * (1 + slack)
+    count = int(close.count_nonzero())
+    if count > MOST * len(values) or count == int(close.gather(1, chosen).count_nonzero()):
+        return chosen
+    rows, columns = close.nonzero().unbind(1)
+    several = close.sum(1)[rows] > 1
+    rows, columns = rows[several], columns[several]
+    found = exact(rows, columns)
+    if largest:
+        found = -found
+    least = found.new_full(values.shape[:1], torch.inf).scatter_reduce_(0, rows, found, "amin")
+    first = found == least[rows]
+    return chosen.flatten().scatter_reduce(0, rows[first], columns[first], "amin", include_self=False)[:, None]
 
 
 def _by_order(far: Tensor, near: Tensor) -> Tensor:

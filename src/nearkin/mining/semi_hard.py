@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nearkin.core import choice
 from nearkin.core.tensors import masked_argmax
-from nearkin.mining.choice import Chosen, Miner, Picked, positive_table
+from nearkin.mining.choice import Chosen, Miner, Picked, Sight, positive_table
 from nearkin.mining.nearest import highest, nearest_beyond
 
 
@@ -31,7 +31,7 @@ class SemiHard(Miner):
         farthest, some = masked_argmax(distances, negatives)
         return Chosen(index, torch.where(farther, negative, farthest[:, None]), valid & some[:, None])
 
-    def pick(self, near: Tensor, far: Tensor) -> Picked:
+    def pick(self, near: Tensor, far: Tensor, sight: Sight | None = None) -> Picked:
         """The same choice out of distances of positives (b, P) and of negatives in all columns (b, R), which is used up.
 
         Where there is none `near` holds -inf, `far` +inf
