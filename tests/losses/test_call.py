@@ -237,20 +237,22 @@ def test_n_pair_tuples_out_of_a_batch_need_class_indices():
 
 @pytest.mark.parametrize("name", ROW_LOSSES)
 @pytest.mark.parametrize("size", [None, 2])
-def test_an_empty_set_of_references_gives_zero_in_the_graph(name, size):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_empty_set_of_references_gives_zero_in_the_graph(name, size, dtype):
     loss = make_loss(name, block_size=size)
-    x = X.clone().requires_grad_()
+    x = X.to(dtype).requires_grad_()
     with pytest.warns(UserWarning, match="no valid term"):
-        value = loss(x, Y, Z[:0], W[:0])
+        value = loss(x, Y, Z[:0].to(dtype), W[:0])
     assert value.item() == 0
     assert not torch.autograd.grad(value, x)[0].any()
 
 
 @pytest.mark.parametrize("mining", ["all", "semi-hard-set", "semi-hard", "batch-hard", "random"])
-def test_every_miner_stands_an_empty_set_of_references(mining):
-    loss = Triplet(mining=mining)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_miner_stands_an_empty_set_of_references(mining, dtype):
+    loss, x, z = Triplet(mining=mining), X.to(dtype), Z[:0].to(dtype)
     with pytest.warns(UserWarning, match="no valid term"):
-        assert loss(X, Y, Z[:0], W[:0], generator=torch.Generator().manual_seed(0)).item() == 0
+        assert loss(x, Y, z, W[:0], generator=torch.Generator().manual_seed(0)).item() == 0
 
 
 def test_no_triplets_give_zero_in_the_graph():

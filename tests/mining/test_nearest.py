@@ -78,6 +78,11 @@ def test_what_rounding_does_not_tell_is_looked_at_once_more():
     assert asked[1:] == [([0, 0, 0], [1, 2, 3])]
 
 
+def test_two_are_enough_to_be_looked_at():
+    values, true = torch.ones(1, 2), torch.tensor([[1 + 1e-9, 1]], dtype=torch.float64)
+    assert settled(values, lowest(values)[:, None], lambda rows, columns: true[rows, columns]).tolist() == [[1]]
+
+
 def test_rows_that_are_alike_are_not_looked_at_again():
     values = torch.ones(3, nearest.MOST + 1)
     assert settled(0 * values, torch.ones(3, 1).long(), lambda rows, columns: 1 / 0).tolist() == [[1], [1], [1]]

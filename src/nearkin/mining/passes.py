@@ -108,7 +108,7 @@ class Passes:
     def _doubt(self, part: slice, far: Tensor) -> None:
         """Note the distances of rows in which more may count than has been counted."""
         spans, doubted = self.hinge.spans, (self.most[:, part] != self.counts[:, part]).nonzero()
-        for k, row in (pairs.unbind(1) for pairs in doubted.split(max(1, CHUNK // far.shape[1])) if len(pairs)):
+        for k, row in (pairs.unbind(1) for pairs in doubted.split(max(1, CHUNK // max(far.shape[1], 1))) if len(pairs)):
             lines, which = far[row], (part.start + row, k, None)
             number, column = (spans.maybe.holds(lines, *which) & ~spans.sure.holds(lines, *which)).nonzero().unbind(1)
             self.doubts.append((which[0][number], column))
