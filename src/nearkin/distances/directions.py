@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nearkin.distances.crowds import Crowd, near_pairs
-from nearkin.distances.groups import Group, by_group
-from nearkin.distances.rows import Pairs, Rows, narrowed, parts, pieces
-from nearkin.distances.squared import NEAR, MakeGroup, cut, mirrored, selves, wide, worth_mirroring
+from nearkin.distances.groups import Group, MakeGroup, mend
+from nearkin.distances.rows import Pairs, Rows, narrowed, pieces
+from nearkin.distances.squared import NEAR, cut, mirrored, selves, wide, worth_mirroring
 
 
 class UnitRows:
@@ -81,23 +81,14 @@ class UnitKernel:
             torch.addmm(self.one, mine, self.centred.T, alpha=-1, out=out)
         if first is not None:
             own = selves(out, first).fill_(torch.inf)
-        apart: Group | Crowd | None = None
-        near = self._near(out, grouped=group is not None)
-        if near is None and group is not None:
-            near, apart = by_group(out, group(), self.near, partial(self._near, out), factor=0.5)
-        if near is None:
-            apart = Crowd(anchors, self.references)
-            apart.fill(out, first, factor=0.5)
-        else:
-            rows, columns = near
-            for part in parts(len(rows), anchors.shape[1]):
-                i, j = rows[part], columns[part]
-                out[i, j] = (anchors[i] - self.references[j]).square_().sum(1).div_(2).to(out.dtype)
+        near, apart = mend(
+            out, anchors, self.references, partial(self._near, out), share=self.near, first=first, group=group, factor=0.5
+        )
         if first is not None:
             own.fill_(0)
         return out, near, apart
 
-    def _near(self, distances: Tensor, *, grouped: bool = False) -> Pairs | None:
+    def _near(self, distances: Tensor, grouped: bool) -> Pairs | None:
         """Entries that a product has not made well enough; most rows are cleared by their smallest entry.
 
         None where they are a crowd. grouped: a group may make them

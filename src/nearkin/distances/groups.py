@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nearkin.distances import crowds
-from nearkin.distances.rows import Pairs, Rows
+from nearkin.distances.crowds import Crowd
+from nearkin.distances.rows import Pairs, Rows, parts
 
 WIDEST = 1 << 20
 """Numbers of rows that are gathered by group."""
@@ -146,21 +147,57 @@ class Group:
         to_references.index_add_(0, self.columns.rows.flatten(), away.flatten(0, 1))
 
 
-def by_group(
-    distances: Tensor, group: Group | None, share: float, look: Callable[[], Pairs | None], factor: float = 1.0
-) -> tuple[Pairs | None, Group | None]:
-    """Fill the pairs of a group into a block (b, R) of squared distances times `factor`; the near pairs left, and the group.
+MakeGroup = Callable[[], Group | None]
+"""Makes the group that a block may have."""
 
-    Without near pairs where they are a crowd still. look: finds those of the block, where the pairs of a group are +inf
+
+class Mended(NamedTuple):
+    """What a product had spoiled: the indices of the near pairs, made one by one; and who made others apart, a group or, where
+    there are no near pairs but a crowd, all of them."""
+
+    near: Pairs | None
+    apart: Group | Crowd | None
+
+
+Look = Callable[[bool], Pairs | None]
+"""Finds the near pairs of a block; None for a crowd, which is fewer pairs where a group may make them."""
+
+
+def mend(
+    out: Tensor, anchors: Rows, references: Rows, look: Look, *, share: float, first: int | None,
+    shift: Tensor | None = None, group: MakeGroup | None = None, factor: float = 1.0,
+) -> Mended:  # fmt: skip
+    """Make squared distances (A, R) times `factor` in `out`, of which products spoil the smallest, once more.
+
+    share: of the squared norms, below which a pair is near; first: the column of the first anchor where anchors are
+    references themselves: what stands there is +inf; shift: what rows are centred by
     """
+    near, apart = look(group is not None), None
+    if near is None and group is not None:
+        near, apart = _by_group(out, group(), share, look, factor)
+    if near is None:
+        crowd = Crowd(anchors, references, shift)
+        crowd.fill(out, first, factor)
+        return Mended(None, crowd)
+    for part in parts(near[0].shape[0], anchors.shape[1]):
+        i, j = near[0][part], near[1][part]
+        found = (anchors[i] - references[j]).square_().sum(1)
+        out[i, j] = (found if factor == 1 else found.mul_(factor)).to(out.dtype)
+    return Mended(near, apart)
+
+
+def _by_group(
+    distances: Tensor, group: Group | None, share: float, look: Look, factor: float
+) -> tuple[Pairs | None, Group | None]:
+    """Fill the pairs of a group into a block (b, R); the near pairs left, None where they are a crowd still, and the group."""
     if group is None:
-        return look(), None
+        return look(False), None
     made = group.squared(share, distances.numel())
     if made is None:
         return None, None
     every, (squared, inner) = distances.view(-1), made
     every.index_fill_(0, group.places, torch.inf)
-    outer = look()
+    outer = look(False)
     if outer is None:
         return None, None
     every.scatter_(0, group.places, squared if factor == 1 else squared.mul_(factor))

@@ -8,7 +8,7 @@ see `wide`), so that what projects them adds no rounding of its own; products ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from nearkin.core.tensors import full_precision, numbers, traced
 from nearkin.distances import crowds
 from nearkin.distances.crowds import Crowd
-from nearkin.distances.groups import Group, by_group
+from nearkin.distances.groups import Group, MakeGroup, mend
 from nearkin.distances.rows import Pairs, Rows, mean, narrowed, parts
 
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
@@ -29,9 +29,6 @@ BAND = 128
 
 MIRRORED = 512, 256
 """Rows and dimensions from which a mirrored half of a product takes less time than the half itself."""
-
-MakeGroup = Callable[[], Group | None]
-"""Makes the group that a block may have."""
 
 Some = TypeVar("Some", bound=Rows)
 
@@ -97,22 +94,15 @@ class SquaredKernel:
             squared = torch.addmm(self.norms, centred, self.centred.T, alpha=-2, out=out).add_(norms)
         if first is not None:
             own = selves(squared, first).fill_(torch.inf)
-        look = partial(self._near, squared, norms, shared=first is not None)
-        apart: Group | Crowd | None = None
-        near = look(grouped=group is not None)
-        if near is None and group is not None:
-            near, apart = by_group(squared, group(), self.share, look)
-        if near is None:
-            apart = Crowd(anchors, self.references, self.shift)
-            apart.fill(squared, first)
-        else:
-            for i, j in _chunks(*near, anchors.shape[1]):
-                squared[i, j] = (anchors[i] - self.references[j]).square_().sum(1).to(self.dtype)
+        look = partial(self._near, squared, norms, first is not None)
+        near, apart = mend(
+            squared, anchors, self.references, look, share=self.share, first=first, shift=self.shift, group=group
+        )
         if first is not None:
             own.fill_(0)
         return squared, near, apart
 
-    def _near(self, squared: Tensor, norms: Tensor, *, shared: bool, grouped: bool = False) -> Pairs | None:
+    def _near(self, squared: Tensor, norms: Tensor, shared: bool, grouped: bool) -> Pairs | None:
         """Entries that a product has not made well enough; most rows, or all at once, are cleared by their smallest entry.
 
         None where they are a crowd. shared: the anchors are references, whose largest norm is known; grouped: a group may
