@@ -122,6 +122,7 @@ def test_a_tight_batch_goes_by_group_and_a_wrong_grouping_is_a_crowd(monkeypatch
         made = BlockDistances(Euclidean().closed_form(), z, z, torch.float32, 0, shared=True, groups=(numbers, numbers))
         found = made.fill(0, 22, torch.empty(22, 22))
         assert type(made.apart).__name__ == apart
+        assert (made.groups is None) == (apart == "Crowd")  # nobody tries again in the next block
         torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
 
 
@@ -146,6 +147,16 @@ def test_a_few_pairs_in_every_row_are_no_crowd_where_there_is_no_group(monkeypat
         assert made.apart is None
         assert made.near is not None
         assert len(made.near[0]) == 400
+
+
+def test_a_few_copies_are_made_one_by_one_though_a_group_could() -> None:
+    z, groups = normal(120, 16, seed=1).double(), torch.arange(120) % 12
+    z[60:] = z[:60]
+    made = BlockDistances(Euclidean().closed_form(), z, z, torch.float32, 0, shared=True, groups=(groups, groups))
+    made.fill(0, 120, torch.empty(120, 120))
+    assert made.apart is None
+    assert made.near is not None
+    assert len(made.near[0]) == 120
 
 
 def test_without_groups_nobody_is_made_apart() -> None:
