@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, choice
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -95,7 +95,8 @@ class Angular(RowLoss):
         """The rows with their slopes made by hand: with E = e^{4 t S} at negatives, sum_k e^{4 t (x_i + x_j)'x_k} is a
         product of the rows i and j of E, and so are its slopes."""
         t = self._steepness()
-        powers = torch.sub(tile.distances.new_full((), 4 * t), tile.distances, alpha=4 * t, out=tile.slope).exp_()
+        bits = LOG2E * 4 * t
+        powers = torch.sub(tile.distances.new_full((), bits), tile.distances, alpha=bits, out=tile.slope).exp2_()
         powers.view(-1).index_fill_(0, tile.kin, 0)
         to_positive = 1 - tile.positive_distances()
         pull, towards = torch.zeros_like(to_positive), tile.scratch.zero_()

@@ -7,11 +7,11 @@ import math
 import torch
 
 from nearkin.core import non_negative, positive
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, LEAST, listed_only, negative_sums
+from nearkin.losses.shares import FITTING, LEAST, listed_only, logarithm, negative_sums
 from nearkin.losses.terms import positive_logsumexp
 
 
@@ -55,18 +55,18 @@ class Circle(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: g sigma(z) times its weight and its share of its side, minus that at a negative."""
-        m, root = self.margin, math.sqrt(self.scale)
+        m, root = self.margin, math.sqrt(LOG2E * self.scale)
         top = tile.distances.new_full((), (1 + m) * root)
-        weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit is w (w - 2 m root)
+        weights = torch.sub(top, tile.distances, alpha=root, out=tile.scratch).relu_()  # the logit in bits is w (w - 2 m root)
         torch.sub(weights, 2 * m * root, out=tile.slope).mul_(weights)
         total, peak = negative_sums(tile, self.scale * max(m * m, abs(1 - m * m)) <= FITTING)
         near = tile.positive_distances()
         steep = (near + m).mul_(self.scale)  # d >= 0, so that d + m is the weight
         logits = listed_only(tile, (near - m).mul_(steep))
         far, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)
-        z = torch.where(valid, total.log() + peak + far, -torch.inf)
+        z = torch.where(valid, logarithm(total, peak) + far, -torch.inf)
         slope = torch.sigmoid(z)
-        push = tile.slope.mul_(weights).mul_((-root * slope).div_(total.clamp_(min=LEAST)))
+        push = tile.slope.mul_(weights).mul_((slope * (-self.scale / root)).div_(total.clamp_(min=LEAST)))
         pull = listed_only(tile, logits - far).exp_().mul_(steep).mul_(slope)
         count = added(valid[:, 0] & (tile.negatives > 0))
         return Closed(Terms(added(log1p_exp(z)), count), pull, push)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_sum
+from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_sum
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.cosine_matrix import Slopes
 from nearkin.losses.engine import RowLoss
@@ -74,13 +74,13 @@ class ClassRows(RowLoss):
         """Costs (b, 1) of rows of the classes own (b, 1); `share` times their slopes go into `slopes` (b, R)."""
         near, nearing = self._classes(distances)
         widened, widening = self.widened(near.gather(1, own))
-        powers = torch.mul(near, -self.scale, out=slopes if nearing is None else None).scatter_(1, own, -torch.inf)
+        powers = torch.mul(near, -LOG2E * self.scale, out=slopes if nearing is None else None).scatter_(1, own, -torch.inf)
         widened = self.scale * widened
         if 2 * self.scale > FITTING:
             peak = powers.amax(1, keepdim=True)
             powers.sub_(peak)
-            widened += peak
-        total = powers.exp_().sum(1, keepdim=True)
+            widened.add_(peak, alpha=1 / LOG2E)
+        total = powers.exp2_().sum(1, keepdim=True)
         costs, slope = self.cost(widened.add_(total.log()))
         slope = slope * (self.scale * share)
         powers.mul_(slope.div(total).neg_()).scatter_(1, own, slope * widening)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import non_negative
-from nearkin.core.tensors import Block, Terms, added, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -120,8 +120,8 @@ class GeneralizedLifted(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
         bounded = tile.reach + self.margin <= FITTING
-        torch.sub(tile.distances.new_full((), self.margin), tile.distances, out=tile.slope)
-        pull = tile.only_listed(tile.positive_distances(), -torch.inf)
+        torch.sub(tile.distances.new_full((), LOG2E * self.margin), tile.distances, alpha=LOG2E, out=tile.slope)
+        pull = tile.only_listed(tile.positive_distances().mul_(LOG2E), -torch.inf)
         strangers, peak = negative_sums(tile, bounded)
         kin, top = sums(pull, bounded)
         excess = logarithm(strangers, peak).add_(logarithm(kin, top))

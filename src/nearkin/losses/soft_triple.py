@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import non_negative, positive, within
-from nearkin.core.tensors import added
+from nearkin.core.tensors import LOG2E, added
 from nearkin.distances import Cosine, root, wide
 from nearkin.losses.class_rows import ClassLoss, ClassRows
 from nearkin.losses.shares import FITTING
@@ -27,10 +27,10 @@ class SoftTripleRows(ClassRows):
         self.temperature, self.margin = positive("temperature", temperature), within("margin", margin, 0, 2)
 
     def near(self, distances: Tensor) -> tuple[Tensor, Tensor]:
-        powers = distances / -self.temperature
+        powers = distances * (-LOG2E / self.temperature)
         if 2 / self.temperature > FITTING:
             powers = powers - powers.detach().amax(2, keepdim=True)
-        powers = powers.exp()
+        powers = powers.exp2()
         shares = powers / powers.sum(2, keepdim=True)  # torch.softmax takes three times as long over so few
         near = torch.linalg.vecdot(shares, distances)
         return near, torch.addcmul(shares, shares, near[:, :, None] - distances, value=1 / self.temperature)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nearkin.core import positive
-from nearkin.core.tensors import Block, Terms, added, cast, masked_logsumexp, masked_sum
+from nearkin.core.tensors import LOG2E, Block, Terms, added, cast, masked_logsumexp, masked_sum
 from nearkin.distances import Cosine, Distance, wide
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -55,9 +55,9 @@ class SupCon(RowLoss):
             near.add_(rate)
         tile.write_over()
         bounded = falling(tile, rate, self.distance) <= FITTING
-        logits = tile.only_listed(near, -torch.inf)
+        logits = tile.only_listed(near * LOG2E, -torch.inf)
         strangers, peak = negative_sums(tile, bounded, None if bounded else logits)
-        powers = logits.exp() if bounded else (logits - peak).exp_()
+        powers = (logits if bounded else logits.sub_(peak)).exp2_()
         total = powers.sum(1, keepdim=True).add_(strangers).clamp_(min=LEAST)
         costs = added((logarithm(total, peak) - near) * share)
         factor = total.reciprocal_().mul_(-rate)

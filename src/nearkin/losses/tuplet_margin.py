@@ -12,7 +12,7 @@ from nearkin.core.tensors import Block, Terms, added, log1p_exp, masked_logsumex
 from nearkin.distances import Distance, root
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
-from nearkin.losses.shares import FITTING, LEAST, falling, negative_sums
+from nearkin.losses.shares import FITTING, LEAST, falling, logarithm, negative_sums
 from nearkin.losses.terms import positive_weights, weighted_terms
 
 
@@ -57,7 +57,7 @@ class TupletMargin(RowLoss):
         total, peak = negative_sums(tile, falling(tile, self.scale, self.distance) <= FITTING)
         near, b = tile.positive_distances(), math.radians(self.margin_deg)
         sine, cosine = (near * (2 - near)).clamp_(min=0).sqrt_(), 1 - near
-        z = (cosine * -math.cos(b)).sub_(sine, alpha=math.sin(b)).mul_(self.scale) + (total.log() + peak)
+        z = (cosine * -math.cos(b)).sub_(sine, alpha=math.sin(b)).mul_(self.scale) + logarithm(total, peak)
         shares = torch.sigmoid(z).mul_(self.scale) * tile.listed
         costs = log1p_exp(z) * tile.listed
         push = tile.slope.mul_(shares.sum(1, keepdim=True).neg_() / total.clamp_(min=LEAST))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nearkin.core.tensors import added
+from nearkin.core.tensors import LOG2E, added
 from nearkin.mining.passes import Counted
 from nearkin.mining.rows import Rows
 
@@ -42,7 +42,7 @@ def counted_smooth(
 
 def soft_hinge(z: Tensor, other: Tensor) -> Tensor:
     """log(1 + e^z), exact at both ends."""
-    sums = torch.abs(z, out=other).neg_().exp_().log1p_().sum(1)
+    sums = torch.abs(z, out=other).mul_(-LOG2E).exp2_().log1p_().sum(1)
     sums += torch.clamp(z, min=0, out=other).sum(1)
     z.sigmoid_()
     return sums
