@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearkin.core.tensors import Block, Terms, added
 from nearkin.distances import Distance, LearnedDistance, make_distance
-from nearkin.losses import RowLoss
+from nearkin.losses import Contrastive, RowLoss
 
 pytestmark = pytest.mark.usefixtures("near_pairs")
 
@@ -132,6 +132,28 @@ def test_a_loss_has_the_same_accuracy_dense_and_blocked(name, data, block_size):
     assert abs(float(value.detach()) / float(wanted.detach()) - 1) < 1e-6
     (slope,), (wanted_slope,) = torch.autograd.grad(value, x), torch.autograd.grad(wanted, exact)
     assert relative(slope, wanted_slope) < 1e-6
+
+
+@pytest.mark.parametrize("references", [False, True], ids=["own", "references"])
+@pytest.mark.parametrize("name", ["euclidean", "squared-euclidean", "cosine", "snr"])
+@pytest.mark.parametrize("data", [*DATA, "offset 1e6 + normal"])
+def test_a_small_batch_has_the_same_accuracy(name, data, references):
+    """Few distances are in float64 from the start, of rows that nobody centres: nearer ones are made of differences there."""
+    rows = 1e6 + rows_of("unit, random") if data == "offset 1e6 + normal" else rows_of(data)
+    y, margin = torch.arange(32) // 4, 0.5 * float(direct(name, rows.double()).amax())
+    given = [rows[:32].requires_grad_(), rows[32:64].clone().requires_grad_()] if references else [rows[:32].requires_grad_()]
+    exact = [each.detach().double().requires_grad_() for each in given]
+    loss = Contrastive(margin, form="linear", distance=make_distance(name), average="pairs", reduction="sum")
+    value = loss(given[0], y, *((given[1], y) if references else ()))
+    slopes = torch.autograd.grad(value, given)
+    wanted = direct(name, *exact)
+    kin = y[:, None] == y
+    terms = torch.where(kin, wanted, torch.relu(margin - wanted))
+    if not references:
+        terms = terms * (1 - torch.eye(32))
+    assert float(value.detach()) == pytest.approx(float(terms.detach().sum()), rel=1e-6)
+    for slope, wanted_slope in zip(slopes, torch.autograd.grad(terms.sum(), exact), strict=True):
+        assert relative(slope, wanted_slope) < 1e-6
 
 
 def relative(slope: Tensor, wanted: Tensor) -> float:

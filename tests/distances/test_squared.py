@@ -118,3 +118,13 @@ def test_a_common_offset_does_not_make_every_pair_a_near_one():
     kernel = SquaredKernel(100 + normal(50, 8, seed=1), torch.float32)
     _, near = kernel.forward(100 + normal(40, 8))
     assert len(near[0]) < 0.02 * 40 * 50
+
+
+@pytest.mark.parametrize("count", [squared.PLAIN, squared.PLAIN + 1], ids=["plain", "centred"])
+def test_distances_in_float64_of_float32_rows_are_those_of_their_very_numbers(count):
+    """Nothing is rounded to float32 on the way, and few rows are not centred."""
+    x, z = (0.3 + normal(count, 8, seed=seed) for seed in (0, 1))
+    kernel = SquaredKernel(z.float(), torch.float64)
+    assert (kernel.shift is None) == (count == squared.PLAIN)
+    found, _ = kernel.forward(x.float())
+    torch.testing.assert_close(found, loops(x.float().double(), z.float().double()), rtol=1e-9, atol=0)

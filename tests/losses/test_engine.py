@@ -608,3 +608,22 @@ def test_no_warning_where_there_are_terms():
         warnings.simplefilter("error")
         for name in ROW_LOSSES:
             make_loss(name)(X, Y)
+
+
+class Narrow(Contrastive):
+    """A loss that says what its distances are made in."""
+
+    closed = None
+
+    def rows(self, block: Block) -> Any:
+        self.seen = block.distances.dtype
+        return super().rows(block)
+
+
+@pytest.mark.parametrize(("count", "precise", "wanted"), [(90, None, 64), (91, None, 32), (90, 0, 32), (91, True, 64)])
+def test_few_distances_are_in_float64_unless_a_loss_says_otherwise(count, precise, wanted):
+    loss = Narrow()
+    if precise is not None:
+        loss.precise = precise
+    value = loss(normal(count, 3).float(), np.arange(count) % 3)
+    assert (loss.seen, value.dtype) == (getattr(torch, f"float{wanted}"), torch.float32)

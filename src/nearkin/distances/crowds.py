@@ -15,8 +15,8 @@ SHARE = 1 / 64
 NEAR = 1e-9
 """Share of the squared norms below which even such a product says too little of a squared distance for float32."""
 
-PART = 1 << 21
-"""Distances that are looked through at a time."""
+FIRST, PART = 1 << 14, 1 << 21
+"""Distances that are looked through first, where a crowd is often told already, and later at a time."""
 
 MANY = 4
 """Near pairs a row from which a group makes them faster."""
@@ -42,7 +42,9 @@ def near_pairs(
     doubled, most = is_doubled(distances), SHARE * distances.numel()
     if grouped:
         most = min(most, MANY * len(distances))
-    for some in suspects.split(max(PART // max(distances.shape[1], 1), 1)):
+    first, later = (max(size // max(distances.shape[1], 1), 1) for size in (FIRST, PART))
+    rest = suspects[first:].split(later) if len(suspects) > first else ()
+    for some in (suspects[:first], *rest):
         close = (distances if len(some) == len(distances) else distances[some]) < limits(some)
         if doubled:
             count += int(close.count_nonzero())

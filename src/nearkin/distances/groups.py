@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,16 +35,17 @@ class Members(NamedTuple):
 
 def members(groups: Tensor, most: float = math.inf) -> Members | None:
     """The rows of each group, rising, out of a group number for each row (n,); None where that takes more than PADDED places
-    a row, or `most` of all."""
-    order = groups.argsort(stable=True)
-    numbers, sizes = groups[order].unique_consecutive(return_counts=True)
-    widest = int(sizes.max()) if len(sizes) else 0
+    a row, or `most` of all. Small lists in many small steps are numpy's, whatever the device."""
+    values = groups.cpu().numpy()
+    order = values.argsort(kind="stable")
+    numbers, starts, sizes = np.unique(values[order], return_index=True, return_counts=True)
+    widest = int(sizes.max(initial=0))
     if widest * len(sizes) > min(PADDED * len(groups), most):
         return None
-    steps = torch.arange(widest, device=groups.device)
+    steps = np.arange(widest)
     listed = steps < sizes[:, None]
-    places = (sizes.cumsum(0) - sizes)[:, None] + torch.where(listed, steps, 0)
-    return Members(order[places], listed, numbers)
+    rows = order.take(starts[:, None] + steps * listed)
+    return Members(*[torch.from_numpy(each).to(groups.device) for each in (rows, listed, numbers)])
 
 
 class Centred(NamedTuple):
@@ -119,7 +121,8 @@ class Group:
 
         share: of the squared norms, below which a pair is near; count: of all pairs of the block
         """
-        norms, others = (each.square().sum(2) for each in (self.left, self.right))
+        norms = self.left.square().sum(2)
+        others = norms if self.left is self.right else self.right.square().sum(2)
         found = torch.baddbmm(others[:, None], self.left, self.right.mT, alpha=-2).add_(norms[:, :, None])
         if self.first is not None:
             found.masked_fill_(self.columns.rows[:, None] == (self.rows.rows + self.first)[:, :, None], torch.inf)
@@ -140,7 +143,13 @@ class Group:
         return taken.mul_(self.rows.listed[:, :, None]).mul_(self.columns.listed[:, None])
 
     def pull(self, taken: Tensor, to_anchors: Tensor, to_references: Tensor) -> None:
-        """Add half the gradient of sum(slopes * squared) over the pairs to (b, D) and (R, D)."""
+        """Add half the gradient of sum(slopes * squared) over the pairs to (b, D) and (R, D), which are one where the block is its
+        own set of columns."""
+        if self.left is self.right:  # every pair is here both ways round, and moves both its ends alike
+            both = taken + taken.mT
+            moved = torch.baddbmm(self.left * both.sum(2, keepdim=True), both, self.left, alpha=-1)
+            to_anchors.index_add_(0, self.rows.rows.flatten(), moved.flatten(0, 1))
+            return
         towards = torch.baddbmm(self.left * taken.sum(2, keepdim=True), taken, self.right, alpha=-1)
         to_anchors.index_add_(0, self.rows.rows.flatten(), towards.flatten(0, 1))
         away = torch.baddbmm(self.right * taken.sum(1)[:, :, None], taken.mT, self.left, alpha=-1)

@@ -195,7 +195,7 @@ class BlockDistances:
         The two differ by what points along the rows, which the way back of directions drops, and the mean of spread rows is
         short: large sums of slopes, rounded, would hide what is left of them
         """
-        if isinstance(self.kernel, SquaredKernel) and self.spread:
+        if self.kernel.shift is not None and self.spread:
             target.addr_(weights, self.kernel.shift.to(self.dtype), alpha=-1)
         else:
             target.addcmul_(centred, weights[:, None])

@@ -61,10 +61,15 @@ def mean(rows: Rows) -> Tensor:
     return torch.stack([rows[part].sum(0) for part in pieces(rows)]).sum(0) / max(rows.shape[0], 1)
 
 
+def _as_wide(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows in `dtype` where that has more digits than their own: a difference of narrow ones would be rounded already."""
+    return cast(rows, torch.promote_types(rows.dtype, dtype))
+
+
 def narrowed(rows: Rows, dtype: torch.dtype, shift: Tensor | None = None) -> Tensor:
     """The rows less `shift` (D,), in `dtype`."""
     if isinstance(rows, Tensor):
-        return cast(rows if shift is None else rows - shift, dtype)
+        return cast(rows, dtype) if shift is None else cast(_as_wide(rows, dtype) - shift, dtype)
     found = torch.empty(rows.shape, dtype=dtype, device=rows.device)
     for part in pieces(rows):
         found[part] = rows[part] if shift is None else rows[part] - shift

@@ -24,6 +24,9 @@ from nearkin.distances.rows import Pairs, Rows, mean, narrowed, parts
 NEAR = {torch.float32: 0.05, torch.float64: 1e-6}
 """Share of the squared norms below which a product is not trusted: the error relative to the entry is about eps / NEAR."""
 
+PLAIN = 128
+"""References in float64 up to which nobody centres: their products spoil little, and the steps cost more."""
+
 BAND = 128
 """Rows of a symmetric matrix made at a time."""
 
@@ -52,7 +55,8 @@ class SquaredKernel:
 
     def __init__(self, references: Rows, dtype: torch.dtype) -> None:
         self.references, self.dtype = references, dtype
-        self.shift = mean(references)
+        plain = dtype == torch.float64 and references.shape[0] <= PLAIN
+        self.shift = None if plain else mean(references)
         self.centred = narrowed(references, dtype, self.shift)
         self.norms = self.centred.square().sum(1)
         self.share = NEAR[dtype]

@@ -69,8 +69,8 @@ class Tile:
         return self.distances.gather(1, self.index)
 
     def torn(self) -> bool:
-        """Whether every anchor has a positive and a negative, so that nothing has to be left out."""
-        return self.full and self.counts.torn() == self.index.shape[0]
+        """Whether every anchor has a positive and a negative, so that none has to be left out."""
+        return self.counts.torn() == self.index.shape[0]
 
     def share(self) -> Tensor | float:
         """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""

@@ -133,8 +133,8 @@ class _Sweep:
     def __init__(self, loss: ByHand, call: Call, rows: ClosedRows, size: int | None, measured: bool) -> None:
         self.loss, self.call, self.rows, self.size, self.measured = loss, call, rows, size, measured
         self.distances, self.count = rows.distances, rows.distances.anchors.shape[0]
-        largest, most = rows.largest(), torch.finfo(call.dtype).max
-        self.finite = all([4 * each < most for each in largest])
+        largest, self.most = rows.largest(), torch.finfo(call.answer).max  # distances are no wider than the loss
+        self.finite = all([4 * each < self.most for each in largest])
         if not self.finite:  # NaN among the rows is one reason
             call.check()
         self.reach = self.distances.form.reach(max(largest))
@@ -223,6 +223,8 @@ class _Sweep:
         totals, counts, active = self.sums
         parts = self.loss.parts
         self.value, weights = self.loss.reduce(totals[:parts], counts[:parts], active[:parts])
+        if abs(self.value) > self.most:  # a tensor would not take it
+            self.value = math.inf
         return weights
 
     def pull(self, start: int, stop: int, tile: Tile, found: Closed, weights: list[float]) -> None:

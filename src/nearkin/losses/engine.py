@@ -33,6 +33,9 @@ CLOSED_LIMIT = 1 << 18
 WHOLE_LIMIT = 1 << 24
 """The same for a loss whose closed form needs the whole batch."""
 
+PRECISE = 1 << 13
+"""Distances that are in float64 without being asked: of so few, the near ones of tight classes would take longer twice."""
+
 BLOCK_NUMBERS = 7 << 19
 """Distances in the buffer of a block that `block_size="auto"` chooses."""
 
@@ -75,7 +78,7 @@ class RowLoss(nn.Module):
     uniforms: int = 0
     tuples: bool = False
     exact_gradient: bool = True
-    precise: int = False
+    precise: int = PRECISE
     _weighed: bool = True  # `weights` belongs to `combine`
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")

@@ -108,14 +108,14 @@ class FewKin:
         """Kin of the anchors start..stop."""
         kin = self.asked[start:stop, None] == self.classes
         places, number = np.flatnonzero(kin), kin.sum(1)
-        strangers = len(self.classes) - number
+        strangers, columns = len(self.classes) - number, places % max(len(self.classes), 1)
         if self.first is not None:
-            rows = np.arange(len(kin))
-            kin[rows, rows + (self.first + start)] = False
+            selves = np.arange(len(kin)) + (self.first + start)
+            columns = columns[columns != selves.repeat(number)]
             number = number - 1
         listed = np.arange(number.max(initial=0)) < number[:, None]
         index = np.zeros(listed.shape, np.int64)
-        index[listed] = kin.nonzero()[1]
+        index[listed] = columns
         some = None if listed.all() else as_tensor(listed, self.device)
         counts = Counts(number, strangers)
         return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts, some)
@@ -146,9 +146,8 @@ class Kin:
         widest = int(size.max(initial=0))
         steps = np.arange(widest)
         listed = steps < size
-        kin = self.order[np.where(listed, low + steps, 0)] if widest else np.empty((len(low), 0), np.int64)
-        flat = kin + (np.arange(len(low)) * self.total)[:, None]
-        flat = flat[listed]
+        kin = self.order.take(low + steps, mode="clip") if widest else np.empty((len(low), 0), np.int64)
+        flat = (kin + (np.arange(len(low)) * self.total)[:, None])[listed]
         if self.place is None:
             if self.same is not None:
                 rows, columns = self.same.places(start, stop)
@@ -158,7 +157,7 @@ class Kin:
                 listed = listed & self.same.differ(start, stop, kin)
             return self._block(kin, listed, flat, strangers)
         others, rank = steps[: max(widest - 1, 0)], self.place[start:stop, None] - low
-        index = kin[np.arange(len(low))[:, None], others + (others >= rank)]
+        index = self.order.take(low + others + (others >= rank), mode="clip")
         return self._block(index, others < size - 1, flat, strangers)
 
     def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:

@@ -68,7 +68,7 @@ class Lifted(RowLoss):
         there = (here if tile.ahead is None else tile.ahead)[:, 0][tile.index]
         excess = torch.logaddexp(here, there).add_(tile.positive_distances()).relu_()
         share = torch.sigmoid(here - there)  # of this end in the crowd of both
-        if not tile.torn():
+        if not (tile.full and tile.torn()):
             valid = tile.listed & (tile.negatives > 0)[:, None]
             excess, share = torch.where(valid, excess, 0), torch.where(valid, share, 0)
         towards = (excess * share).sum(1, keepdim=True)

@@ -26,6 +26,8 @@ class NCA(RowLoss):
                positive
     """
 
+    precise = 0  # it takes so few steps beside its distances that float64 would show: near ones are made twice
+
     def __init__(
         self,
         scale: float = 1.0,
