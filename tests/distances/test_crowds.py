@@ -78,6 +78,7 @@ def test_losses_of_tight_classes_are_those_of_float64(monkeypatch, name, distanc
     monkeypatch.setattr(crowds, "SHARE", 0.0 if way == "crowd" else 1.0)
     monkeypatch.setattr(crowds, "FEW", 0)
     monkeypatch.setattr(RowLoss, "precise", 0)
+    monkeypatch.setattr("nearkin.distances.groups.WORTH", 0)
     monkeypatch.setattr("nearkin.distances.groups.SMALLEST", 0)
     monkeypatch.setattr(Group, "pull", lambda *given: (pulls.append(given), pull(*given)))
     x, y = rows(24, 5, spread=0.02), torch.arange(24) % 3

@@ -18,6 +18,7 @@ SIZES = [5, 6, 1, 6, 4]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of a few rows are large enough for groups."""
     monkeypatch.setattr(crowds, "FEW", 0)
+    monkeypatch.setattr("nearkin.distances.groups.WORTH", 0)
     monkeypatch.setattr("nearkin.distances.groups.SMALLEST", 0)
 
 
@@ -101,12 +102,10 @@ def test_anchors_of_no_group_of_the_references_have_none() -> None:
     assert Groups(z, z.clone(), (groups + 100, groups), torch.float32).block(0, 22, None) is None
 
 
-@pytest.mark.parametrize("limit", ["few", "wide", "small", "uneven", "alone"])
+@pytest.mark.parametrize("limit", ["wide", "small", "uneven", "alone"])
 def test_groups_that_would_not_pay_are_none(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     z, groups = tight(1)
-    if limit == "few":
-        monkeypatch.setattr(crowds, "FEW", 1 << 14)
-    elif limit == "wide":
+    if limit == "wide":
         monkeypatch.setattr("nearkin.distances.groups.WIDEST", 30 * 16 - 1)
     elif limit == "small":
         monkeypatch.setattr("nearkin.distances.groups.SMALLEST", 7)
@@ -115,6 +114,16 @@ def test_groups_that_would_not_pay_are_none(monkeypatch: pytest.MonkeyPatch, lim
     else:
         groups = torch.zeros_like(groups)
     assert Groups(z, z, (groups, groups), torch.float32).block(0, 22, 0) is None
+
+
+def test_little_work_is_not_worth_a_look_for_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "SHARE", 1 / 16)
+    monkeypatch.setattr("nearkin.distances.groups.WORTH", 22 * 22 * 16)
+    z, groups = tight(1, spread=0.05)
+    made = BlockDistances(Euclidean().closed_form(), z, z, torch.float32, 0, shared=True, groups=(groups, groups))
+    monkeypatch.setattr(Groups, "block", None)
+    made.fill(0, 22, torch.empty(22, 22))
+    assert type(made.apart).__name__ == "Crowd"
 
 
 def test_a_tight_batch_goes_by_group_and_a_wrong_grouping_is_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:

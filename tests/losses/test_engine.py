@@ -620,7 +620,7 @@ class Narrow(Contrastive):
         return super().rows(block)
 
 
-@pytest.mark.parametrize(("count", "precise", "wanted"), [(90, None, 64), (91, None, 32), (90, 0, 32), (91, True, 64)])
+@pytest.mark.parametrize(("count", "precise", "wanted"), [(128, None, 64), (129, None, 32), (128, 0, 32), (129, True, 64)])
 def test_few_distances_are_in_float64_unless_a_loss_says_otherwise(count, precise, wanted):
     loss = Narrow()
     if precise is not None:

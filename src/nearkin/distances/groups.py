@@ -21,6 +21,9 @@ WIDEST = 1 << 20
 SMALLEST = 8
 """Rows of the largest group from which its pairs are made faster by products than one by one."""
 
+WORTH = 1 << 21
+"""Multiplications of a block's product above which groups are looked for: less is made in float64 in no more time."""
+
 PADDED = 4
 """Places that rows in groups of unlike sizes may take, as a multiple of the rows."""
 
@@ -76,14 +79,17 @@ class Groups:
         means = rows.mean(1, keepdim=True)
         return Centred(found, means, (rows - means).to(self.dtype))
 
+    def worth(self, count: int) -> bool:
+        """Whether a block of so many anchors may gain by groups."""
+        return count * self.references.shape[0] * self.references.shape[1] > WORTH
+
     def block(self, start: int, stop: int, first: int | None) -> Group | None:
         """The pairs of the anchors start..stop within groups; None where they are too few, or too many of all.
 
         first: the column of the anchor `start` where anchors are references themselves
         """
         count, width = stop - start, self.references.shape[0]
-        columns = self.columns if count * width > crowds.FEW else None
-        whole = self.shared and count == width
+        columns, whole = self.columns, self.shared and count == width
         rows = columns if whole or columns is None else self._anchors(start, stop, columns)
         if rows is None or columns is None:
             return None

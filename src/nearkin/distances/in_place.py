@@ -98,7 +98,8 @@ class BlockDistances:
         if self.by_product:
             return torch.addmm(out, narrowed(rows, self.dtype), self.columns.T, beta=0, alpha=-1, out=out)
         first = self._column(start)
-        group = None if self.groups is None else partial(self.groups.block, start, stop, first)
+        groups = self.groups if self.groups is not None and self.groups.worth(stop - start) else None
+        group = None if groups is None else partial(groups.block, start, stop, first)
         _, self.near, self.apart = self.kernel.fill(rows, out, first, group)
         if isinstance(self.apart, Crowd):
             self.groups = None  # they did not serve, nor will they in the next block

@@ -33,7 +33,7 @@ CLOSED_LIMIT = 1 << 18
 WHOLE_LIMIT = 1 << 24
 """The same for a loss whose closed form needs the whole batch."""
 
-PRECISE = 1 << 13
+PRECISE = 1 << 14
 """Distances that are in float64 without being asked: of so few, the near ones of tight classes would take longer twice."""
 
 BLOCK_NUMBERS = 7 << 19

@@ -25,8 +25,6 @@ class SupCon(RowLoss):
     Source:    Khosla et al. 2020 eq 2. On one class pytorch-metric-learning gives 0
     """
 
-    precise = 1 << 14  # a positive moves by a small difference of shares; so few distances cost float64 little time
-
     def __init__(
         self,
         temperature: float = 0.1,
