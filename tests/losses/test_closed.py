@@ -92,7 +92,7 @@ def test_every_distance(name, distance, size):
 
 @pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
 def test_duplicates_have_finite_slopes(variant):
-    x = rows(12)
+    x = (rows(12) * 8).round() / 8  # products round none of these: rows alike are equally far for autograd too
     x[3] = x[0]
     x[4] = x[1]
     x[7] = x[8]
@@ -100,10 +100,13 @@ def test_duplicates_have_finite_slopes(variant):
     same(make(variant), x, torch.tensor(LABELS["unequal classes"]))
 
 
+@pytest.mark.parametrize("few", ["few in float64", "all in float32"])
 @pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
-def test_single_precision_is_as_good_as_that_of_rows(variant):
+def test_single_precision_is_as_good_as_that_of_rows(variant, few):
     x, labels = rows(60, dimensions=16), torch.arange(60) // 4
     loss = make(variant)
+    if few == "all in float32" and loss.precise is not True:
+        loss.precise = 0
     exact, slopes = value_and_gradients(by_autograd(loss), x, labels)
     value, found = value_and_gradients(loss, x.float(), labels)
     _, others = value_and_gradients(by_autograd(loss), x.float(), labels)
@@ -195,7 +198,7 @@ def test_all_of_the_table_that_have_a_closed_form_are_tried():
 
 @pytest.mark.parametrize("name", ["circle", "tuplet-margin", "smooth-ap", "recall@k"])
 def test_large_scales_do_not_multiply_the_rounding_of_distances(name):
-    x, labels = rows(64, dimensions=32), torch.arange(64) // 4
+    x, labels = rows(132, dimensions=32), torch.arange(132) // 4
     loss = make_loss(name)
     exact, slopes = value_and_gradients(by_autograd(loss), x.float().double(), labels)
     for form in (loss, by_autograd(loss)):

@@ -11,6 +11,7 @@ from torch import Tensor
 from nearkin.core import InputError
 from nearkin.core.tensors import Own
 from nearkin.losses import CombinedNegatives, Contrastive, NPair, Triplet, TripletNetwork, TupleTriplet
+from nearkin.mining import SemiHard
 from oracles.contrastive import ready_pairs
 from oracles.gradient import value_and_gradient
 from oracles.tuples import tuple_triplets
@@ -122,6 +123,7 @@ def test_copies_of_a_row_are_equally_far(mining, block_size, dtype):
     x[:32] = x[32:]
     y = torch.cat([places // 4, places // 2 + 100])
     loss = Triplet(0.2 if mining == "semi-hard-set" else 0.0, mining=mining, block_size=block_size)
+    loss.precise = 0
     d = (x.double()[:, None] - x.double()).square().sum(2).sqrt()
     kin = y[:, None] == y
     z = (d[:, :, None] - d[:, None])[(kin & ~torch.eye(64, dtype=torch.bool))[:, :, None] & ~kin[:, None]]
@@ -133,6 +135,12 @@ def test_copies_of_a_row_are_equally_far(mining, block_size, dtype):
     assert measured.value.item() == pytest.approx(float(active.sum()) / count, rel=1e-6 if dtype == torch.float32 else 1e-12)
 
 
+def of_rows(x: Tensor) -> Tensor:
+    """All distances by differences; 0 with gradient 0 between equal rows."""
+    squared = (x[:, None] - x).square().sum(2)
+    return torch.where(squared > 0, squared, 1).sqrt() * (squared > 0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("block_size", [None, 7])
 def test_batch_hard_chooses_among_near_duplicates_and_copies_as_float64_does(block_size, dtype):
@@ -141,16 +149,42 @@ def test_batch_hard_chooses_among_near_duplicates_and_copies_as_float64_does(blo
     x = torch.nn.functional.normalize(normal(8, 128))[y] + 1e-6 * normal(64, 128, seed=1)
     x[9] = x[12] = x[13]
     x = x.to(dtype).requires_grad_()
-    value = Triplet(hinge="soft", mining="batch-hard", block_size=block_size)(x, y)
+    loss = Triplet(hinge="soft", mining="batch-hard", block_size=block_size)
+    loss.precise = 0
+    value = loss(x, y)
     exact = x.detach().double().requires_grad_()
-    squared = (exact[:, None] - exact).square().sum(2)
-    d = torch.where(squared > 0, squared, 1).sqrt() * (squared > 0)
+    d = of_rows(exact)
     kin, rows = y[:, None] == y, torch.arange(64)
     farthest = torch.where(kin & ~torch.eye(64, dtype=torch.bool), d, -1).argmax(1)
     nearest = torch.where(kin, torch.inf, d).argmin(1)
     wanted = torch.nn.functional.softplus(d[rows, farthest] - d[rows, nearest]).mean()
     torch.testing.assert_close(value.double(), wanted, rtol=1e-6, atol=0)
     torch.testing.assert_close(slope(value, x).double(), slope(wanted, exact), rtol=0, atol=1e-6 / 64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("block_size", [None, 50])
+@pytest.mark.parametrize("fallback", ["easiest", "skip"])
+def test_semi_hard_chooses_among_near_duplicates_and_copies_as_float64_does(fallback, block_size, dtype):
+    """Four rows of unlike classes nearly are one: which of them is nearest, or farther than a positive, float32 does not tell."""
+    x = torch.nn.functional.normalize(normal(40, 64)).repeat_interleave(4, 0) + 1e-6 * normal(160, 64, seed=1)
+    x[9] = x[8]
+    x, y = x.to(dtype).requires_grad_(), torch.arange(160) % 40
+    loss = Triplet(hinge="soft", mining=SemiHard(fallback), block_size=block_size)
+    loss.precise = 0
+    value = loss(x, y)
+    exact = x.detach().double().requires_grad_()
+    d = of_rows(exact)
+    kin = y[:, None] == y
+    anchor, positive = (kin & ~torch.eye(160, dtype=torch.bool)).nonzero().unbind(1)
+    near, far = d[anchor, positive], torch.where(kin, torch.inf, d)[anchor]
+    beyond = torch.where(far > near[:, None], far, torch.inf)
+    some = beyond.amin(1) < torch.inf
+    negative = torch.where(some, beyond.argmin(1), torch.where(far < torch.inf, far, -1).argmax(1))
+    terms = torch.nn.functional.softplus(near - d[anchor, negative])
+    wanted = terms[some].mean() if fallback == "skip" else terms.mean()
+    torch.testing.assert_close(value.double(), wanted, rtol=1e-6, atol=0)
+    torch.testing.assert_close(slope(value, x).double(), slope(wanted, exact), rtol=0, atol=1e-8)
 
 
 def test_the_divisor_of_active_terms_is_a_constant_for_the_gradient():

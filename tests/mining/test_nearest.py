@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from nearkin.losses.kin import make_kin
 from nearkin.mining import BatchHard, EasyPositive, SemiHard, nearest
-from nearkin.mining.nearest import highest, lowest, nearest_beyond, settled
+from nearkin.mining.nearest import highest, lowest, nearest_beyond
 from nearkin.mining.rows import strangers
 
 FORMS = {"passes": 10**9, "sorted integers": -1}
@@ -58,35 +58,6 @@ def test_lowest_and_highest_take_the_first_of_equals(monkeypatch):
     for _ in range(2):
         assert lowest(values).tolist() == [1, 2] and highest(values).tolist() == [0, 0]
         monkeypatch.setattr(nearest, "on_cpu", lambda values: False)
-
-
-def test_what_rounding_does_not_tell_is_looked_at_once_more():
-    true = torch.tensor([[3.0, 1 + 3e-8, 1, 1, 2], [3.5, 3, 3.1, 3.2, 3.9], [7, 7, 7, 7, 7]], dtype=torch.float64)
-    values = true.float()
-    values[2] = torch.inf
-    values[0, 4] = float("nan")  # is no candidate
-    asked = []
-
-    def exact(rows, columns):
-        asked.append((rows.tolist(), columns.tolist()))
-        return true[rows, columns]
-
-    assert settled(values, lowest(values[:, :4])[:, None], exact).tolist() == [[2], [1], [0]]
-    assert asked == [([0, 0, 0], [1, 2, 3])]
-    values, true = values.neg().add_(4), true.neg().add_(4)
-    assert settled(values, highest(values[:, :4])[:, None], exact, largest=True).tolist() == [[2], [1], [0]]
-    assert asked[1:] == [([0, 0, 0], [1, 2, 3])]
-
-
-def test_two_are_enough_to_be_looked_at():
-    values, true = torch.ones(1, 2), torch.tensor([[1 + 1e-9, 1]], dtype=torch.float64)
-    assert settled(values, lowest(values)[:, None], lambda rows, columns: true[rows, columns]).tolist() == [[1]]
-
-
-def test_rows_that_are_alike_are_not_looked_at_again():
-    values = torch.ones(3, nearest.MOST + 1)
-    assert settled(0 * values, torch.ones(3, 1).long(), lambda rows, columns: 1 / 0).tolist() == [[1], [1], [1]]
-    assert settled(values, lowest(values)[:, None], lambda rows, columns: 1 / 0).tolist() == [[0], [0], [0]]
 
 
 @pytest.mark.parametrize(

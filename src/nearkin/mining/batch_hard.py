@@ -6,7 +6,8 @@ from torch import Tensor
 
 from nearkin.core.tensors import masked_argmax, masked_argmin
 from nearkin.mining.choice import Chosen, Miner, Picked, Sight
-from nearkin.mining.nearest import highest, lowest, settled
+from nearkin.mining.nearest import highest, lowest
+from nearkin.mining.settling import settled
 
 
 class BatchHard(Miner):

@@ -9,6 +9,7 @@ from nearkin.core import choice
 from nearkin.core.tensors import masked_argmax
 from nearkin.mining.choice import Chosen, Miner, Picked, Sight, positive_table
 from nearkin.mining.nearest import highest, nearest_beyond
+from nearkin.mining.settling import settled, settled_beyond
 
 
 class SemiHard(Miner):
@@ -37,10 +38,13 @@ class SemiHard(Miner):
         Where there is none `near` holds -inf, `far` +inf
         """
         slots = torch.arange(near.shape[1], device=near.device).expand(near.shape)
-        negative, farther = nearest_beyond(far, near)
+        negative, farther = nearest_beyond(far, near) if sight is None else settled_beyond(far, near, sight)
         if self.fallback == "skip" or bool(farther.all()):
-            # where no negative is farther, kin at +inf is: z is -inf there
-            return Picked(slots, negative, near - far.gather(1, negative))
-        negative = torch.where(farther, negative, highest(far.masked_fill_(far == torch.inf, -torch.inf))[:, None])
+            z = near - far.gather(1, negative)
+            return Picked(slots, negative, torch.where(farther, z, -torch.inf) if self.fallback == "skip" else z)
+        farthest = highest(far.masked_fill_(far == torch.inf, -torch.inf))[:, None]
+        if sight is not None:
+            farthest = settled(far, farthest, sight.exact, largest=True)
+        negative = torch.where(farther, negative, farthest)
         z = near - far.gather(1, negative)
         return Picked(slots, negative, torch.where(z < torch.inf, z, -torch.inf))
