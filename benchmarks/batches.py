@@ -8,6 +8,10 @@ import torch
 from placement import here, placed
 from torch import Tensor
 
+TINY = 132
+"""Rows of the batch that warms a process up: just more than those whose distances are in float64, so that what large batches
+take once (buffers of the float32 product, say) is not counted as theirs."""
+
 
 class Batch(NamedTuple):
     """rows (N, D) float32, a leaf that asks for a gradient; labels (N,) int64, shuffled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from batches import tight_rows, unit_rows
+from batches import TINY, tight_rows, unit_rows
 from contenders import distance_floors, our_loss, ours, pml
 from counterparts import BATCH_HARD, COUNTERPARTS, Counterpart
 from harness import PML, Case, Setup, Target
@@ -31,7 +31,7 @@ NAMES = {
 
 
 def _loss(small: bool, *, title: str, counterpart: Counterpart, count: int) -> Setup:
-    batch = unit_rows(64 if small else count, PER_CLASS)
+    batch = unit_rows(TINY if small else count, PER_CLASS)
     classes = len(batch.rows) // PER_CLASS
     loss = our_loss("triplet" if title == "batch-hard" else title, **counterpart.options(classes))
     contenders, notes = [ours(loss, batch)], []
@@ -64,7 +64,7 @@ TIGHT = "supcon", "multi-similarity", "contrastive", "batch-hard", "generalized-
 
 
 def _tight(small: bool, *, title: str, count: int) -> Setup:
-    counterpart, batch = NAMES[title], tight_rows(64 if small else count)
+    counterpart, batch = NAMES[title], tight_rows(TINY if small else count)
     loss = our_loss("triplet" if title == "batch-hard" else title, **counterpart.options(10))
     theirs = counterpart.theirs
     peers = [] if theirs is None else pml(batch, lambda library: theirs(library, loss, 10))

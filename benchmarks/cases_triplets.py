@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import exact
-from batches import Batch, unit_rows
+from batches import TINY, Batch, unit_rows
 from contenders import distance_floors, mined, oml, our_loss, ours, pml
 from harness import OML, PML, Case, Contender, Setup, Target
 
@@ -32,7 +32,7 @@ def _oml_loss() -> Any:
 
 
 def _all(small: bool, *, count: int, per_class: int, peers: tuple[str, ...], oracle: bool = True) -> Setup:
-    batch = unit_rows(64 if small else count, per_class)
+    batch = unit_rows(TINY if small else count, per_class)
     contenders = [_ours(batch, margin=MARGIN)]
     if PML in peers:
         contenders += pml(batch, lambda library: _pml_loss(library, "MeanReducer"), peak=True)
@@ -49,7 +49,7 @@ def _all(small: bool, *, count: int, per_class: int, peers: tuple[str, ...], ora
 
 
 def _band(small: bool, *, count: int, per_class: int) -> Setup:
-    batch = unit_rows(64 if small else count, per_class)
+    batch = unit_rows(TINY if small else count, per_class)
 
     def theirs(library: Any) -> Any:
         distance = library.distances.LpDistance(normalize_embeddings=False)
@@ -65,7 +65,7 @@ def _band(small: bool, *, count: int, per_class: int) -> Setup:
 
 
 def _facenet(small: bool, *, count: int, per_class: int) -> Setup:
-    batch = unit_rows(64 if small else count, per_class)
+    batch = unit_rows(TINY if small else count, per_class)
     contenders = [_ours(batch, margin=MARGIN, mining="semi-hard"), *distance_floors(batch)]
     return Setup(contenders, partial(exact.by_anchors, batch, exact.semi_hard(MARGIN)))
 

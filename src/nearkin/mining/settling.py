@@ -55,16 +55,17 @@ def settled_beyond(far: Tensor, near: Tensor, sight: Sight) -> tuple[Tensor, Ten
         answer = _beyond(far, near, some, those, sight, most)
         if answer is None:
             return nearest_beyond(far, near)
-        columns[some, those], found[some, those] = answer
+        columns[some, those], found[some, those], most = answer
     return columns, found
 
 
 def _beyond(
     far: Tensor, near: Tensor, rows: Tensor, slots: Tensor, sight: Sight, most: int
-) -> tuple[Tensor, Tensor] | None:
+) -> tuple[Tensor, Tensor, int] | None:
     """The nearest beyond single positives (m,) and whether there is one: the nearest numbers that rounding does not tell apart
-    are asked for in float64, and if none of them is greater than the positive, those that follow; None if `most` pairs are not
-    enough."""
+    are asked for in float64, and if none of them is greater than the positive, those that follow. What is left of `most` pairs
+    that may be asked for; None if they are not enough.
+    """
     step = 1 + 2 * SLACK[far.dtype]
     values, border = far[rows], sight.of_positives(rows, slots)
     values.masked_fill_(values <= near[rows, slots, None] / step, torch.inf)
@@ -87,4 +88,4 @@ def _beyond(
         found |= least < torch.inf
         values[asked, close] = torch.inf
         left = left[~found[left]]
-    return columns, found
+    return columns, found, most
