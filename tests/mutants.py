@@ -84,6 +84,7 @@ TESTS: dict[str, list[list[str]]] = {
     "losses/": [ENGINE, [SWEEP, "-k", SOME_LOSSES]],
     "losses/contrastive.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "contrastive"]],
     "losses/triplet.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "triplet and not network and not tuple"]],
+    "losses/closed_sweep.py": [["tests/losses/test_closed.py", "tests/losses/test_finite.py"]],
     "losses/triplet_network.py": [FORMULAS, [SWEEP, "-k", "network"]],
     "losses/n_pair.py": [FORMULAS, [SWEEP, "-k", "n-pair"]],
     "losses/tuple_triplet.py": [FORMULAS, [SWEEP, "-k", "tuple-triplet"]],

@@ -78,13 +78,14 @@ class Simulated(TorchDispatchMode):
     def __enter__(self) -> Any:
         if torch._C._get_privateuse1_backend_name() != NAME:
             _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+        self.lifting = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=DEVICE) comes by here
         Simulated.waits = 0
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        torch._C._set_only_lift_cpu_tensors(False)
+        torch._C._set_only_lift_cpu_tensors(self.lifting)  # one within another leaves that one as it is
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(func, args, dict(kwargs or {}))
