@@ -73,6 +73,7 @@ class Mutant:
 
 FORMULAS = ["tests/losses/test_formulas.py", "tests/losses/test_known_defects.py"]
 ENGINE = ["tests/losses/test_reductions.py", "tests/losses/test_engine.py", "tests/losses/test_call.py", *FORMULAS]
+CLOSED_PAIRS = "tests/losses/test_pair_losses_closed.py"
 SWEEP = "tests/sweeps/test_losses.py"
 SOME_LOSSES = "contrastive or n-pair or network or liar or sweep"
 
@@ -82,7 +83,9 @@ TESTS: dict[str, list[list[str]]] = {
     "pairs/": [["tests/pairs", "tests/losses/test_call.py"], [SWEEP, "-k", "n-pair"]],
     "mining/": [["tests/mining", "tests/losses/test_formulas.py"], [SWEEP, "-k", "triplet and not tuple"]],
     "losses/": [ENGINE, [SWEEP, "-k", SOME_LOSSES]],
-    "losses/contrastive.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "contrastive"]],
+    "losses/contrastive.py": [[*FORMULAS, "tests/losses/test_call.py", CLOSED_PAIRS], [SWEEP, "-k", "contrastive"]],
+    "losses/ranked_list.py": [[CLOSED_PAIRS]],
+    "losses/fast_ap.py": [["tests/losses/test_rankings.py"]],
     "losses/triplet.py": [[*FORMULAS, "tests/losses/test_call.py"], [SWEEP, "-k", "triplet and not network and not tuple"]],
     "losses/closed_sweep.py": [["tests/losses/test_closed.py", "tests/losses/test_finite.py"]],
     "losses/triplet_network.py": [FORMULAS, [SWEEP, "-k", "network"]],
@@ -113,22 +116,30 @@ TESTS: dict[str, list[list[str]]] = {
 }  # fmt: skip
 
 CONTRASTIVE = [
-    Mutant("losses/contrastive.py", "block.distances.square() / 2, torch", "block.distances.square(), torch"),
+    Mutant("losses/contrastive.py", "block.distances.square() / 2, push", "block.distances.square(), push"),
+    Mutant("losses/contrastive.py", "push.square() / 2", "push / 2"),
     Mutant(
         "losses/contrastive.py",
-        "torch.relu(self.margin - block.distances).square() / 2",
-        "torch.relu(self.margin - block.distances) / 2",
+        "torch.relu((self.margin - block.distances) +",
+        "((self.margin - block.distances) +",
     ),
     Mutant(
         "losses/contrastive.py",
-        "torch.relu(self.margin - block.distances).square()",
-        "(self.margin - block.distances).square()",
+        "torch.relu((block.distances - self.positive_margin)",
+        "torch.relu((block.distances + self.positive_margin)",
     ),
+    Mutant("losses/contrastive.py", "gap.add_(short, alpha=rest)", "gap.sub_(short, alpha=rest)"),
     Mutant(
         "losses/contrastive.py",
-        "torch.relu(block.distances - self.positive_margin)",
-        "torch.relu(block.distances + self.positive_margin)",
+        ".sub_(unrounded(self.positive_margin, near.dtype))",
+        ".add_(unrounded(self.positive_margin, near.dtype))",
     ),
+    Mutant("losses/ranked_list.py", "(d - inner) - nearer", "(d - inner) + nearer"),
+    Mutant("losses/ranked_list.py", "alpha=unrounded(border, peak.dtype)", "alpha=-unrounded(border, peak.dtype)"),
+    Mutant("losses/ranked_list.py", "sub_(torch.sign(beyond)", "sub_(torch.ones_like(beyond)"),
+    Mutant("losses/fast_ap.py", "torch.where(there, centre, middle)", "middle"),
+    Mutant("losses/fast_ap.py", "exact.floor() + 0.5", "exact.floor()"),
+    Mutant("losses/fast_ap.py", "0.5 - self.bins * ROUNDING[torch.float32]", "0.5"),
     Mutant(
         "losses/contrastive.py",
         "_terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)",

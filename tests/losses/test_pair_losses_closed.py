@@ -11,7 +11,18 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import LOG2E
-from nearkin.losses import NCA, Circle, Margin, MultiSimilarity, NTXent, RankedList, RowLoss, SupCon, TupletMargin
+from nearkin.losses import (
+    NCA,
+    Circle,
+    Contrastive,
+    Margin,
+    MultiSimilarity,
+    NTXent,
+    RankedList,
+    RowLoss,
+    SupCon,
+    TupletMargin,
+)
 from nearkin.losses.closed import Tile
 from nearkin.losses.kin import KinBlock
 from nearkin.losses.kin_counts import Counts
@@ -130,6 +141,39 @@ def test_a_ranked_list_of_near_duplicates_keeps_its_digits(temperature, spread):
     value, found, *_ = value_and_slopes(loss, x, y)
     assert abs(value - exact) <= 2e-7 * exact
     assert (found.double() - slope).abs().max() <= 6e-7 * slope.abs().max()
+
+
+@pytest.mark.parametrize("form", ["closed", "rows"])
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        (Contrastive(1.2, form="linear"), [0, 1]),
+        (Contrastive(1.2), [0, 1]),
+        (Contrastive(0.5, positive_margin=1.17, form="linear"), [0, 0]),
+    ],
+    ids=["linear", "hadsell", "positives"],
+)
+def test_a_margin_that_float32_has_not_leaves_no_trace(loss, labels, form):
+    """1.2 is 5e-8 less than float32 has for it: of a gap of 0.0125, 4e-6."""
+    loss = copy.deepcopy(loss if form == "closed" else by_autograd(loss))
+    loss.precise = 0
+    x, y = torch.tensor([[0.0], [1.1875]]), torch.tensor(labels)
+    exact, slope, *_ = value_and_slopes(by_autograd(loss), x.double(), y)
+    value, found, *_ = value_and_slopes(loss, x, y)
+    assert value.item() == pytest.approx(exact.item(), rel=1e-7)
+    torch.testing.assert_close(found.double(), slope, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["closed", "rows"])
+@pytest.mark.parametrize(
+    ("loss", "spread"), [(RankedList(), 1e-3), (RankedList(1.9, 0.35, balance=0.0), 10.0)], ids=["negatives", "positives"]
+)
+def test_a_border_that_float32_has_not_leaves_no_trace(loss, spread, form):
+    y, generator = torch.arange(600) // 4, torch.Generator().manual_seed(0)
+    x = torch.randn(150, 128, generator=generator)[y] + spread * torch.randn(600, 128, generator=generator)
+    exact, *_ = value_and_slopes(by_autograd(loss), x.double(), y)
+    value, *_ = value_and_slopes(loss if form == "closed" else by_autograd(loss), x, y)
+    assert value.item() == pytest.approx(exact.item(), rel=3e-6)
 
 
 @pytest.mark.parametrize("name", ["points", "two points"])

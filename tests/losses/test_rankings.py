@@ -140,6 +140,19 @@ def test_wrong_settings_are_refused_in_words():
         FastAP(distance="euclidean")
 
 
+@pytest.mark.parametrize("kin", [True, False])
+@pytest.mark.parametrize("off", [-1e-9, 0.0, 1e-9])
+def test_a_pair_beside_the_centre_of_a_bin_moves_by_the_slope_of_its_side(off, kin):
+    """Two nearly orthogonal rows; the slope jumps at the centre, and float32 has 1 for the distance either way."""
+    x, y, loss = drawn(40).float(), torch.arange(40) // 4, FastAP()
+    x[0], x[1 if kin else 4] = torch.tensor([1.0, 0, 0, 0]), torch.tensor([off, 1, 0, 0])
+    loss.precise = 0
+    value, slope = value_and_slope(loss, x, y)
+    exact, wanted = value_and_slope(without_closed(loss), x.double(), y)
+    assert value.item() == pytest.approx(exact.item(), rel=1e-6)
+    assert (slope - wanted).abs().max() <= 2e-6 * wanted.abs().max()
+
+
 MEMORY = """
 import resource, torch
 from nearkin.losses import {loss}

@@ -9,6 +9,7 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,6 +90,16 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """`x` in that dtype; the very tensor where it is: even a `to` that does nothing takes as long as a small step."""
     return x if x.dtype == dtype else x.to(dtype)
+
+
+def unrounded(number: float, dtype: torch.dtype) -> float:
+    """What rounding to that dtype takes off a number: 1.2 is 5e-8 less than what float32 has for it, which small differences
+    to it would all be off by.
+
+    >>> f"{unrounded(1.2, torch.float32):.1e}"
+    '-4.8e-08'
+    """
+    return number - float(np.float32(number)) if dtype == torch.float32 else 0.0
 
 
 def numbers(*values: Tensor) -> list[Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, choice, finite, positive
-from nearkin.core.tensors import Block, Own, Terms, added
+from nearkin.core.tensors import Block, Own, Terms, added, unrounded
 from nearkin.distances import Distance
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -58,10 +58,12 @@ class Contrastive(RowLoss):
             raise InputError(f"sum_unordered needs a symmetric distance, not {type(self.distance).__name__}")
 
     def rows(self, block: Block) -> Terms | tuple[Terms, ...]:
+        push = torch.relu((self.margin - block.distances) + unrounded(self.margin, block.distances.dtype))
         if self.form == "hadsell":
-            pull, push = block.distances.square() / 2, torch.relu(self.margin - block.distances).square() / 2
+            pull, push = block.distances.square() / 2, push.square() / 2
         else:
-            pull, push = torch.relu(block.distances - self.positive_margin), torch.relu(self.margin - block.distances)
+            rest = unrounded(self.positive_margin, block.distances.dtype)
+            pull = torch.relu((block.distances - self.positive_margin) - rest)
         weights = block.positives if block.weights is None else torch.where(block.positives, block.weights, 0)
         sides = _terms(pull, block.positives, weights), _terms(push, block.negatives, block.negatives)
         return sides if self.average == "sides" else _together(*sides)
@@ -71,9 +73,12 @@ class Contrastive(RowLoss):
         gap = torch.clamp(tile.distances, max=self.margin, out=tile.slope).sub_(self.margin)  # -[m - d]_+
         gap.view(-1).index_fill_(0, tile.kin, 0)
         short = torch.sign(gap, out=tile.scratch)
+        if rest := unrounded(self.margin, gap.dtype):
+            gap.add_(short, alpha=rest)
         near = tile.positive_distances()
         if self.form == "linear":
-            pull = tile.only_listed(near.sub_(self.positive_margin).relu_())
+            near.sub_(self.positive_margin).sub_(unrounded(self.positive_margin, near.dtype))
+            pull = tile.only_listed(near.relu_())
             slopes = pull.sign(), short
             totals = added(pull), -added(gap.sum(1))
         else:

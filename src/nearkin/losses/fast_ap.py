@@ -17,6 +17,12 @@ from nearkin.losses.positives import table_of_positives
 CHUNK = 1 << 17
 """Numbers up to which all bins are made at once; above, one bin after the other in one buffer."""
 
+ROUNDING = {torch.float32: 2.0**-22, torch.float64: 2.0**-50}
+"""Share of all bins within which a place does not tell on which side of a bin's centre it lies; in float64 it is there."""
+
+MANY = 1 / 64
+"""Share of a block in doubt from which they are left as they are: classes that have collapsed lie on centres as a whole."""
+
 
 class FastAP(RowLoss):
     """FastAP: one minus average precision, from soft histograms of distances [FAP-1].
@@ -62,7 +68,7 @@ class FastAP(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        scale, outside = self.bins / 2, -self.bins - 1.0
+        scale, outside = self.bins / 2, -self.bins - 1.5
         back = torch.mul(tile.distances, -scale, out=tile.scratch)
         back.view(-1).index_fill_(0, tile.kin, outside)
         near = tile.positive_distances().mul_(scale)
@@ -76,9 +82,28 @@ class FastAP(RowLoss):
         pressed = cells / everybody
         to_kin = torch.diff(share, dim=1, append=nothing).mul_(each).addcmul_(pressed, share).mul_(scale)
         to_below = (pressed * kin / everybody).mul_(-scale)
+        far = self._settled(back.neg_(), None, tile, tile.slope)
+        near = self._settled(near, tile.index, tile, torch.empty_like(near))
         pull = tile.only_listed(_slopes(near, to_kin, self.bins))
-        push = _slopes(back.neg_(), to_below, self.bins, tile.slope)
+        push = _slopes(far, to_below, self.bins, tile.slope)
         return Closed(Sums(added(cells * share), tile.counts.pulled()), pull, push)
+
+    def _settled(self, places: Tensor, index: Tensor | None, tile: Tile, buffer: Tensor) -> Tensor:
+        """Places (b, C) of which those too near to a bin's centre to tell its side, where slopes jump, lie in the middle of
+        their cell, or at the centre. index: (b, C) their columns, None for all; near centre 0 distances are exact as they are"""
+        if tile.exact is None or places.dtype != torch.float32:
+            return places
+        off = torch.clamp(places, min=0.5, out=buffer).frac_().sub_(0.5).abs_()
+        doubtful = 0.5 - self.bins * ROUNDING[torch.float32]
+        rows = (off.amax(1) > doubtful).nonzero()[:, 0] if off.shape[1] else off.new_empty(0, dtype=torch.int64)
+        some, columns = (off[rows] > doubtful).nonzero(as_tuple=True)
+        if 0 < len(some) <= MANY * tile.distances.numel():
+            rows = rows[some]
+            exact = tile.exact(rows, columns if index is None else index[rows, columns]) * (self.bins / 2)
+            centre, middle = exact.round(), exact.floor() + 0.5
+            there = (exact - centre).abs() <= self.bins * ROUNDING[torch.float64]
+            places[rows, columns] = torch.where(there, centre, middle).to(places.dtype)
+        return places
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import InputError, flag, non_negative, positive, within
-from nearkin.core.tensors import LOG2E, Block, Terms, added, masked_sum
+from nearkin.core.tensors import LOG2E, Block, Terms, added, masked_sum, unrounded
 from nearkin.distances import Distance, root
 from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
@@ -68,8 +68,10 @@ class RankedList(RowLoss):
 
     def rows(self, block: Block) -> Terms:
         d = root(2 * block.distances)
-        pull = self._side(d - (self.border - self.margin), positive_weights(block), self.positive_temperature)
-        push = self._side(self.border - d, block.negatives.to(d.dtype), self.negative_temperature)
+        inner = self.border - self.margin
+        nearer, farther = (unrounded(each, d.dtype) for each in (inner, self.border))
+        pull = self._side((d - inner) - nearer, positive_weights(block), self.positive_temperature)
+        push = self._side((self.border - d) + farther, block.negatives.to(d.dtype), self.negative_temperature)
         costs = (1 - self.balance) * pull + self.balance * push
         some = (block.positives | block.negatives).any(1)
         return Terms(added(costs), added(some), added(costs.detach() > 0))
@@ -117,7 +119,9 @@ class RankedList(RowLoss):
         mean = torch.linalg.vecdot(slopes, values)[:, None].mul_(factor)
         if temperature and not self.detach:
             slopes.mul_(values.sub_(mean).mul_(temperature).add_(1))
-        return _Side(mean.add_(peak).sub_(border), factor)
+        beyond = peak.sub_(border)
+        beyond.sub_(torch.sign(beyond), alpha=unrounded(border, peak.dtype))  # 0 is a side without excess
+        return _Side(mean.add_(beyond), factor)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
