@@ -208,7 +208,7 @@ def test_large_scales_do_not_multiply_the_rounding_of_distances(name):
 
 
 def test_a_batch_that_goes_in_blocks_by_itself_may_still_be_differentiated_twice():
-    x, labels = rows(600, dimensions=3).requires_grad_(), torch.arange(600) // 4
+    x, labels = rows(1100, dimensions=3).requires_grad_(), torch.arange(1100) // 4
     loss = make_loss("supcon")
     assert loss._size(loss._arranged(x, labels), by_hand=True) == 256
     value, expected = loss(x, labels), by_autograd(loss)(x, labels)

@@ -15,7 +15,7 @@ from nearkin.mining.workspace import Workspace
 
 
 def found(numbers: Tensor, thresholds: Tensor, start: int = 0) -> Tensor:
-    space = Workspace(numbers.numel(), numbers.device)
+    space = Workspace(numbers.numel(), numbers)
     return (
         Places(thresholds, numbers.shape[1])
         .among(numbers, start, space, torch.empty_like(numbers))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nearkin.core.buffers import Buffers
 from nearkin.core.tensors import cast, traced
 from nearkin.distances import cut
 from nearkin.losses.call import Call
@@ -148,29 +149,33 @@ class _Sweep:
 
     def run(self, *, wanted: bool) -> Tensor:
         """The loss."""
-        if self.size is None:
-            self.dense(wanted=wanted)
-        else:
-            self.blocks(self.size, wanted=wanted)
+        with Buffers(self.distances.columns) as buffers:
+            if self.size is None:
+                weights, single = self.dense(buffers, wanted=wanted)
+            else:
+                weights, single = self.blocks(self.size, buffers, wanted=wanted)
+        if wanted:
+            self.finish(weights, single=single)
         return self.distances.columns.new_full((), self.value, dtype=self.call.answer)
 
-    def dense(self, *, wanted: bool) -> None:
-        """The loss of one block; the weights of its totals are known before it is pulled back."""
-        tile = self.tile(0, self.count, *self.buffers(self.count))
+    def dense(self, buffers: Buffers, *, wanted: bool) -> tuple[list[float], bool]:
+        """Sum up one block; the weights of its totals, known before it is pulled back, and whether one is all that moves."""
+        tile = self.tile(0, self.count, *self.three(self.count, buffers))
         found = self.loss.closed(tile)
         self.learned = found.learned
         weights = self.weigh([_sums(found, tile, self.measured)])
         if wanted:
-            single = found.single
-            self.pull(0, self.count, tile, found, [1.0] if single else weights)
-            self.finish(weights, single=single)
+            self.pull(0, self.count, tile, found, [1.0] if found.single else weights)
+        return weights, found.single
 
-    def blocks(self, size: int, *, wanted: bool) -> None:
-        """The loss of several; those of one total are pulled back at once, and several totals weighed at the end."""
+    def blocks(self, size: int, buffers: Buffers, *, wanted: bool) -> tuple[list[float], bool]:
+        """The same of several; those of one total are pulled back at once, and several totals weighed at the end."""
+        size = min(size, self.count)
+        three = self.three(size, buffers)
         if self.loss.ahead is not None:
-            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles(size)])
+            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles(size, three)])
         sums, single = [], True
-        for start, stop, tile in self.tiles(size):
+        for start, stop, tile in self.tiles(size, three):
             found = self.loss.closed(tile)
             sums.append(_sums(found, tile, self.measured))
             if found.learned:
@@ -180,24 +185,20 @@ class _Sweep:
                 self.pull(start, stop, tile, found, [1.0])
         weights = self.weigh(sums)
         if wanted and not single:
-            for start, stop, tile in self.tiles(size):
+            for start, stop, tile in self.tiles(size, three):
                 self.pull(start, stop, tile, self.loss.closed(tile), weights)
-        if wanted:
-            del tile, found  # their buffers are larger than the gradients
-            self.finish(weights, single=single)
+        return weights, single
 
-    def buffers(self, size: int) -> list[Tensor]:
+    def three(self, size: int, buffers: Buffers) -> list[Tensor]:
         """For distances, slopes and what is needed on the way, of `size` anchors."""
         columns = self.distances.columns
-        return [columns.new_empty(size, columns.shape[0]) for _ in range(3)]
+        return [buffers.take((size, columns.shape[0])) for _ in range(3)]
 
-    def tiles(self, size: int) -> Iterator[tuple[int, int, Tile]]:
+    def tiles(self, size: int, three: list[Tensor]) -> Iterator[tuple[int, int, Tile]]:
         """All blocks, in the same three buffers."""
-        size = min(size, self.count)
-        buffers = self.buffers(size)
         for start in range(0, max(self.count, 1), max(size, 1)):
             stop = min(start + size, self.count)
-            yield start, stop, self.tile(start, stop, *[cut(each, 0, stop - start) for each in buffers])
+            yield start, stop, self.tile(start, stop, *[cut(each, 0, stop - start) for each in three])
 
     def tile(self, start: int, stop: int, filled: Tensor, slope: Tensor, scratch: Tensor) -> Tile:
         """The block of the anchors start..stop."""

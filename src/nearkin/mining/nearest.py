@@ -91,11 +91,11 @@ def _by_integers(far: Tensor, near: Tensor, unclear: Tensor | None) -> Tensor:
     """Integers in the order of the distances, so many rows at a time as a core's cache holds."""
     found, beyond = Answers.of(near), _beyond(near, unclear is not None)
     size = max(1, CHUNK // far.shape[1])
-    space = Workspace(min(size, len(far)) * far.shape[1], far.device)
     form = _by_passes if near.shape[1] <= PASSES else _by_keys
-    for start in range(0, len(far), size):
-        rows = slice(start, start + size)
-        form(far[rows], beyond[rows], found.part(rows), space, unclear is not None)
+    with Workspace(min(size, len(far)) * far.shape[1], far) as space:
+        for start in range(0, len(far), size):
+            rows = slice(start, start + size)
+            form(far[rows], beyond[rows], found.part(rows), space, unclear is not None)
     if unclear is not None:
         ulps = ULPS[near.dtype]
         alike = (found.following - found.least <= ulps) | ((found.least < 2 * ulps) & (near > 0).T.numpy())

@@ -29,7 +29,7 @@ class Rows:
         reach = (listed * slots).amax(1) if listed.numel() else listed.sum(1)
         self.widths = reach.tolist()
         self.size = max(1, CHUNK // max(far.shape[1], 1)) if on_cpu(far) else max(len(far), 1)
-        self.space = Workspace(min(self.size, len(far)) * far.shape[1], far.device)
+        self.space = Workspace(min(self.size, len(far)) * far.shape[1], far)
         if self.size < len(far) and max(self.widths) > 8 + 2 * sum(self.widths) / len(far):
             self.order = reach.argsort()
             self.widths.sort()
@@ -42,15 +42,16 @@ class Rows:
         return [(start, stop) for start, stop in ((0, cut), (cut, len(self.widths))) if start < stop]
 
     def chunks(self, start: int, stop: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Rows counted from `start`, their distances, and where their slopes go."""
-        for first in range(start, stop, self.size):
-            last = min(first + self.size, stop)
-            rows = slice(first - start, last - start)
-            if self.order is None:
-                yield rows, self.far[first:last], self.slope[first:last]
-                continue
-            shape, chosen = (last - first, self.far.shape[1]), self.order[first:last]
-            slope = self.space.take("slope", shape, self.far.dtype)
-            far = torch.index_select(self.far, 0, chosen, out=self.space.take("far", shape, self.far.dtype))
-            yield rows, far, slope
-            self.slope.index_copy_(0, chosen, slope)
+        """Rows counted from `start`, their distances, and where their slopes go; what `space` lends is theirs until the last."""
+        with self.space:
+            for first in range(start, stop, self.size):
+                last = min(first + self.size, stop)
+                rows = slice(first - start, last - start)
+                if self.order is None:
+                    yield rows, self.far[first:last], self.slope[first:last]
+                    continue
+                shape, chosen = (last - first, self.far.shape[1]), self.order[first:last]
+                slope = self.space.take("slope", shape, self.far.dtype)
+                far = torch.index_select(self.far, 0, chosen, out=self.space.take("far", shape, self.far.dtype))
+                yield rows, far, slope
+                self.slope.index_copy_(0, chosen, slope)
