@@ -14,6 +14,9 @@ PER_CLASS = 4
 LISTING = {"nt-xent", "lifted", "tuplet-margin"}
 """Losses for which the peer makes an array of positive pairs x negative pairs: 12 GB at B=1024, not run there."""
 
+ROUGH = {("tuplet-margin", 256)}
+"""Where the peer's float32 is too far off (8e-3) for a comparison of times."""
+
 FASTER = {("nt-xent", 256): 500.0, ("lifted", 256): 900.0}
 
 NAMES = {
@@ -53,8 +56,8 @@ def _case(title: str, counterpart: Counterpart, count: int) -> Case:
     name = f"losses/{title} B={count}"
     if count > 1024:
         return Case(name, make, [Target("memory", 300)], timed=False)
-    listed = title in LISTING and count > 256
-    faster = [] if listed else [Target("faster", FASTER.get((title, count), 1), PML)]
+    alone = (title in LISTING and count > 256) or (title, count) in ROUGH
+    faster = [] if alone else [Target("faster", FASTER.get((title, count), 1), PML)]
     targets = [*faster, Target("error", 1e-6)]
     return Case(name, make, targets, weighed=False)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from batches import Batch, unit_rows
 from contenders import forward_backward, our_loss, ours, pml
 from counterparts import COUNTERPARTS, Counterpart
 from harness import PML, Answer, Case, Setup, Target
+from torch import Tensor
 
 from nearkin.losses import LOSSES
 
@@ -22,20 +24,39 @@ def _loss(small: bool, *, name: str) -> Setup:
     batch = unit_rows(COUNT, counterpart.per_class)
     classes = COUNT // counterpart.per_class
     loss = our_loss(name, **counterpart.options(classes))
-    contenders, notes = [ours(loss, batch)], []
+    call = _WithMemory(loss, counterpart.per_class) if counterpart.remembers else loss
+    contenders, notes = [ours(call, batch)], []
     if counterpart.theirs is not None:
         make = counterpart.theirs
         contenders += pml(batch, lambda library: make(library, loss, classes), unlike=bool(counterpart.differs))
     if counterpart.differs:
         notes.append(f"{PML} answers otherwise ({counterpart.differs}): only its time is compared")
-    if not counterpart.steady:
-        return Setup(contenders, None, [*notes, "not checked here: it remembers its batches"])
     if counterpart.truth is not None:
         return Setup(contenders, partial(counterpart.truth, batch), notes)
     peers = [one for one in contenders if one.name == PML and not one.unlike and counterpart.check == "peer"]
     notes.append(f"checked against {'the peer' if peers else 'itself'} in float64")
-    call = counterpart.theirs if peers else None
-    return Setup(contenders, partial(_in_double, batch, loss, call, classes), notes)
+    theirs = counterpart.theirs if peers else None
+    return Setup(contenders, partial(_in_double, batch, call, theirs, classes), notes)
+
+
+class _WithMemory:
+    """A loss that finds the same memory at each call, of three other batches."""
+
+    def __init__(self, loss: Any, per_class: int) -> None:
+        self.loss = loss
+        for seed in (1, 2, 3):
+            other = unit_rows(COUNT, per_class, seed=seed)
+            loss(other.rows, other.labels)
+        self.held = [each.clone() for each in loss.buffers()]
+
+    def __call__(self, rows: Tensor, labels: Tensor) -> Tensor:
+        for buffer, held in zip(self.loss.buffers(), self.held, strict=True):
+            buffer.copy_(held)
+        return self.loss(rows, labels)  # type: ignore[no-any-return]
+
+    def double(self) -> _WithMemory:
+        self.loss.double()
+        return self
 
 
 def _in_double(batch: Batch, loss: object, theirs: object, classes: int) -> Answer:

@@ -29,7 +29,7 @@ DIMENSIONS = 128
 class Counterpart:
     """options: of our constructor, given the number of classes. truth: value and gradient in float64. differs: why the
     peer's answer is another one, where it is: then only its time is compared. check: who says in float64 what is right where there is no truth, "peer" or "itself".
-    steady: each call answers alike."""
+    remembers: it compares with past batches."""
 
     options: Callable[[int], Mapping[str, Any]] = field(default=lambda classes: {})
     theirs: Theirs | None = None
@@ -37,7 +37,7 @@ class Counterpart:
     differs: str = ""
     check: str = "peer"
     per_class: int = 4
-    steady: bool = True
+    remembers: bool = False
 
 
 def _euclidean(library: Any, **more: Any) -> Any:
@@ -99,6 +99,8 @@ def _fast_ap(library: Any, ours: Any, classes: int) -> Call:
     return library.losses.FastAPLoss(10, reducer=_mean(library))  # type: ignore[no-any-return]
 
 
+CONTRASTIVE = {"margin": 1.2, "form": "linear"}
+
 BATCH_HARD = Counterpart(
     _given(mining="batch-hard"), _batch_hard, partial(exact.by_anchors, loss=exact.batch_hard(0.2))
 )
@@ -115,7 +117,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
         truth=_made(dense.circle(0.4, 80)),
     ),
     "contrastive": Counterpart(
-        _given(margin=1.2, form="linear"),
+        _given(**CONTRASTIVE),
         lambda library, *_: library.losses.ContrastiveLoss(0, 1.2, distance=_euclidean(library)),
         _made(dense.contrastive(0, 1.2)),
     ),
@@ -139,7 +141,14 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
         theirs=lambda library, *_: library.losses.MarginLoss(0.2, 0, 1.2),
         differs="it lists all triplets and weighs pairs by them",
     ),
-    "memory-bank": Counterpart(lambda classes: {"loss": _ours("contrastive"), "size": 256}, steady=False),
+    "memory-bank": Counterpart(
+        lambda classes: {"loss": _ours("contrastive", **CONTRASTIVE), "size": 192},
+        lambda library, *_: library.losses.CrossBatchMemory(
+            library.losses.ContrastiveLoss(0, 1.2, distance=_euclidean(library)), DIMENSIONS, memory_size=256
+        ),
+        differs="the batch's own columns, which are part of its memory, carry no gradient",
+        remembers=True,
+    ),
     "multi-similarity": Counterpart(
         theirs=lambda library, *_: library.losses.MultiSimilarityLoss(2, 50, 0.5, reducer=_mean(library)),
         truth=_made(dense.multi_similarity(2, 50, 0.5)),
@@ -210,7 +219,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
 }
 
 
-def _ours(name: str) -> Any:
+def _ours(name: str, **options: Any) -> Any:
     from nearkin.losses import make_loss
 
-    return make_loss(name)
+    return make_loss(name, **options)

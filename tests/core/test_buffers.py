@@ -84,7 +84,16 @@ def test_an_error_gives_memory_back():
 def test_memory_that_inference_took_serves_training():
     with torch.inference_mode():
         place = lent()
+    assert not buffers._kept.idle[0].is_inference()
     assert lent() == place
+
+
+def test_who_lends_twice_gives_back_once():
+    lender = Buffers(torch.zeros(()))
+    for _ in range(2):
+        with lender:
+            lender.take(LARGE)
+    assert len(buffers._kept.idle) == 1
 
 
 def test_each_thread_keeps_its_own():

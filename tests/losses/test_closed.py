@@ -157,6 +157,40 @@ def test_samples_that_are_among_the_references_are_left_out(variant, size):
         torch.testing.assert_close(found[0], expected[0], rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+@pytest.mark.parametrize("begin", ["the batch", "other views of it", "the batch, and copies later"])
+@pytest.mark.parametrize("size", [None, 4], ids=["dense", "blocks"])
+@pytest.mark.parametrize("variant", CLOSED, ids=lambda variant: variant.title)
+def test_references_that_begin_with_the_batch_as_a_memory_does(variant, size, begin):
+    loss, labels = make(variant, block_size=size), torch.tensor(LABELS["unequal classes"])
+    anchors, more = rows(12).requires_grad_(), rows(8, seed=1).requires_grad_()
+    first = anchors + (0.3 * rows(12, seed=2) if begin == "other views of it" else 0)
+    columns, ids = torch.cat([first, more]), torch.arange(20)
+    if begin.endswith("later"):
+        ids[15] = 3
+    given = {"ids": ids[:12], "reference_ids": ids}
+    found, wanted = (
+        each(anchors, labels, columns, torch.cat([labels, labels[:8]]), **given) for each in (loss, by_autograd(loss))
+    )
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+    slopes = [torch.autograd.grad(each, (anchors, more), retain_graph=True, allow_unused=True) for each in (found, wanted)]
+    torch.testing.assert_close(*slopes, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("moved", "wanted"), [(None, True), ("row", False), ("id", False)])
+def test_whether_references_lead_with_the_batch_is_told_by_ids_and_rows(moved, wanted):
+    x, y, ids = rows(6), torch.tensor([0, 0, 1, 1, 2, 2]), torch.arange(6)
+    columns, column_ids = torch.cat([x, x]), torch.cat([ids, ids + 6])
+    if moved == "row":
+        columns[4] += 1e-9
+    if moved == "id":
+        column_ids[4] = 99
+    call = Contrastive()._arranged(x, y, columns, y.repeat(2), ids=ids, reference_ids=column_ids)
+    assert call.leads == wanted
+    assert not Contrastive()._arranged(x, y, columns[:5], y[:5], ids=ids, reference_ids=ids[:5]).leads
+    assert not Contrastive()._arranged(x, y, columns, y.repeat(2)).leads
+
+
 def test_closed_is_used_where_it_is_there(monkeypatch):
     loss = Contrastive()
     monkeypatch.setattr(Contrastive, "rows", None)
@@ -205,6 +239,13 @@ def test_large_scales_do_not_multiply_the_rounding_of_distances(name):
         value, found = value_and_gradients(form, x.float(), labels)
         assert value.dtype == torch.float32 and abs(float(value) - float(exact)) <= 2e-7 * float(exact)
         assert (found[0].double() - slopes[0]).abs().max() <= 3e-7 * slopes[0].abs().max()
+
+
+def test_counted_triplets_of_600_go_in_blocks_for_their_memory_and_others_do_not():
+    x, labels = rows(600, dimensions=3), torch.arange(600) // 4
+    for mining, wanted in (("all", 256), ("semi-hard-set", 256), ("semi-hard", None), ("batch-hard", None)):
+        loss = Triplet(mining=mining)
+        assert loss._size(loss._arranged(x, labels), by_hand=True) == wanted
 
 
 def test_a_batch_that_goes_in_blocks_by_itself_may_still_be_differentiated_twice():

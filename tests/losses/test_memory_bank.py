@@ -110,6 +110,15 @@ def test_a_batch_larger_than_the_memory_leaves_its_last_rows():
         assert label == y[place]
 
 
+def test_what_came_first_is_overwritten_first_whatever_the_sizes_of_batches():
+    bank, past = MemoryBank(Contrastive(), size=4), []
+    for step, count in enumerate((2, 7, 1, 4, 3, 9, 2)):
+        x = normal(count, 2, seed=step)
+        bank(x, torch.arange(count))
+        past = [*past, *x.tolist()][-4:]
+        assert sorted(bank.embeddings[: len(bank)].tolist()) == sorted(past)
+
+
 def test_a_resumed_memory_goes_on_exactly():
     steps = batches(6)
     whole = MemoryBank(Triplet(1.0, mining="batch-hard"), size=9)

@@ -59,6 +59,15 @@ class Call:
         return self.others is None
 
     @property
+    def leads(self) -> bool:
+        """Whether the first references are the very embeddings, known by their ids, as those of a memory bank: such distances
+        to oneself are 0, and nobody asks for them."""
+        count, others, ids, other_ids = len(self.embeddings), self.others, self.ids, self.reference_ids
+        if self.group is not None or others is None or ids is None or other_ids is None or len(others) < count:
+            return False
+        return torch.equal(ids, other_ids[:count]) and torch.equal(self.embeddings, others[:count])
+
+    @property
     def plain(self) -> bool:
         """Whether nothing has projected or gathered the rows yet: embeddings and others are all there is."""
         return self.group is None and self._anchors is None
@@ -210,8 +219,8 @@ def arrange(
 
 
 def _is_doubled(embeddings: Tensor, others: Tensor | None, precise: int) -> bool:
-    """Whether distances are in float64 whatever the loss is in."""
-    pairs = embeddings.shape[0] * (embeddings if others is None else others).shape[0]
+    """Whether distances are in float64 whatever the loss is in. References count twice: they take a product more."""
+    pairs = embeddings.shape[0] * (embeddings.shape[0] if others is None else 2 * others.shape[0])
     return (precise is True or pairs <= precise) and embeddings.device.type != "mps"
 
 

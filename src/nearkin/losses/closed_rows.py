@@ -65,6 +65,7 @@ class ClosedRows:
             first = None
         elif call.identified:
             self.kin = make_kin(call.values, call.reference_values, None, (call.ids, call.reference_ids))
+            first = 0 if call.leads else None
         else:
             self.kin = make_kin(call.values, call.reference_values, first)
         shared = len(sides) == 1 and self.tuples is None

@@ -69,7 +69,8 @@ class RowLoss(nn.Module):
     Class facts: `parts` Terms that `rows` returns; `uniforms` numbers drawn an anchor, for a random miner; `distances`
     the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
     references is read as N-pair input (the first two members of each class); `precise` whether its rows see distances in
-    float64 (where a scale of 64 would multiply the rounding of float32 ones), or the number of pairs up to which they do;
+    float64 (where a scale of 64 would multiply the rounding of float32 ones), or the number of pairs up to which they do
+    (half as many with references);
     `exact_gradient` whether the gradient is the slope of the value (not where the equation makes a part of itself a
     constant).
     """

@@ -102,11 +102,17 @@ class MemoryBank(OutsideLoss):
         if not self.training:
             return
         count = len(batch.everybody)
-        kept = slice(max(0, count - self.size), count)
-        places = (self.written + torch.arange(count, device=self.written.device))[kept] % self.size
-        self.embeddings[places] = batch.everybody[kept].to(self.embeddings.dtype)
-        self.labels[places] = batch.everybodys_labels[kept]
-        self.ids[places] = batch.everybodys_ids[kept]
+        kept = min(count, self.size)
+        start = (batch.written + count - kept) % self.size
+        head = min(kept, self.size - start)  # the rest goes to the front
+        for memory, seen in (
+            (self.embeddings, batch.everybody),
+            (self.labels, batch.everybodys_labels),
+            (self.ids, batch.everybodys_ids),
+        ):
+            memory[start : start + head] = seen[count - kept : count - kept + head]
+            if head < kept:
+                memory[: kept - head] = seen[count - kept + head :]
         self.written += count
 
     def extra_repr(self) -> str:
@@ -125,13 +131,14 @@ class MemoryBank(OutsideLoss):
 
 
 class _Batch:
-    """One call: the batch with its columns, and the joint batch that will be remembered."""
+    """One call: the batch with its columns, and the joint batch that will be remembered; `written` before it."""
 
     def __init__(
         self, bank: MemoryBank, embeddings: Tensor, labels: Any, ids: Tensor | None, group: Group | None
     ) -> None:
         known = class_labels(embeddings, labels)
-        held = len(bank)
+        self.written = int(bank.written)
+        held = min(self.written, bank.size)
         if not held:
             bank._make(embeddings.shape[1], compute_dtype(embeddings))
         if embeddings.shape[1] != bank.embeddings.shape[1]:
@@ -143,8 +150,8 @@ class _Batch:
         self.everybodys_labels = gathered(known, group)[0]
         mine = _given(ids, embeddings)
         if mine is None:
-            numbers = torch.arange(len(self.everybody), device=embeddings.device)
-            self.everybodys_ids = -1 - (bank.written.to(embeddings.device) + numbers)
+            latest = -1 - self.written
+            self.everybodys_ids = torch.arange(latest, latest - len(self.everybody), -1, device=embeddings.device)
             mine = self.everybodys_ids[start : start + len(embeddings)]
         else:
             self.everybodys_ids = gathered(mine, group)[0]
