@@ -36,7 +36,7 @@ MARGIN = 0.2
 COUNTED = ("all", "semi-hard-set")
 
 COUNTED_LIMIT = 1 << 18
-"""Pairs up to which they are counted in one block; above, blocks take half of its memory, and an eighth more time."""
+"""Pairs up to which they are counted in one block; above, blocks take half of its memory, and a third more time."""
 
 PICKING = (SemiHard, BatchHard, EasyPositive)
 """Miners that choose out of tables of positives, without masks."""
