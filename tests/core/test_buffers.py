@@ -69,6 +69,12 @@ def test_small_ones_are_not_kept():
     assert not buffers._kept.idle
 
 
+def test_other_devices_keep_their_own():
+    with Buffers(torch.zeros((), device="meta")) as lender:
+        assert lender.take(LARGE).device.type == "meta"
+    assert not buffers._kept.idle
+
+
 def fail() -> None:
     with Buffers(torch.zeros(())) as lender:
         lender.take(LARGE)

@@ -241,6 +241,16 @@ def test_large_scales_do_not_multiply_the_rounding_of_distances(name):
         assert (found[0].double() - slopes[0]).abs().max() <= 3e-7 * slopes[0].abs().max()
 
 
+@pytest.mark.parametrize(("references", "wanted"), [(None, 128), (64, 128), (65, 126)])
+def test_how_many_distances_are_in_float64(references, wanted):
+    """16,384 pairs of a batch with itself, half as many with references."""
+    loss, columns = Contrastive(), None if references is None else rows(references, dtype=torch.float32)
+    given = () if columns is None else (columns, torch.zeros(references, dtype=torch.int64))
+    for count in (wanted, wanted + 1):
+        call = loss._arranged(rows(count, dtype=torch.float32), torch.zeros(count, dtype=torch.int64), *given)
+        assert (call.dtype == torch.float64) == (count == wanted)
+
+
 def test_counted_triplets_of_600_go_in_blocks_for_their_memory_and_others_do_not():
     x, labels = rows(600, dimensions=3), torch.arange(600) // 4
     for mining, wanted in (("all", 256), ("semi-hard-set", 256), ("semi-hard", None), ("batch-hard", None)):
