@@ -138,6 +138,27 @@ def test_a_tight_batch_goes_by_group_and_a_wrong_grouping_is_a_crowd(monkeypatch
         torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_class_of_copies_among_tight_ones_has_a_finite_gradient(in_place: bool) -> None:
+    """Whole numbers: the mean of copies is the very copy, and all their norms are 0."""
+    groups = torch.arange(60) // 6
+    z = torch.randint(-3, 4, (10, 32), generator=torch.Generator().manual_seed(0))[groups].double()
+    z[6:] += 1e-3 * normal(54, 32, seed=1)
+    made = BlockDistances(Euclidean().closed_form(), z, z, torch.float32, 0, shared=True, groups=(groups, groups))
+    distances, slopes = made.fill(0, 60, torch.empty(60, 60)), normal(60, 60, seed=2)
+    assert isinstance(made.apart, Group)
+    assert made.near is not None
+    assert len(made.near[0]) == 6 * 5
+    exact = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist")
+    moved = (z[:, None] - z) * torch.where(exact > 0, slopes / exact, 0)[:, :, None]
+    if in_place:
+        columns, nothing, apart = torch.zeros(60, 1, dtype=torch.int64), torch.zeros(60, 1), torch.ones(60, 1)
+        made.pull_linked(0, 60, columns, nothing, apart, made.linked(slopes, distances))
+    else:
+        made.pull(0, 60, distances, slopes)
+    torch.testing.assert_close(made.finish()[0].double(), moved.sum(1) - moved.sum(0), rtol=1e-5, atol=1e-5)
+
+
 def test_directions_go_by_group_too() -> None:
     groups = torch.arange(60) % 12
     rows = UnitRows((normal(12, 32, seed=0)[groups] + 0.05 * normal(60, 32, seed=1)).double())

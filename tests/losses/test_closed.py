@@ -251,13 +251,6 @@ def test_how_many_distances_are_in_float64(references, wanted):
         assert (call.dtype == torch.float64) == (count == wanted)
 
 
-def test_counted_triplets_of_600_go_in_blocks_for_their_memory_and_others_do_not():
-    x, labels = rows(600, dimensions=3), torch.arange(600) // 4
-    for mining, wanted in (("all", 256), ("semi-hard-set", 256), ("semi-hard", None), ("batch-hard", None)):
-        loss = Triplet(mining=mining)
-        assert loss._size(loss._arranged(x, labels), by_hand=True) == wanted
-
-
 def test_a_batch_that_goes_in_blocks_by_itself_may_still_be_differentiated_twice():
     x, labels = rows(1100, dimensions=3).requires_grad_(), torch.arange(1100) // 4
     loss = make_loss("supcon")

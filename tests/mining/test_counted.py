@@ -80,7 +80,7 @@ def found(case: Case, margin: float, dtype: torch.dtype = torch.float32, **optio
     distances = case.distances.to(dtype)
     before, index, listed, kin = distances.clone(), *case.tables()
     slope, scratch = (torch.full_like(distances, torch.nan) for _ in range(2))
-    sums = counted_hinge(distances, index, listed, strangers(distances, kin, scratch), margin, slope, **options)
+    sums = counted_hinge(distances.gather(1, index), index, listed, strangers(distances, kin, scratch), margin, slope, **options)
     assert torch.equal(distances, before)
     assert not slope.view(-1)[kin].any() and not sums.positives[~listed].any()
     return sums, slope.double().scatter_add(1, index, sums.positives.double())
@@ -245,7 +245,7 @@ def test_smooth_terms_equal_the_cube(term, plain, dtype, monkeypatch):
         index, listed, kin = case.tables()
         slope, scratch = (torch.full(leaf.shape, torch.nan, dtype=dtype) for _ in range(2))
         distances = case.distances.to(dtype)
-        sums = counted_smooth(distances, index, listed, strangers(distances, kin, scratch), term, slope)
+        sums = counted_smooth(distances.gather(1, index), listed, strangers(distances, kin, scratch), term, slope)
         exact = 1e-6 if dtype == torch.float32 else 1e-8  # softplus of torch is linear above 20
         assert close(sums.total, total.detach(), exact)
         assert close(slope.double().scatter_add(1, index, sums.positives.double()), wanted, exact)

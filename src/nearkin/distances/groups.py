@@ -132,10 +132,10 @@ class Group:
         found = torch.baddbmm(others[:, None], self.left, self.right.mT, alpha=-2).add_(norms[:, :, None])
         if self.first is not None:
             found.masked_fill_(self.columns.rows[:, None] == (self.rows.rows + self.first)[:, :, None], torch.inf)
-        if bool(found.amin() >= share * (norms.amax() + others.amax())):
+        if bool(found.amin() > share * (norms.amax() + others.amax())):
             nobody = self.places[:0]
             return found.flatten(), (nobody, nobody)
-        close = found < (norms * share)[:, :, None] + (others * share)[:, None]
+        close = found <= (norms * share)[:, :, None] + (others * share)[:, None]  # copies of a row are 0 from their mean
         places = self.places[close.flatten()].unique()
         if len(places) > crowds.SHARE * count:
             return None

@@ -16,7 +16,7 @@ from nearkin.distances.directions import UnitKernel, UnitRows
 from nearkin.distances.forms import Form, OfDirections, Product
 from nearkin.distances.groups import Group, Groups
 from nearkin.distances.rows import Pairs, Rows, narrowed, parts
-from nearkin.distances.squared import SquaredKernel, cut, selves
+from nearkin.distances.squared import BAND, SquaredKernel, cut, selves
 
 SMALL = 128
 """Rows of a square matrix up to which adding its transpose in one step is as fast as copying it first."""
@@ -51,7 +51,6 @@ class BlockDistances:
             self.held = not isinstance(self.kernel, UnitKernel)
         self.groups = None if groups is None else Groups(anchors, references, groups, dtype)
         self.near: Pairs | None
-        self.near_distances: Tensor
         self.apart: Group | Crowd | None
 
     @cached_property
@@ -105,8 +104,6 @@ class BlockDistances:
             self.groups = None  # they did not serve, nor will they in the next block
         if self.held:
             self.form.link(out, self._anchor_norms(start, stop))
-        if self.near is not None and self.near[0].shape[0]:
-            self.near_distances = out[self.near]
         return out
 
     @property
@@ -128,56 +125,82 @@ class BlockDistances:
 
     def pull(self, start: int, stop: int, distances: Tensor, slopes: Tensor) -> None:
         """Add the gradient of sum(slopes * distances) of the block that was filled last. Both are used up."""
-        if self.by_product:
-            self._product(start, stop, slopes, distances)
-            return
-        norm_slope = self.form.norm_slope(slopes, distances, self._anchor_norms(start, stop))
-        if isinstance(self.apart, Crowd):
-            self._crowd(start, stop, distances, slopes, self.apart)
-        elif self.near is not None:
-            self._far_and_near(start, stop, distances, slopes, self.near, self.apart)
+        norms = self._anchor_norms(start, stop)
+        norm_slope = self.form.norm_slope(slopes, distances, norms)
+        if self.form.divides:
+            self._part(start, distances)
+        self.form.slope(slopes, distances, norms)
+        self._pull(start, stop, slopes, distances)
         self._add_norms(start, stop, norm_slope)
 
+    def _part(self, start: int, distances: Tensor) -> None:
+        """Let no distance be 0, which nobody could divide by: rows that are alike pull each other nowhere, at any distance."""
+        if self.near is None:
+            distances.masked_fill_(distances == 0, 1)
+            return
+        if self.near[0].shape[0]:
+            near = distances[self.near]
+            distances.index_put_(self.near, near.add_(near == 0))
+        if self.first is not None:
+            selves(distances, self.first + start).fill_(1)
+        if self.kernel.extremes[0] == 0:
+            distances.add_(distances == 0)  # between rows that are 0 once they are centred
+
+    def linked(self, slopes: Tensor, distances: Tensor) -> Tensor:
+        """Slopes of some of the distances of the block that was filled last (m, k) -> those of squared distances, in place; the
+        distances, +inf where there is no slope, are used up. For forms that are not relative."""
+        if self.form.divides:
+            if self.near is None or self.apart is not None or self.near[0].shape[0] or self.kernel.extremes[0] == 0:
+                distances.add_(distances == 0)  # rows that are alike pull each other nowhere
+            self.form.slope(slopes, distances, self.columns)
+        return slopes
+
+    def pull_linked(
+        self, start: int, stop: int, columns: Tensor, slopes: Tensor, distances: Tensor, linked: Tensor
+    ) -> None:
+        """The same of slopes (b, R) that are `linked` already, and those (b, P), which are not, of distances of a few columns
+        (b, P) of every row; 0 slopes are padding. The last three are used up; no other matrix is needed."""
+        distances.add_(distances == 0)  # padding
+        self._pull(start, stop, linked.scatter_add_(1, columns, self.linked(slopes, distances)), None)
+
+    def _pull(self, start: int, stop: int, slopes: Tensor, spare: Tensor | None) -> None:
+        """Add the gradient of the block, through linked slopes; `spare`: a buffer of their shape."""
+        if self.by_product:
+            self._product(start, stop, slopes, spare)
+        elif isinstance(self.apart, Crowd):
+            self._crowd(start, stop, slopes, spare, self.apart)
+        elif self.near is not None:
+            self._far_and_near(start, stop, slopes, spare, self.near, self.apart)
+
     def _far_and_near(
-        self, start: int, stop: int, distances: Tensor, slopes: Tensor, near: Pairs, group: Group | None
+        self, start: int, stop: int, slopes: Tensor, spare: Tensor | None, near: Pairs, group: Group | None
     ) -> None:
         """Add the gradient through squared distances: a product for all but near pairs, and those by group and one by one."""
         some = near[0].shape[0] > 0
         if some:
             near_slopes = slopes[near]
             slopes.index_put_(near, slopes.new_zeros(()))
-        if self.form.divides:  # slopes are 0 there
-            if some:
-                distances.index_put_(near, distances.new_ones(()))
-            if self.first is not None:
-                selves(distances, self.first + start).fill_(1)
-            if self.kernel.extremes[0] == 0:
-                distances.add_(distances == 0)  # between rows that are 0 once they are centred
-        self.form.slope(slopes, distances, self._anchor_norms(start, stop))
         taken = None if group is None else group.take(slopes)
-        self._dense(start, stop, slopes, distances)
+        self._dense(start, stop, slopes, spare)
         if group is not None and taken is not None:
             group.pull(taken, cut(self.to_anchors, start, stop), self.to_references)
         if some:
-            self._pairs(start, *near, near_slopes, self.near_distances)
+            self._pairs(start, *near, near_slopes)
 
-    def _crowd(self, start: int, stop: int, distances: Tensor, slopes: Tensor, crowd: Crowd) -> None:
+    def _crowd(self, start: int, stop: int, slopes: Tensor, spare: Tensor | None, crowd: Crowd) -> None:
         """The same where the whole block is a crowd of near pairs."""
-        if self.form.divides:
-            distances.masked_fill_(distances == 0, 1)  # equal rows pull each other nowhere, whatever their slope
-        self.form.slope(slopes, distances, self._anchor_norms(start, stop))
         if self._whole(start, stop):
-            self.to_anchors = crowd.pull(_both_ways(slopes, distances), None).to(self.dtype)
+            self.to_anchors = crowd.pull(both_ways(slopes, spare), None).to(self.dtype)
         else:
             cut(self.to_anchors, start, stop).add_(crowd.pull(slopes, self.to_references))
 
     def _whole(self, start: int, stop: int) -> bool:
         return self.shared and stop - start == self.columns.shape[0]
 
-    def _dense(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
-        """Add the gradient of slopes of squared distances: the thin products. `spare` is a buffer of the same shape."""
+    def _dense(self, start: int, stop: int, slopes: Tensor, spare: Tensor | None) -> None:
+        """Add the gradient of slopes of squared distances: the thin products."""
         if self._whole(start, stop):  # nothing came before; a pair moves both its ends alike: one product for the two
-            both = _both_ways(slopes, spare)
+            both = both_ways(slopes, spare)
             self.to_anchors = torch.addmm(self.columns, both, self.columns, beta=0, alpha=-1)
             if self.held:
                 self._hold(self.to_anchors, both.sum(1), self.columns)
@@ -201,10 +224,10 @@ class BlockDistances:
         else:
             target.addcmul_(centred, weights[:, None])
 
-    def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor) -> None:
+    def _product(self, start: int, stop: int, slopes: Tensor, spare: Tensor | None) -> None:
         anchors = narrowed(cut(self.anchors, start, stop), self.dtype)
         if self._whole(start, stop):
-            self.to_anchors = torch.mm(_both_ways(slopes, spare), self.columns)
+            self.to_anchors = torch.mm(both_ways(slopes, spare), self.columns)
         elif anchors.shape[0] == self.anchors.shape[0] and not self.shared:
             self.to_anchors, self.to_references = torch.mm(slopes, self.columns), torch.mm(slopes.T, anchors)
         else:
@@ -224,7 +247,10 @@ class BlockDistances:
         norm_slope = self.form.norm_slope(slopes[:, None], distances[:, None], self._anchor_norms(start, stop, place))
         if norm_slope is not None:
             norm_slope = norm_slope.new_zeros(stop - start).index_add_(0, place, norm_slope)
-        self._pairs(start, place, chosen, slopes, distances)
+        apart = distances > 0
+        weights, lengths = torch.where(apart, slopes, 0)[:, None], torch.where(apart, distances, 1)[:, None]
+        self.form.slope(weights, lengths, self._anchor_norms(start, stop, place))
+        self._pairs(start, place, chosen, weights[:, 0])
         self._add_norms(start, stop, norm_slope)
 
     def finish(self) -> tuple[Tensor, ...]:
@@ -247,15 +273,11 @@ class BlockDistances:
             rows = self.anchors[start:stop].to(self.dtype)
             self.to_anchors[start:stop].addcmul_(rows, slope[:, None], value=2 / self.scale)
 
-    def _pairs(self, start: int, rows: Tensor, columns: Tensor, slopes: Tensor, distances: Tensor) -> None:
-        """Add the slopes of single pairs, from the differences of their rows; at distance 0 there is none."""
-        apart = distances > 0
-        weights = torch.where(apart, slopes, 0)[:, None]
-        norms = self.norms[start + rows] if self.form.relative else weights
-        self.form.slope(weights, torch.where(apart, distances, 1)[:, None], norms)
+    def _pairs(self, start: int, rows: Tensor, columns: Tensor, slopes: Tensor) -> None:
+        """Add the gradient through squared distances of single pairs, from the differences of their rows."""
         for part in parts(len(columns), self.anchors.shape[1]):
             i, j = rows[part] + start, columns[part]
-            moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(weights[part])
+            moved = (self.anchors[i] - self.references[j]).to(self.dtype).mul_(slopes[part, None])
             self.to_anchors.index_add_(0, i, moved)
             self.to_references.index_add_(0, j, moved, alpha=-1)
 
@@ -267,11 +289,18 @@ def largest_norm(rows: Rows) -> float:
     return float(torch.linalg.vector_norm(rows[:], dim=1).amax()) ** 2 if rows.shape[0] else 0.0
 
 
-def _both_ways(slopes: Tensor, spare: Tensor) -> Tensor:
-    """slopes + slopes' of a square matrix, in `spare`: small ones in one step, others by a copy, which torch turns fast."""
-    if slopes.shape[0] <= SMALL:
-        return torch.add(slopes, slopes.T, out=spare)
-    return spare.copy_(slopes.T).add_(slopes)
+def both_ways(slopes: Tensor, spare: Tensor | None) -> Tensor:
+    """slopes + slopes' of a square matrix, in `spare`: small ones in one step, others by a copy, which torch turns fast.
+    Without `spare` in their own place, a band of rows and of columns at a time."""
+    if spare is not None:
+        if slopes.shape[0] <= SMALL:
+            return torch.add(slopes, slopes.T, out=spare)
+        return spare.copy_(slopes.T).add_(slopes)
+    for start in range(0, slopes.shape[0], BAND):
+        rows, columns = slopes[start : start + BAND, start:], slopes[start:, start : start + BAND]
+        rows.add_(columns.clone().T.contiguous())
+        columns.copy_(rows.clone().T.contiguous())
+    return slopes
 
 
 def _kernel(form: Form, references: Rows, dtype: torch.dtype) -> SquaredKernel | UnitKernel:

@@ -11,6 +11,7 @@ from torch import Tensor
 from nearkin.core.tensors import Terms
 from nearkin.distances import wide
 from nearkin.losses.kin import KinBlock
+from nearkin.mining.rows import Link, strangers
 
 
 class Tile:
@@ -30,17 +31,19 @@ class Tile:
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
     spare:     nobody asks for the distances once the loss has read them
+    link:      makes slopes of distances those of squared ones, which may take the distances' place; None where these are needed
     """
 
     def __init__(
         self, distances: Tensor, pairs: KinBlock, slope: Tensor, scratch: Tensor, reach: float, *,
         exact: Callable[[Tensor, Tensor], Tensor] | None = None, symmetric: bool = True, ahead: Tensor | None = None,
-        labels: Tensor | None = None, spare: bool = False, directions: Callable[[Tensor], Tensor] | None = None,
+        labels: Tensor | None = None, spare: bool = False, link: Link | None = None,
+        directions: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
         self.distances, self.slope, self.scratch, self.reach = distances, slope, scratch, reach
         self.exact, self.symmetric, self.ahead, self.labels = exact, symmetric, ahead, labels
         self.index, self.full, self.kin, self.counts = pairs.index, pairs.full, pairs.places, pairs.counts
-        self._pairs, self._spare, self._directions = pairs, spare, directions
+        self._pairs, self._spare, self._link, self._directions = pairs, spare, link, directions
 
     @property
     def listed(self) -> Tensor:
@@ -63,6 +66,15 @@ class Tile:
         slope. A buffer that is not touched takes neither memory nor the cache's time."""
         if self._spare:
             self.slope = self.distances
+
+    def strangers(self) -> tuple[Tensor, Tensor, Link | None]:
+        """(b, R) distances with +inf at kin, the buffer for the slopes of the others, and who links them: then the two are one,
+        the tile's distances are gone, and a loss that has filled it answers with `Linked`."""
+        if self._link is None:
+            return strangers(self.distances, self.kin, self.scratch), self.slope, None
+        far = self.distances
+        far.view(-1).index_fill_(0, self.kin, torch.inf)
+        return far, far, self._link
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""
@@ -90,6 +102,13 @@ class Pairs(NamedTuple):
     slopes: Tensor
 
 
+class Linked(NamedTuple):
+    """Slopes of squared distances (b, R) where the tile's distances were, 0 at kin, and the distances (b, P) of the positives."""
+
+    slopes: Tensor
+    near: Tensor
+
+
 class Sums(NamedTuple):
     """Terms of a block whose counts are numbers already: total and active as in Terms."""
 
@@ -103,14 +122,15 @@ class Closed(NamedTuple):
 
     terms:     one Terms; or two, of which the first moves only with positives and the second only with negatives
     positives: (b, P) slopes of the positives of the tile, 0 where not listed
-    negatives: the tile's `slope` or `scratch`, filled, 0 at kin; or Pairs, which spares the products; or None: no slopes
+    negatives: the tile's `slope` or `scratch`, filled, 0 at kin; or Linked, which spares those; or Pairs, which spares the
+               products; or None: no slopes
     beside:    terms of one more mean, which no distance moves
     learned:   slopes of the totals, that of `beside` last, towards each parameter of the loss in `learns`: (parts, *shape)
     """
 
     terms: Terms | Sums | tuple[Terms | Sums, Terms | Sums]
     positives: Tensor
-    negatives: Tensor | Pairs | None
+    negatives: Tensor | Linked | Pairs | None
     beside: Sums | None = None
     learned: tuple[Tensor, ...] = ()
 

@@ -19,13 +19,16 @@ from nearkin.core.buffers import Buffers
 from nearkin.core.tensors import cast, traced
 from nearkin.distances import cut
 from nearkin.losses.call import Call
-from nearkin.losses.closed import Closed, Pairs, Tile
+from nearkin.losses.closed import Closed, Linked, Pairs, Tile
 from nearkin.losses.closed_rows import ClosedRows, closed_rows
 from nearkin.losses.group import Group
 from nearkin.pairs import FirstTwo, SameLabel
 
 FEW = 32
 """Slopes of a few pairs a row become a dense matrix up to this many columns for each: fewer steps, and no more time."""
+
+IN_PLACE = 1 << 18
+"""Pairs of a block above which slopes may take the place of distances, where two more matrices would take too much memory."""
 
 Again = Callable[[Call], Tensor]
 """The loss of a call by autograd."""
@@ -209,10 +212,12 @@ class _Sweep:
         if labels is not None:
             labels = cut(labels, start, stop)
         form, part = distances.form, stop - start < distances.columns.shape[0]
+        needed = self.measured or form.relative
+        link = None if needed or filled.numel() <= IN_PLACE else distances.linked
         return Tile(
             filled, rows.kin.block(start, stop), slope, scratch, self.reach, exact=exact,
             symmetric=not form.relative, ahead=self.said, labels=labels,
-            spare=part and not (self.measured or form.relative or form.divides),
+            spare=part and not (needed or form.divides), link=link,
             directions=lambda out: rows.directions.fill(start, stop, filled, out),
         )  # fmt: skip
 
@@ -238,6 +243,10 @@ class _Sweep:
             if weights[-1] != 1:
                 negatives = Pairs(negatives.columns, negatives.slopes * weights[-1])
             width += negatives.slopes.shape[1]
+        if isinstance(negatives, Linked):
+            slopes = negatives.slopes if weights[-1] == 1 else negatives.slopes.mul_(weights[-1])
+            self.distances.pull_linked(start, stop, tile.index, positives, negatives.near, slopes)
+            return
         if isinstance(negatives, Tensor):
             slopes = negatives if weights[-1] == 1 else negatives.mul_(weights[-1])
         elif tile.slope.shape[1] <= FEW * width:

@@ -123,10 +123,6 @@ class RowLoss(nn.Module):
     learns: tuple[str, ...] = ()
     """Names of the parameters that `closed` gives slopes of, in `Closed.learned`. With others the loss takes `rows`."""
 
-    closed_limit: int = CLOSED_LIMIT
-    """Pairs up to which `block_size="auto"` takes the closed form of one total in one block: a quarter faster, three such
-    matrices of memory."""
-
     closed_whole: bool = False
     """The closed form is for a batch that is its own set of references, and needs all rows at once or `ahead`."""
 
@@ -231,7 +227,7 @@ class RowLoss(nn.Module):
         anchors, columns = call.size
         if self.block_size != "auto":
             return int(self.block_size) if int(self.block_size) < anchors else None
-        limit, most = (self.closed_limit, 256) if by_hand and self.parts == 1 else (DENSE_LIMIT, 512)
+        limit, most = (CLOSED_LIMIT, 256) if by_hand and self.parts == 1 else (DENSE_LIMIT, 512)
         if by_hand and self.closed_whole:
             limit = WHOLE_LIMIT
         return None if anchors * columns <= limit else min(most, max(64, BLOCK_NUMBERS // max(columns, 1)))

@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
 from nearkin.distances import Cosine, Distance, InnerProduct
-from nearkin.losses.closed import Closed, Pairs, Sums, Tile
+from nearkin.losses.closed import Closed, Linked, Pairs, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import (
     MINERS,
@@ -27,16 +27,13 @@ from nearkin.mining.choice import Sight
 from nearkin.mining.counted import counted_hinge
 from nearkin.mining.doubts import Exact
 from nearkin.mining.multi_similarity import surviving
-from nearkin.mining.rows import strangers
+from nearkin.mining.rows import Link, strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
 
 MARGIN = 0.2
 """Where nobody gives one."""
 
 COUNTED = ("all", "semi-hard-set")
-
-COUNTED_LIMIT = 1 << 18
-"""Pairs up to which they are counted in one block; above, blocks take half of its memory, and a third more time."""
 
 PICKING = (SemiHard, BatchHard, EasyPositive)
 """Miners that choose out of tables of positives, without masks."""
@@ -81,8 +78,6 @@ class Triplet(RowLoss):
             self.margin = 0.0
         self.mining = _chosen(mining)
         self.uniforms = getattr(self.mining, "uniforms", 0)
-        if self.mining in COUNTED:
-            self.closed_limit = COUNTED_LIMIT
         if getattr(self.mining, "directions", False) and not (
             self.distance.keeps_space or isinstance(self.distance, Cosine)
         ):
@@ -126,30 +121,24 @@ class Triplet(RowLoss):
             return self._picked(tile, self.mining)
         if isinstance(self.mining, MultiSimilarityMiner):
             return self._surviving(tile, self.mining)
-        far = strangers(tile.distances, tile.kin, tile.scratch)
-        return self._counted(tile, tile.counts.triplets(), tile.index, tile.listed, far, full=tile.full)
+        near = tile.positive_distances()
+        far, slope, link = tile.strangers()
+        found = self._counted(tile, tile.counts.triplets(), near, tile.index, tile.listed, far, slope, tile.full, link)
+        return found if link is None else found._replace(negatives=Linked(slope, near))
 
     def _counted(
-        self, tile: Tile, count: Tensor | float, index: Tensor, listed: Tensor, far: Tensor, *, full: bool = False
-    ) -> Closed:
+        self, tile: Tile, count: Tensor | float, near: Tensor, index: Tensor, listed: Tensor, far: Tensor, slope: Tensor,
+        full: bool = False, link: Link | None = None,
+    ) -> Closed:  # fmt: skip
         """The terms of all triplets of positives `index` (b, P), where listed, with the negatives of `far` (b, R)."""
         if self.hinge == "soft":
-            total, _, positives = counted_smooth(tile.distances, index, listed, far, soft_hinge, tile.slope)
-            return Closed(Sums(total, count), positives, tile.slope)
+            total, _, positives = counted_smooth(near, listed, far, soft_hinge, slope, link=link)
+            return Closed(Sums(total, count), positives, slope)
         squared, band = self.hinge == "squared", self.mining == "semi-hard-set"
         total, active, positives = counted_hinge(
-            tile.distances,
-            index,
-            listed,
-            far,
-            self.margin,
-            tile.slope,
-            full=full,
-            squared=squared,
-            band=band,
-            exact=self._exact(tile),
+            near, index, listed, far, self.margin, slope, full=full, squared=squared, band=band, exact=self._exact(tile), link=link
         )
-        return Closed(Sums(total, active if band else count, active), positives, tile.slope)
+        return Closed(Sums(total, active if band else count, active), positives, slope)
 
     def _exact(self, tile: Tile) -> Exact | None:
         """Distances in float64 where they say more than the tile's. The rounding of an inner product grows with the rows and
@@ -169,9 +158,11 @@ class Triplet(RowLoss):
         count = (kept * negatives.sum(1)).sum()
         far = torch.where(negatives, tile.distances, tile.distances.new_full((), torch.inf), out=tile.scratch)
         if 2 * widest > near.shape[1]:
-            return self._counted(tile, count, tile.index, positives, far)
+            near = tile.positive_distances()
+            return self._counted(tile, count, near, tile.index, positives, far, tile.slope)
         slots = torch.where(positives, near, -torch.inf).topk(widest, 1).indices
-        found = self._counted(tile, count, tile.index.gather(1, slots), positives.gather(1, slots), far)
+        index = tile.index.gather(1, slots)
+        found = self._counted(tile, count, tile.distances.gather(1, index), index, positives.gather(1, slots), far, tile.slope)
         return found._replace(positives=torch.zeros_like(near).scatter_(1, slots, found.positives))
 
     def _picked(self, tile: Tile, miner: SemiHard | BatchHard | EasyPositive) -> Closed:

@@ -8,10 +8,9 @@ from torch import Tensor
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Sums, Tile
+from nearkin.losses.closed import Closed, Linked, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import all_triplets
-from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, squared_share
 
 
@@ -50,10 +49,11 @@ class TripletNetwork(RowLoss):
 
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
-        far = strangers(tile.distances, tile.kin, tile.scratch)
-        total, _, positives = counted_smooth(tile.distances, tile.index, tile.listed, far, squared_share, tile.slope)
-        terms = Sums(self.scale * total, tile.counts.triplets())
-        return Closed(terms, self.scale * positives, tile.slope.mul_(self.scale))
+        near = tile.positive_distances()
+        far, slope, link = tile.strangers()
+        total, _, positives = counted_smooth(near, tile.listed, far, squared_share, slope, link=link)
+        terms, slope = Sums(self.scale * total, tile.counts.triplets()), slope.mul_(self.scale)
+        return Closed(terms, self.scale * positives, slope if link is None else Linked(slope, near))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

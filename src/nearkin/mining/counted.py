@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from nearkin.core.tensors import added
-from nearkin.mining.doubts import Doubtful, Exact, Hinge, Numbers, corrected, once
+from nearkin.mining.doubts import Exact, Hinge, Numbers, corrections, once
 from nearkin.mining.passes import AtOnce, Counted, Passes
 from nearkin.mining.places import Places, tally
-from nearkin.mining.rows import Rows
+from nearkin.mining.rows import Link, Rows
 from nearkin.mining.workspace import Workspace, on_cpu
 
 PASSES = {False: 20, True: 18}
@@ -28,15 +28,16 @@ AT_ONCE = 3 << 15
 
 
 def counted_hinge(
-    distances: Tensor, index: Tensor, listed: Tensor, far: Tensor, margin: float, slope: Tensor,
-    *, full: bool = False, squared: bool = False, band: bool = False, exact: Exact | None = None,
+    near: Tensor, index: Tensor, listed: Tensor, far: Tensor, margin: float, slope: Tensor,
+    *, full: bool = False, squared: bool = False, band: bool = False, exact: Exact | None = None, link: Link | None = None,
 ) -> Counted:  # fmt: skip
     """Sum of [d_ap + m - d_an]_+ (or its square) over all positives and negatives of each row.
 
-    distances:      (b, R), left as they are
+    near:           (b, P) distances of the positives
     index, listed:  (b, P) columns of the positives, and which of them count
-    far:            (b, R) distances of the negatives that count, +inf at all else; used up
+    far:            (b, R) distances of the negatives that count, +inf at all else
     slope:          (b, R) buffer that receives d total / d distance of the negatives, 0 at all else
+    link:           what makes of these slopes those that take the distances' place; `slope` and `far` are one then
     full:           all of `index` is listed
     band:           only negatives with d_ap < d_an < d_ap + m, both strict
     exact:          decides where slopes jump and the distances are too near to tell
@@ -45,45 +46,46 @@ def counted_hinge(
     positive (0.9 ns squared), by look-up 10 ns (18 ns squared) at any number of positives up to 100; `exact` costs
     two thirds more by passes, little by look-up (which on other devices than CPUs goes without).
     """
-    near = distances.gather(1, index)
     if not full:
-        near.masked_fill_(~listed, -torch.inf)
+        near = torch.where(listed, near, -torch.inf)
     doubting = exact is not None and (band or not squared)
-    if 0 < near.numel() * far.shape[1] <= AT_ONCE:
-        hinge = Hinge(near, margin, squared, band, doubting=doubting)
+    if link is None and 0 < near.numel() * far.shape[1] <= AT_ONCE:
+        hinge = Hinge.of(near, margin, squared, band, doubting=doubting)
         at_once = AtOnce(hinge)
         found = at_once.run(far, slope)
-        return _settled(found, exact, distances, None, index, hinge, at_once, slope)
-    rows = Rows(far, slope, listed)
-    near, index = (near, index) if rows.order is None else (near[rows.order], index[rows.order])
-    positives = torch.zeros_like(near)
-    total = active = added(distances[:0])
+        return _settled(found, hinge, at_once.doubts, True, index, None, exact, slope)
+    rows = Rows(far, slope, listed, link)
+    if rows.order is not None:
+        near, index = near[rows.order], index[rows.order]
+    hinge = Hinge.of(near, margin, squared, band, doubting=doubting)
+    found = Counted(added(near[:0]), added(near[:0]), torch.zeros_like(near))
+    doubts: dict[bool, list[Numbers]] = {True: [], False: []}
     few = PASSES[squared] if on_cpu(near) or (near.is_cuda and not squared) else near.shape[1]
     for start, stop in rows.alike(few):
         width = max(rows.widths[start:stop])
-        hinge = Hinge(near[start:stop, :width], margin, squared, band, doubting=doubting)
-        counting = Passes(hinge) if width <= few else _LookUps(hinge)
-        block = None if rows.order is None else rows.order[start:stop]
-        found = counting.run(rows, start)
-        found = _settled(found, exact, distances, block, index[start:stop], hinge, counting, slope)
-        positives[start:stop, :width] = found.positives
-        total, active = total + found.total, active + found.active
+        part = hinge.part(start, stop, width)
+        counting = Passes(part) if width <= few else _LookUps(part)
+        total, active, found.positives[start:stop, :width] = counting.run(rows, start)
+        found = found._replace(total=found.total + total, active=found.active + active)
+        doubts[counting.sure] += [numbers.after(start) for numbers in counting.doubts]
+    for sure, numbers in doubts.items():
+        found = _settled(found, hinge, numbers, sure, index, rows.order, exact, slope, link)
     if rows.order is not None:
-        positives = torch.empty_like(near).index_copy_(0, rows.order, positives)
-    return Counted(total, active, positives)
+        found = found._replace(positives=torch.empty_like(near).index_copy_(0, rows.order, found.positives))
+    return found
 
 
 def _settled(
-    found: Counted, exact: Exact | None, distances: Tensor, block: Tensor | None, index: Tensor, hinge: Hinge,
-    counting: Doubtful, slope: Tensor,
+    found: Counted, hinge: Hinge, doubts: list[Numbers], sure: bool, index: Tensor, order: Tensor | None,
+    exact: Exact | None, slope: Tensor, link: Link | None = None,
 ) -> Counted:  # fmt: skip
-    """The sums with what was in doubt; `block`: the rows that were counted, None for all."""
-    if exact is None or not counting.doubts:
+    """The sums with what was in doubt; positives `index` (b, P) and what was found are those of the rows in `order`."""
+    if exact is None or not doubts:
         return found
-    block = torch.arange(len(distances), device=distances.device) if block is None else block
-    missing = corrected(exact, distances, block, index, hinge, counting)
-    missing.move(slope, block, found.positives, hinge.squared)
-    total, active = found.total + missing.total(hinge.squared), found.active + missing.active()
+    total, active = found.total, found.active
+    for missing in corrections(hinge, doubts, sure, index, order, exact):
+        missing.move(slope, found.positives, hinge.squared, link)
+        total, active = total + missing.total(hinge.squared), active + missing.active()
     return Counted(total, active, found.positives)
 
 
@@ -102,7 +104,7 @@ class _LookUps:
     def run(self, rows: Rows, start: int) -> Counted:
         """All chunks of the rows from `start` on."""
         near, squared, band, top = self.near, self.hinge.squared, self.hinge.band, self.hinge.top
-        thresholds, below, columns = near + self.hinge.margin, self.hinge.below.gather(1, self.order), rows.far.shape[1]
+        thresholds, below, columns = near + self.hinge.margin, self.hinge.below(near), rows.far.shape[1]
         sides = [_Side(Places(thresholds, columns, self.slack), below, squared)]
         if band:
             beyond = torch.minimum(torch.nextafter(near, near.new_full((), torch.inf)), thresholds)
@@ -120,7 +122,8 @@ class _LookUps:
                 torch.sum(pulled.mul_(lifted), 1, out=values[part])
             else:
                 sides[0].find(far, part, rows.space, slope, slope)
-                torch.sum(torch.sub(top[part], far, out=far).relu_().mul_(slope), 1, out=values[part])
+                heights = rows.space.take("places", far.shape, far.dtype)  # nobody asks for these any more
+                torch.sum(torch.sub(top[part], far, out=heights).relu_().mul_(slope), 1, out=values[part])
         doubts = [numbers for side in sides for numbers in side.places.doubts]
         self.doubts = once(doubts, columns) if band else doubts
         counts = _difference([side.counts() for side in sides])

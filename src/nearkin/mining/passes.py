@@ -54,7 +54,7 @@ class AtOnce:
             maybe = hinge.spans.maybe.flags(far, (..., None), excess)
             if not torch.equal(maybe, flags):
                 row, column = (maybe != flags).any(1).nonzero().unbind(1)
-                self.doubts.append((row, column))
+                self.doubts.append(Numbers(row, column, far[row, 0, column]))
         return found
 
 
@@ -77,7 +77,7 @@ class Passes:
             self._pass_over(part, far, slope.zero_(), width, flags, other)
         self.doubts = once(self.doubts, rows.far.shape[1])
         exact, hinge = self.hinge.squared or self.hinge.band, self.hinge
-        total = added(self.values) if exact else -added(self.values) - added(self.counts.T * hinge.below)
+        total = added(self.values) if exact else -added(self.values) - added(self.counts.T * hinge.below(hinge.near))
         return Counted(total, added(self.counts), (2 * self.moved if hinge.squared else self.counts).T)
 
     def _pass_over(self, part: slice, far: Tensor, slope: Tensor, width: int, flags: Tensor, other: Tensor) -> None:
@@ -103,7 +103,7 @@ class Passes:
         if hinge.slack is not None:
             self._doubt(part, far)
         if not hinge.squared and not hinge.band:
-            torch.sum(torch.sub(hinge.top[part], far, out=far).relu_().mul_(slope), 1, out=self.values[part])
+            torch.sum(torch.sub(hinge.top[part], far, out=other).relu_().mul_(slope), 1, out=self.values[part])
 
     def _doubt(self, part: slice, far: Tensor) -> None:
         """Note the distances of rows in which more may count than has been counted."""
@@ -111,4 +111,4 @@ class Passes:
         for k, row in (pairs.unbind(1) for pairs in doubted.split(max(1, CHUNK // max(far.shape[1], 1))) if len(pairs)):
             lines, which = far[row], (part.start + row, k, None)
             number, column = (spans.maybe.holds(lines, *which) & ~spans.sure.holds(lines, *which)).nonzero().unbind(1)
-            self.doubts.append((which[0][number], column))
+            self.doubts.append(Numbers(which[0][number], column, lines[number, column]))

@@ -51,37 +51,39 @@ class Places:
         return found.add_(row * (self.width + 1)).flatten()
 
     def _cut(self) -> None:
-        rising = self.thresholds
-        real = rising > -torch.inf
-        low = torch.where(real, rising, torch.inf).amin(1, keepdim=True)
-        self.low = torch.where(low < torch.inf, low, 0) - self.slack
+        rising = self.thresholds.numpy()
+        self.full = bool(rising[:, 0].min() > -np.inf)
+        low = rising[:, :1]
+        if not self.full:
+            low = np.where(rising > -np.inf, rising, np.inf).min(1, keepdims=True)
+            low = np.where(low < np.inf, low, 0).astype(rising.dtype)
+        low = low - self.slack
         finest = 1 / (64 * self.slack) if self.slack else 1e20  # else a slack would reach over many cells
-        self.scale = ((self.cells - 0.5) / (rising[:, -1:] - self.low).clamp_(min=1e-20)).clamp_(max=finest)
-        edges = self._cell(rising, slice(None), torch.empty_like(rising))
-        self.edges = torch.nn.functional.pad(edges, (1, 0), value=-1)  # a row opens with an edge below all thresholds
-        self.rising = torch.nn.functional.pad(rising, (1, 0), value=-torch.inf)
-        self.shared = torch.nn.functional.pad(real, (1, 0))
-
-    def _cell(self, values: Tensor, rows: slice, out: Tensor) -> Tensor:
-        """-1 below all thresholds, up to `cells` above; each step is rounded alone: it keeps the order."""
-        return torch.sub(values, self.low[rows], out=out).mul_(self.scale[rows]).clamp_(-1, self.cells)
+        scale = np.minimum((self.cells - 0.5) / np.maximum(rising[:, -1:] - low, 1e-20), finest)
+        self.low, self.scale = torch.from_numpy(low), torch.from_numpy(scale)
+        # A row opens with an edge below all thresholds. Each step is rounded alone, here and in `_cell`: it keeps the order.
+        self.rising = np.empty((len(rising), self.width + 1), rising.dtype)
+        self.rising[:, 0], self.rising[:, 1:] = -np.inf, rising
+        self.edges = np.clip((self.rising - low) * scale, -1, self.cells)
 
     def _by_cells(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         rows, wide, size = slice(start, start + len(numbers)), self.cells + 2, numbers.numel()
-        first = torch.arange(1, len(numbers) * wide, wide, dtype=numbers.dtype)[:, None]
+        first = np.arange(1, len(numbers) * wide, wide, dtype=self.rising.dtype)[:, None]
         staged = space.take("places", numbers.shape, numbers.dtype)
         mine, found = (each.view(-1).view(torch.int32)[:size] for each in (work, staged))
-        mine.copy_(self._cell(numbers, rows, staged).add_(first).view(-1))
-        bounds = torch.full((len(numbers) * (self.width + 1) + 1,), len(numbers) * wide, dtype=torch.int32)
-        bounds[:-1].copy_((self.edges[rows] + first).view(-1))  # rounded exactly as the numbers are
-        table = torch.repeat_interleave(bounds.diff(), output_size=len(numbers) * wide)
-        shared = bounds[:-1].numpy()[self.shared[rows].view(-1).numpy()]
-        table.numpy()[shared] = -1 - table.numpy()[shared]  # to be looked at again
-        torch.index_select(table, 0, mine, out=found)
+        torch.sub(numbers, self.low[rows], out=staged).mul_(self.scale[rows]).clamp_(-1, self.cells)
+        mine.copy_(staged.add_(torch.from_numpy(first)).view(-1))
+        bounds = np.empty(len(numbers) * (self.width + 1) + 1, np.int32)
+        bounds[:-1], bounds[-1] = (self.edges[rows] + first).ravel(), len(numbers) * wide
+        table = np.arange(len(bounds) - 1, dtype=np.int32).repeat(np.diff(bounds))
+        edges = bounds[:-1].reshape(-1, self.width + 1)
+        shared = edges[:, 1:].ravel() if self.full else edges[self.rising[rows] > -np.inf]
+        table[shared] = ~table[shared]  # to be looked at again
+        torch.index_select(torch.from_numpy(table), 0, mine, out=found)
         again = np.flatnonzero(found.numpy() < 0)
         if len(again):
-            rising, values = self.rising[rows].view(-1).numpy(), numbers.view(-1).numpy()[again]
-            place = _settled(values, found.numpy()[again], mine.numpy(), again, table.numpy(), rising)
+            rising, values = self.rising[rows].ravel(), numbers.view(-1).numpy()[again]
+            place = _settled(values, found.numpy()[again], mine.numpy(), again, table, rising)
             if self.slack:
                 self._doubt(values, place, again, rising, start, numbers.shape[1])
             found.numpy()[again] = place
@@ -92,21 +94,22 @@ class Places:
     ) -> None:
         """Note the values that lie within the slack of a threshold; what opens a row is no threshold."""
         gap = np.minimum(values - rising.take(place), np.abs(rising.take(place + 1, mode="clip") - values))
-        found = torch.from_numpy(which[np.flatnonzero(gap <= self.slack)])
-        if len(found):
-            self.doubts.append((found // columns + start, found % columns))
+        near = np.flatnonzero(gap <= self.slack)
+        if len(near):
+            rows, found = np.divmod(which[near], columns)
+            self.doubts.append(Numbers(*map(torch.from_numpy, (rows + start, found, values[near]))))
 
 
 def _settled(
     values: np.ndarray, found: np.ndarray, cells: np.ndarray, which: np.ndarray, table: np.ndarray, rising: np.ndarray
 ) -> np.ndarray:
     """Places of the values that share a cell with thresholds: from its highest threshold down, then by halving."""
-    place = -1 - found
+    place = ~found
     place -= rising[place] > values
     rest = np.flatnonzero(rising[place] > values)
     if len(rest):
         high, values, before = place[rest], values[rest], table[cells[which[rest]] - 1]
-        low = np.where(before < 0, -1 - before, before)
+        low = np.where(before < 0, ~before, before)
         while (low < high).any():
             middle = (low + high + 1) >> 1
             reached = rising[middle] <= values

@@ -9,21 +9,21 @@ from torch import Tensor
 
 from nearkin.core.tensors import LOG2E, added
 from nearkin.mining.passes import Counted
-from nearkin.mining.rows import Rows
+from nearkin.mining.rows import Link, Rows
 
 InPlace = Callable[[Tensor, Tensor], Tensor]
 """(z, buffer) -> row sums of f(z); leaves f'(z) in z; both 0 at -inf."""
 
 
 def counted_smooth(
-    distances: Tensor, index: Tensor, listed: Tensor, far: Tensor, term: InPlace, slope: Tensor
+    near: Tensor, listed: Tensor, far: Tensor, term: InPlace, slope: Tensor, *, link: Link | None = None
 ) -> Counted:
     """Sum of f(d_ap - d_an) over all positives and negatives of each row, one pass over the row for each positive.
 
     Shapes and buffers as in `counted_hinge`; `active` is NaN: a smooth term is never 0.
     """
-    near = distances.gather(1, index).masked_fill_(~listed, -torch.inf)
-    rows = Rows(far, slope, listed)
+    near = torch.where(listed, near, -torch.inf)
+    rows = Rows(far, slope, listed, link)
     near = near if rows.order is None else near[rows.order]
     values, moved = near.new_zeros(len(near)), near.new_zeros(near.shape[::-1])
     for part, chunk, into in rows.chunks(0, len(near)):
