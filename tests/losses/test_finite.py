@@ -55,6 +55,29 @@ def test_references_and_own_columns_are_looked_at_too(size):
         loss(X, triplets=[[0, 1, 2]], references=X * 1e20)
 
 
+@pytest.mark.parametrize("size", [None, 7, "auto"])
+@pytest.mark.parametrize("count", [40, 600])
+@pytest.mark.parametrize("labels", ["one class", "all alone"])
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+def test_a_batch_without_terms_moves_nothing_though_its_distances_overflow(labels, count, size):
+    classes = torch.zeros(count).long() if labels == "one class" else torch.arange(count)
+    for loss in (Triplet(), Triplet(mining="semi-hard-set"), Triplet(mining="batch-hard"), NPair(pairs="all")):
+        x = (X.repeat(count // 8, 1) * 1e20).requires_grad_()
+        loss.block_size = size
+        value = loss(x, classes)
+        value.backward()
+        assert value.item() == 0
+        assert x.grad is not None
+        assert not x.grad.any()
+
+
+@pytest.mark.parametrize("count", [40, 600])
+@pytest.mark.parametrize("mining", ["all", "semi-hard-set", "semi-hard", "batch-hard"])
+def test_a_miner_that_finds_nothing_among_distances_that_overflow_is_told(mining, count):
+    with pytest.raises(NotFinite, match="no longer finite"):
+        Triplet(mining=mining)(X.repeat(count // 8, 1) * 1e20, torch.arange(count) // 20)
+
+
 def test_directions_alone_do_not_overflow():
     loss = Triplet(distance="cosine")
     torch.testing.assert_close(loss(X * 1e30, Y), loss(X, Y))

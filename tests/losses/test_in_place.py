@@ -24,7 +24,7 @@ LOSSES = {
 SINGLE = ("euclidean", "squared-euclidean", "cosine", "inner-product", "mahalanobis")
 LABELS = {
     "equal classes": torch.arange(40) // 4,
-    "unequal classes": torch.tensor([5] * 25 + [2] * 6 + [9] + [7] * 8),
+    "unequal classes": torch.tensor([9] + [5] * 25 + [2] * 6 + [7] * 8),
 }
 
 
@@ -125,6 +125,16 @@ def test_references(name, size, regime, in_place):
     found, beside = in_place(loss, 0, True, *given), in_place(loss, 1 << 40, False, *given)
     for one, other in zip(found, beside):
         assert (one - other).abs().max() <= 2e-7 * other.abs().max()
+
+
+def test_rows_in_the_middle_of_all_others(regime, in_place):
+    """Whole numbers, whose mean is 0: two rows there have no length once they are centred, and no distance."""
+    x = torch.randint(-3, 4, (40, 6), generator=torch.Generator().manual_seed(5)).float()
+    x[20:], x[3], x[23] = -x[:20], 0, 0
+    loss, labels = Triplet(4.0), LABELS["equal classes"]
+    found, beside = in_place(loss, 0, True, x, labels), in_place(loss, 1 << 40, False, x, labels)
+    assert x.mean(0).eq(0).all()
+    assert all(torch.equal(one, other) and one.isfinite().all() for one, other in zip(found, beside))
 
 
 @pytest.mark.parametrize("distance", ["snr", "relative-mahalanobis"])

@@ -162,6 +162,27 @@ def test_what_float32_cannot_tell_is_decided_exactly(squared, band, form, monkey
     assert turned > 4
 
 
+@pytest.mark.parametrize("passes", [-1, 20, 10**9])
+@pytest.mark.parametrize("squared", [False, True])
+def test_rows_in_another_order_are_decided_exactly_too(squared, passes, monkeypatch):
+    """A class of 60 among pairs, whose rows are counted after all others; in the middle of all some spans of few rows."""
+    use("passes", monkeypatch)
+    monkeypatch.setattr(counted, "PASSES", {False: passes, True: passes})
+    monkeypatch.setattr(rows, "CHUNK", 160 * 4)
+    monkeypatch.setattr(rows, "TABLE", 1)
+    monkeypatch.setattr("nearkin.distances.rows.CHUNK", 60 * 10)  # ten distances in doubt at a time
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.cat([torch.zeros(60), 1 + torch.arange(100) // 2]).long()[torch.randperm(160, generator=generator)]
+    noise = 1e-8 * torch.randn(160, 160, generator=generator, dtype=torch.float64)
+    distances = torch.randint(4, 9, (160, 160), generator=generator) / 4 + 60 * (labels == 0)[:, None] + noise
+    case = Case(distances, labels, labels, 0)
+    wanted = cube(case, 0.25, squared, True)
+    sums, slopes = found(case, 0.25, squared=squared, band=True, exact=lambda i, j: case.distances[i, j])
+    assert int(sums.active) == int(wanted[1]) != int(found(case, 0.25, squared=squared, band=True)[0].active)
+    assert close(sums.total, wanted[0], 1e-6)
+    assert close(slopes, wanted[2], 1e-6)
+
+
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2], [0, 0, 0, 0], [0, 0, 1], []], ids=str)
 @pytest.mark.parametrize("squared", [False, True])
 def test_rows_without_a_side_move_nothing(labels, squared, regime):

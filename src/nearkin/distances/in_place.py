@@ -150,7 +150,7 @@ class BlockDistances:
         """Slopes of some of the distances of the block that was filled last (m, k) -> those of squared distances, in place; the
         distances, +inf where there is no slope, are used up. For forms that are not relative."""
         if self.form.divides:
-            if self.near is None or self.apart is not None or self.near[0].shape[0] or self.kernel.extremes[0] == 0:
+            if self.near is None or self.near[0].shape[0] or self.kernel.extremes[0] == 0:
                 distances.add_(distances == 0)  # rows that are alike pull each other nowhere
             self.form.slope(slopes, distances, self.columns)
         return slopes

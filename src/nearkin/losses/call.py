@@ -16,6 +16,9 @@ from nearkin.losses.given import check_finite, check_own, check_rows, from_tripl
 from nearkin.losses.group import Group, gathered
 from nearkin.pairs import FirstTwo, PairRule, Relation, SameLabel, SharedLabel, as_rule, as_values
 
+ROWS = 256
+"""Anchors whose kin are looked at in one step."""
+
 
 @dataclass(eq=False)
 class Call:
@@ -131,6 +134,19 @@ class Call:
             return relation
         other = ids[start:stop, None] != others
         return relation._replace(positives=relation.positives & other, negatives=relation.negatives & other)
+
+    def torn(self) -> bool:
+        """Whether some anchor has a positive and a negative."""
+        for start in range(0, len(self.anchors), ROWS):
+            relation = self.relation(start, min(start + ROWS, len(self.anchors)))
+            if bool((relation.positives.any(1) & relation.negatives.any(1)).any()):
+                return True
+        return False
+
+    def nothing(self) -> Tensor:
+        """The loss of no terms: 0, in the graph, moving nothing, whatever the rows."""
+        none = [rows[:0].sum() for rows in (self.embeddings, self.others) if rows is not None]
+        return torch.stack(none).sum().to(self.answer)
 
     def labels(self, start: int, stop: int) -> Tensor | None:
         """Class indices of a block of anchors, if the rule has them."""

@@ -103,7 +103,8 @@ class Pairs(NamedTuple):
 
 
 class Linked(NamedTuple):
-    """Slopes of squared distances (b, R) where the tile's distances were, 0 at kin, and the distances (b, P) of the positives."""
+    """Slopes of squared distances (b, R) where the tile's distances were, 0 at kin, and the distances (b, P) of the positives: of
+    a single total."""
 
     slopes: Tensor
     near: Tensor

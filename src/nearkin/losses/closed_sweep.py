@@ -244,8 +244,7 @@ class _Sweep:
                 negatives = Pairs(negatives.columns, negatives.slopes * weights[-1])
             width += negatives.slopes.shape[1]
         if isinstance(negatives, Linked):
-            slopes = negatives.slopes if weights[-1] == 1 else negatives.slopes.mul_(weights[-1])
-            self.distances.pull_linked(start, stop, tile.index, positives, negatives.near, slopes)
+            self.distances.pull_linked(start, stop, tile.index, positives, negatives.near, negatives.slopes)
             return
         if isinstance(negatives, Tensor):
             slopes = negatives if weights[-1] == 1 else negatives.mul_(weights[-1])

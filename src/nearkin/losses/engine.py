@@ -242,12 +242,14 @@ class RowLoss(nn.Module):
             if not traced() and not check_value(type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]):
                 self._say_empty()
             return value, sums.detach()
-        counts = found.sums[1][: self.parts]
+        value, counts = found.value, found.sums[1][: self.parts]
         if not found.finite:
-            check_value(type(self).__name__, found.value, *call.rows(), counts=found.value.new_tensor(counts))
+            terms = value.new_tensor([*counts, call.torn()])  # a miner may have found none among distances that overflow
+            if not check_value(type(self).__name__, value, *call.rows(), counts=terms):
+                value = call.nothing()
         if not any(counts):
             self._say_empty()
-        return found.value, found.sums
+        return value, found.sums
 
     def _closed_loss(self, call: Call, measured: bool) -> Found | None:
         if self.closed is None or traced():

@@ -33,7 +33,7 @@ class Places:
         self.doubts: list[Numbers] = []
         self.width = thresholds.shape[1]
         self.cells = max(FEWEST_CELLS, min(CELLS * self.width, columns, MOST_CELLS))
-        self.searched = not (on_cpu(thresholds) and thresholds.numel())
+        self.searched = not (on_cpu(thresholds) and thresholds.numel() and bool(thresholds[:, -1].amax() < torch.inf))
         if not self.searched:
             self._cut()
 
