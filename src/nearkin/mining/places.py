@@ -61,10 +61,9 @@ class Places:
         finest = 1 / (64 * self.slack) if self.slack else 1e20  # else a slack would reach over many cells
         scale = np.minimum((self.cells - 0.5) / np.maximum(rising[:, -1:] - low, 1e-20), finest)
         self.low, self.scale = torch.from_numpy(low), torch.from_numpy(scale)
-        # A row opens with an edge below all thresholds. Each step is rounded alone, here and in `_cell`: it keeps the order.
         self.rising = np.empty((len(rising), self.width + 1), rising.dtype)
-        self.rising[:, 0], self.rising[:, 1:] = -np.inf, rising
-        self.edges = np.clip((self.rising - low) * scale, -1, self.cells)
+        self.rising[:, 0], self.rising[:, 1:] = -np.inf, rising  # a row opens with an edge below all thresholds
+        self.edges = np.clip((self.rising - low) * scale, -1, self.cells)  # in the steps of numbers: each keeps the order
 
     def _by_cells(self, numbers: Tensor, start: int, space: Workspace, work: Tensor) -> Tensor:
         rows, wide, size = slice(start, start + len(numbers)), self.cells + 2, numbers.numel()
@@ -73,12 +72,7 @@ class Places:
         mine, found = (each.view(-1).view(torch.int32)[:size] for each in (work, staged))
         torch.sub(numbers, self.low[rows], out=staged).mul_(self.scale[rows]).clamp_(-1, self.cells)
         mine.copy_(staged.add_(torch.from_numpy(first)).view(-1))
-        bounds = np.empty(len(numbers) * (self.width + 1) + 1, np.int32)
-        bounds[:-1], bounds[-1] = (self.edges[rows] + first).ravel(), len(numbers) * wide
-        table = np.arange(len(bounds) - 1, dtype=np.int32).repeat(np.diff(bounds))
-        edges = bounds[:-1].reshape(-1, self.width + 1)
-        shared = edges[:, 1:].ravel() if self.full else edges[self.rising[rows] > -np.inf]
-        table[shared] = ~table[shared]  # to be looked at again
+        table = self._table(rows, first, len(numbers) * wide)
         torch.index_select(torch.from_numpy(table), 0, mine, out=found)
         again = np.flatnonzero(found.numpy() < 0)
         if len(again):
@@ -88,6 +82,16 @@ class Places:
                 self._doubt(values, place, again, rising, start, numbers.shape[1])
             found.numpy()[again] = place
         return found
+
+    def _table(self, rows: slice, first: np.ndarray, size: int) -> np.ndarray:
+        """The place of whoever falls into each of so many cells; its complement where that has to be looked at again."""
+        bounds = np.empty(first.size * (self.width + 1) + 1, np.int32)
+        bounds[:-1], bounds[-1] = (self.edges[rows] + first).ravel(), size
+        table = np.arange(bounds.size - 1, dtype=np.int32).repeat(np.diff(bounds))
+        edges = bounds[:-1].reshape(-1, self.width + 1)
+        shared = edges[:, 1:].ravel() if self.full else edges[self.rising[rows] > -np.inf]
+        table[shared] = ~table[shared]
+        return table
 
     def _doubt(
         self, values: np.ndarray, place: np.ndarray, which: np.ndarray, rising: np.ndarray, start: int, columns: int

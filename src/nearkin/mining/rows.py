@@ -13,9 +13,8 @@ from nearkin.mining.workspace import Workspace, on_cpu
 CHUNK = 1 << 18
 """Numbers that are worked on at a time: few enough for a core's cache, and the more, the fewer steps."""
 
-
 TABLE = 1 << 13
-"""Positives for which tables are made at a time."""
+"""Positives whose thresholds are made ready at a time: tables of more would take much memory beside a chunk."""
 
 Link = Callable[[Tensor, Tensor], Tensor]
 """Slopes (m, k) of distances (m, k), +inf where there is no slope -> what takes the distances' place, in the slopes' buffer; the
