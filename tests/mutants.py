@@ -311,7 +311,7 @@ MINING = [
     Mutant("losses/closed.py", "far.view(-1).index_fill_(0, self.kin, torch.inf)", "far.view(-1).index_fill_(0, self.kin, 0)"),
     Mutant("losses/closed_sweep.py", "needed = self.measured or form.relative", "needed = form.relative"),
     Mutant("losses/closed_sweep.py", "needed = self.measured or form.relative", "needed = self.measured"),
-    Mutant("losses/triplet_network.py", "slope.mul_(self.scale)", "slope"),
+    Mutant("losses/triplet_network.py", "found.slope.mul_(self.scale)", "pass"),
     Mutant("distances/groups.py", "close = found <= (norms", "close = found < (norms"),
     Mutant("distances/groups.py", "found.amin() > share", "found.amin() >= share"),
     Mutant("distances/in_place.py", "distances.add_(distances == 0)  # padding", "pass"),

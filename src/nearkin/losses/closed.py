@@ -67,14 +67,13 @@ class Tile:
         if self._spare:
             self.slope = self.distances
 
-    def strangers(self) -> tuple[Tensor, Tensor, Link | None]:
-        """(b, R) distances with +inf at kin, the buffer for the slopes of the others, and who links them: then the two are one,
-        the tile's distances are gone, and a loss that has filled it answers with `Linked`."""
+    def strangers(self) -> Strangers:
+        """Distances of the negatives, and where their slopes go; the tile's distances may be gone then."""
         if self._link is None:
-            return strangers(self.distances, self.kin, self.scratch), self.slope, None
+            return Strangers(strangers(self.distances, self.kin, self.scratch), self.slope, None)
         far = self.distances
         far.view(-1).index_fill_(0, self.kin, torch.inf)
-        return far, far, self._link
+        return Strangers(far, far, self._link)
 
     def positive_distances(self) -> Tensor:
         """(b, P) distances of the positives, a fresh tensor; where not listed, of any column."""
@@ -108,6 +107,23 @@ class Linked(NamedTuple):
 
     slopes: Tensor
     near: Tensor
+
+
+class Strangers(NamedTuple):
+    """Distances of the negatives, and where their slopes go.
+
+    far:   (b, R), +inf at kin
+    slope: (b, R) buffer for their slopes, 0 at kin
+    link:  makes of slopes what takes the distances' place, `slope` and `far` being one then; None where they are two
+    """
+
+    far: Tensor
+    slope: Tensor
+    link: Link | None
+
+    def negatives(self, near: Tensor) -> Tensor | Linked:
+        """`Closed.negatives` once `slope` is filled; near: (b, P) distances of the positives."""
+        return self.slope if self.link is None else Linked(self.slope, near)
 
 
 class Sums(NamedTuple):

@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import InputError, choice, non_negative, suggestion
 from nearkin.core.tensors import Block, Terms, added, log1p_exp
 from nearkin.distances import Cosine, Distance, InnerProduct
-from nearkin.losses.closed import Closed, Linked, Pairs, Sums, Tile
+from nearkin.losses.closed import Closed, Pairs, Strangers, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import (
     MINERS,
@@ -27,7 +27,7 @@ from nearkin.mining.choice import Sight
 from nearkin.mining.counted import counted_hinge
 from nearkin.mining.doubts import Exact
 from nearkin.mining.multi_similarity import surviving
-from nearkin.mining.rows import Link, strangers
+from nearkin.mining.rows import strangers
 from nearkin.mining.smooth import counted_smooth, soft_hinge
 
 MARGIN = 0.2
@@ -122,23 +122,24 @@ class Triplet(RowLoss):
         if isinstance(self.mining, MultiSimilarityMiner):
             return self._surviving(tile, self.mining)
         near = tile.positive_distances()
-        far, slope, link = tile.strangers()
-        found = self._counted(tile, tile.counts.triplets(), near, tile.index, tile.listed, far, slope, tile.full, link)
-        return found if link is None else found._replace(negatives=Linked(slope, near))
+        return self._counted(
+            tile, tile.counts.triplets(), near, tile.index, tile.listed, tile.strangers(), full=tile.full
+        )
 
     def _counted(
-        self, tile: Tile, count: Tensor | float, near: Tensor, index: Tensor, listed: Tensor, far: Tensor, slope: Tensor,
-        full: bool = False, link: Link | None = None,
+        self, tile: Tile, count: Tensor | float, near: Tensor, index: Tensor, listed: Tensor, others: Strangers,
+        *, full: bool = False,
     ) -> Closed:  # fmt: skip
-        """The terms of all triplets of positives `index` (b, P), where listed, with the negatives of `far` (b, R)."""
+        """The terms of all triplets of positives `index` (b, P) at distances `near`, where listed, with negatives."""
+        far, slope, link = others
         if self.hinge == "soft":
             total, _, positives = counted_smooth(near, listed, far, soft_hinge, slope, link=link)
-            return Closed(Sums(total, count), positives, slope)
+            return Closed(Sums(total, count), positives, others.negatives(near))
         squared, band = self.hinge == "squared", self.mining == "semi-hard-set"
         total, active, positives = counted_hinge(
             near, index, listed, far, self.margin, slope, full=full, squared=squared, band=band, exact=self._exact(tile), link=link
         )
-        return Closed(Sums(total, active if band else count, active), positives, slope)
+        return Closed(Sums(total, active if band else count, active), positives, others.negatives(near))
 
     def _exact(self, tile: Tile) -> Exact | None:
         """Distances in float64 where they say more than the tile's. The rounding of an inner product grows with the rows and
@@ -157,12 +158,12 @@ class Triplet(RowLoss):
             return Closed(Sums(nothing, 0, None if self.hinge == "soft" else nothing), torch.zeros_like(near), None)
         count = (kept * negatives.sum(1)).sum()
         far = torch.where(negatives, tile.distances, tile.distances.new_full((), torch.inf), out=tile.scratch)
+        others = Strangers(far, tile.slope, None)
         if 2 * widest > near.shape[1]:
-            near = tile.positive_distances()
-            return self._counted(tile, count, near, tile.index, positives, far, tile.slope)
+            return self._counted(tile, count, tile.positive_distances(), tile.index, positives, others)
         slots = torch.where(positives, near, -torch.inf).topk(widest, 1).indices
         index = tile.index.gather(1, slots)
-        found = self._counted(tile, count, tile.distances.gather(1, index), index, positives.gather(1, slots), far, tile.slope)
+        found = self._counted(tile, count, tile.distances.gather(1, index), index, positives.gather(1, slots), others)
         return found._replace(positives=torch.zeros_like(near).scatter_(1, slots, found.positives))
 
     def _picked(self, tile: Tile, miner: SemiHard | BatchHard | EasyPositive) -> Closed:

@@ -8,7 +8,7 @@ from torch import Tensor
 from nearkin.core import positive
 from nearkin.core.tensors import Block, Terms
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Linked, Sums, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.mining import all_triplets
 from nearkin.mining.smooth import counted_smooth, squared_share
@@ -50,10 +50,10 @@ class TripletNetwork(RowLoss):
     def closed(self, tile: Tile) -> Closed:
         """The rows with their slopes made by hand."""
         near = tile.positive_distances()
-        far, slope, link = tile.strangers()
-        total, _, positives = counted_smooth(near, tile.listed, far, squared_share, slope, link=link)
-        terms, slope = Sums(self.scale * total, tile.counts.triplets()), slope.mul_(self.scale)
-        return Closed(terms, self.scale * positives, slope if link is None else Linked(slope, near))
+        found = tile.strangers()
+        total, _, positives = counted_smooth(near, tile.listed, found.far, squared_share, found.slope, link=found.link)
+        found.slope.mul_(self.scale)
+        return Closed(Sums(self.scale * total, tile.counts.triplets()), self.scale * positives, found.negatives(near))
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
