@@ -71,6 +71,22 @@ def test_a_batch_without_terms_moves_nothing_though_its_distances_overflow(label
         assert not x.grad.any()
 
 
+@pytest.mark.parametrize("labels", ["one class", "all alone"])
+@pytest.mark.parametrize("name", UNBOUNDED)
+@pytest.mark.filterwarnings("ignore:.*no valid term")
+def test_nor_does_one_whose_slopes_autograd_makes(name, labels):
+    kin = torch.zeros(8, dtype=torch.int64) if labels == "one class" else torch.arange(8)
+    loss, x = small_loss(name), (X * 1e25).requires_grad_()
+    loss.closed = None
+    for seen in (loss, lambda *batch: loss.measure(*batch).value, lambda *batch: loss.per_anchor(*batch).sum()):
+        try:
+            value = seen(x, kin)
+        except NotFinite:
+            continue  # it has terms
+        assert value == 0
+        assert not torch.autograd.grad(value, x)[0].any()
+
+
 @pytest.mark.parametrize("count", [40, 600])
 @pytest.mark.parametrize("mining", ["all", "semi-hard-set", "semi-hard", "batch-hard"])
 def test_a_miner_that_finds_nothing_among_distances_that_overflow_is_told(mining, count):

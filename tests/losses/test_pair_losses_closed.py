@@ -200,7 +200,7 @@ def test_shares_of_rows_without_a_negative_are_none(bounded):
     kin = torch.tensor([0, 1, 2, 5, 6])
     nothing = torch.zeros(3, 0, dtype=torch.int64)
     pairs = KinBlock(nothing, kin, Counts(np.zeros(3, int), np.array([0, 2, 2])))
-    tile = Tile(logits, pairs, logits * LOG2E, torch.empty(3, 3), reach=FITTING)
+    tile = Tile(logits, pairs, {1: logits * LOG2E}.__getitem__, reach=FITTING)
     total, peak = negative_sums(tile, bounded)
     wanted = torch.tensor([[-torch.inf], [FITTING], [1 + math.log(2)]])
     torch.testing.assert_close(logarithm(total, peak), wanted)

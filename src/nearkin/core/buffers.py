@@ -54,7 +54,8 @@ class Buffers:
     """
 
     def __init__(self, like: Tensor) -> None:
-        self.like, self._lent = like, list[Tensor]()
+        self.like = like
+        self._lent: list[Tensor] = []
 
     def __enter__(self) -> Buffers:
         return self

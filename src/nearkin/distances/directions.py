@@ -13,31 +13,51 @@ from nearkin.distances.groups import Group, MakeGroup, mend
 from nearkin.distances.rows import Pairs, Rows, narrowed, pieces
 from nearkin.distances.squared import NEAR, cut, mirrored, selves, wide, worth_mirroring
 
+SHORT = 0.125**0.5
+"""Length of the mean of unit rows below which they are spread."""
+
 
 class UnitRows:
-    """x / |x| of rows (n, D) of any dtype, made in float64 where the device has it; it keeps x and its lengths alone."""
+    """x / |x| of rows (n, D) of any dtype, made in float64 where the device has it; of rows of more than one piece it keeps x
+    and its lengths alone."""
 
     def __init__(self, x: Tensor) -> None:
         self.x, self.shape, self.device = x, x.shape, x.device
-        lengths = [torch.linalg.vector_norm(wide(x[part]), dim=1, keepdim=True) for part in pieces(x)]
-        self.lengths = torch.cat(lengths) if len(lengths) > 1 else lengths[0]
+        self._held: Tensor | None = None
+        parts = pieces(x)
+        if len(parts) == 1:
+            rows = wide(x)
+            self.lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+            self._held = rows / self.lengths
+        else:
+            lengths = [torch.linalg.vector_norm(wide(x[part]), dim=1, keepdim=True) for part in parts]
+            self.lengths = torch.cat(lengths)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, index: Any) -> Tensor:
+        if self._held is not None:
+            return self._held[index]
         return self.x[index] / self.lengths[index]
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
+        if self._held is not None:
+            return self._held.index_select(dim, index)
         return self.x.index_select(dim, index) / self.lengths.index_select(dim, index)
 
     def back(self, slopes: Tensor) -> Tensor:
-        """Gradients of the unit rows -> of x, (g - u u'g) / |x|, in place."""
+        """Gradients of the unit rows -> of x, (g - u u'g) / |x|; those of several pieces in place."""
+        if self._held is not None:
+            return _turned_back(self._held, slopes.to(self.lengths.dtype), self.lengths)
         for part in pieces(self):
-            mine, wider = self[part], slopes[part].to(self.lengths.dtype)
-            along = torch.linalg.vecdot(mine, wider)[:, None]
-            slopes[part] = torch.addcmul(wider, mine, along, value=-1).div_(self.lengths[part])
+            slopes[part] = _turned_back(self[part], slopes[part].to(self.lengths.dtype), self.lengths[part])
         return slopes
+
+
+def _turned_back(units: Tensor, slopes: Tensor, lengths: Tensor) -> Tensor:
+    along: Tensor = torch.linalg.vecdot(units, slopes)[:, None]
+    return torch.addcmul(slopes, units, along, value=-1).div_(lengths)
 
 
 class UnitKernel:
@@ -61,7 +81,8 @@ class UnitKernel:
     @property
     def spread(self) -> bool:
         """Whether the mean of the rows is short: large sums of slopes, times the mean, would round away what is left."""
-        return self.centred.shape[0] > 0 and float(self.centred.mean(0).square().sum()) < 0.125
+        count = self.centred.shape[0]
+        return count > 0 and float(torch.linalg.vector_norm(self.centred.sum(0))) < SHORT * count
 
     def centre(self, anchors: Rows, first: int | None = None) -> Tensor:
         """Anchors in the kernel's dtype; those from column `first` on are references themselves."""
@@ -89,11 +110,11 @@ class UnitKernel:
         return out, near, apart
 
     def _near(self, distances: Tensor, grouped: bool) -> Pairs | None:
-        """Entries that a product has not made well enough; most rows are cleared by their smallest entry.
+        """Entries that a product has not made well enough; most rows, or all at once, are cleared by their smallest entry.
 
         None where they are a crowd. grouped: a group may make them
         """
-        if not distances.numel():
+        if not distances.numel() or float(distances.amin()) >= self.near:
             nobody = torch.empty(0, dtype=torch.int64, device=distances.device)
             return nobody, nobody
         suspects = (distances.amin(1) < self.near).nonzero()[:, 0]

@@ -286,7 +286,8 @@ def largest_norm(rows: Rows) -> float:
     """The largest squared norm of rows (n, D), 0 without rows."""
     if isinstance(rows, UnitRows):
         return 1.0
-    return float(torch.linalg.vector_norm(rows[:], dim=1).amax()) ** 2 if rows.shape[0] else 0.0
+    every = rows if isinstance(rows, Tensor) else rows[:]
+    return float(torch.linalg.vector_norm(every, dim=1).amax()) ** 2 if rows.shape[0] else 0.0
 
 
 def both_ways(slopes: Tensor, spare: Tensor | None) -> Tensor:

@@ -68,6 +68,8 @@ def _as_wide(rows: Tensor, dtype: torch.dtype) -> Tensor:
 
 def narrowed(rows: Rows, dtype: torch.dtype, shift: Tensor | None = None) -> Tensor:
     """The rows less `shift` (D,), in `dtype`."""
+    if not isinstance(rows, Tensor) and len(pieces(rows)) == 1:
+        rows = rows[:]
     if isinstance(rows, Tensor):
         return cast(rows, dtype) if shift is None else cast(_as_wide(rows, dtype) - shift, dtype)
     found = torch.empty(rows.shape, dtype=dtype, device=rows.device)

@@ -9,7 +9,7 @@ import torch
 from nearkin.core import non_negative, positive
 from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
 from nearkin.distances import Distance
-from nearkin.losses.closed import Closed, Tile
+from nearkin.losses.closed import Closed, Sums, Tile
 from nearkin.losses.engine import RowLoss
 from nearkin.losses.shares import FITTING, LEAST, listed_only, logarithm, negative_sums
 from nearkin.losses.terms import positive_logsumexp
@@ -63,13 +63,12 @@ class Circle(RowLoss):
         near = tile.positive_distances()
         steep = (near + m).mul_(self.scale)  # d >= 0, so that d + m is the weight
         logits = listed_only(tile, (near - m).mul_(steep))
-        far, valid = logits.logsumexp(1, keepdim=True), tile.listed.any(1, keepdim=True)
-        z = torch.where(valid, logarithm(total, peak) + far, -torch.inf)
+        far = logits.logsumexp(1, keepdim=True)
+        z = logarithm(total, peak) + far  # -inf without a positive, or without a negative
         slope = torch.sigmoid(z)
         push = tile.slope.mul_(weights).mul_((slope * (-self.scale / root)).div_(total.clamp_(min=LEAST)))
         pull = listed_only(tile, logits - far).exp_().mul_(steep).mul_(slope)
-        count = added(valid[:, 0] & (tile.negatives > 0))
-        return Closed(Terms(added(log1p_exp(z)), count), pull, push)
+        return Closed(Sums(added(log1p_exp(z)), tile.counts.torn()), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from nearkin.core.tensors import Terms
-from nearkin.distances import wide
 from nearkin.losses.kin import KinBlock
 from nearkin.mining.rows import Link, strangers
 
@@ -22,8 +22,7 @@ class Tile:
     full:      all of `index` is listed
     kin:       (m,) places row * R + column of all that is no negative: positives and the anchor itself
     counts:    numbers of pairs and anchors of the block, for the counts of terms
-    slope:     (b, R) buffer for the slopes of the negatives
-    scratch:   (b, R) buffer for what is needed on the way
+    lend:      which -> (b, R) buffer of that number, 1 for `slope` and 2 for `scratch`: one that nobody asks for is not made
     reach:     no distance of the call is above it in size
     exact:     rows (m,), columns (m,) -> distances (m,) of single pairs in float64; None where it would not say more
                than the tile
@@ -31,24 +30,40 @@ class Tile:
     ahead:     (R, 1) what the loss's `ahead` said of each column in a first sweep; None where all rows are here
     labels:    (b,) class indices of the anchors; None where a sample's class is not asked for
     spare:     nobody asks for the distances once the loss has read them
+    active:    whether somebody asks how many terms are above 0
     link:      makes slopes of distances those of squared ones, which may take the distances' place; None where these are needed
     """
 
     def __init__(
-        self, distances: Tensor, pairs: KinBlock, slope: Tensor, scratch: Tensor, reach: float, *,
+        self, distances: Tensor, pairs: KinBlock, lend: Callable[[int], Tensor], reach: float, *,
         exact: Callable[[Tensor, Tensor], Tensor] | None = None, symmetric: bool = True, ahead: Tensor | None = None,
-        labels: Tensor | None = None, spare: bool = False, link: Link | None = None,
+        labels: Tensor | None = None, spare: bool = False, active: bool = True, link: Link | None = None,
         directions: Callable[[Tensor], Tensor] | None = None,
     ) -> None:  # fmt: skip
-        self.distances, self.slope, self.scratch, self.reach = distances, slope, scratch, reach
+        self.distances, self.reach, self._lend = distances, reach, lend
         self.exact, self.symmetric, self.ahead, self.labels = exact, symmetric, ahead, labels
         self.index, self.full, self.kin, self.counts = pairs.index, pairs.full, pairs.places, pairs.counts
-        self._pairs, self._spare, self._link, self._directions = pairs, spare, link, directions
+        self._pairs, self._spare, self._active, self._link, self._directions = pairs, spare, active, link, directions
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """(b, R) buffer for the slopes of the negatives."""
+        return self._lend(1)
+
+    @cached_property
+    def scratch(self) -> Tensor:
+        """(b, R) buffer for what is needed on the way."""
+        return self._lend(2)
 
     @property
     def listed(self) -> Tensor:
         """(b, P) bool, which of `index` count."""
         return self._pairs.listed
+
+    @property
+    def pulled(self) -> Tensor:
+        """(b, 1) bool, which anchors have a positive."""
+        return self._pairs.pulled
 
     @property
     def negatives(self) -> Tensor:
@@ -63,7 +78,7 @@ class Tile:
 
     def write_over(self) -> None:
         """Let `slope` take the place of the distances, if they can be spared: for a loss that reads each only to write its
-        slope. A buffer that is not touched takes neither memory nor the cache's time."""
+        slope. A buffer less takes neither memory nor the cache's time."""
         if self._spare:
             self.slope = self.distances
 
@@ -85,13 +100,15 @@ class Tile:
 
     def share(self) -> Tensor | float:
         """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""
-        if self.full:
-            return 1 / max(self.index.shape[1], 1)
-        return wide(self.listed) / self.listed.sum(1, keepdim=True).clamp_(min=1)
+        return self._pairs.share
+
+    def above(self, terms: Tensor) -> Tensor | None:
+        """How many of these terms, none below 0, are above it; None where nobody asks."""
+        return terms.count_nonzero() if self._active else None
 
     def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:
         """The values (b, P) where listed, `other` elsewhere."""
-        return values if self.full else torch.where(self.listed, values, other)
+        return values if self.full else values.masked_fill(self._pairs.padding, other)
 
 
 class Pairs(NamedTuple):

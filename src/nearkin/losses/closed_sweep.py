@@ -45,6 +45,7 @@ class ByHand(NamedTuple):
     parameters: of the loss, those that `closed` gives slopes of
     parts:      how many totals there are
     reduce:     the loss out of them
+    active:     whether it asks how many terms are above 0
     """
 
     closed: Callable[[Tile], Closed]
@@ -52,6 +53,7 @@ class ByHand(NamedTuple):
     parameters: Sequence[Tensor]
     parts: int
     reduce: Reduce
+    active: bool
 
 
 class Found(NamedTuple):
@@ -128,6 +130,20 @@ def _twice(twice: Callable[..., Tensor] | None, inputs: Sequence[Tensor], outer:
     return (next(made) if each.requires_grad else None for each in inputs)
 
 
+class Room:
+    """Buffers of the shape of the largest block, each made when a block first asks for it."""
+
+    def __init__(self, buffers: Buffers, shape: tuple[int, int]) -> None:
+        self.buffers, self.shape = buffers, shape
+        self.made: dict[int, Tensor] = {}
+
+    def __call__(self, count: int, which: int) -> Tensor:
+        """The first `count` rows of one of them."""
+        if which not in self.made:
+            self.made[which] = self.buffers.take(self.shape)
+        return cut(self.made[which], 0, count)
+
+
 class _Sweep:
     """The blocks of one call: what they sum up to and, if wanted, their gradients.
 
@@ -163,7 +179,7 @@ class _Sweep:
 
     def dense(self, buffers: Buffers, *, wanted: bool) -> tuple[list[float], bool]:
         """Sum up one block; the weights of its totals, known before it is pulled back, and whether one is all that moves."""
-        tile = self.tile(0, self.count, *self.three(self.count, buffers))
+        tile = self.tile(0, self.count, self.room(self.count, buffers))
         found = self.loss.closed(tile)
         self.learned = found.learned
         weights = self.weigh([_sums(found, tile, self.measured)])
@@ -174,11 +190,11 @@ class _Sweep:
     def blocks(self, size: int, buffers: Buffers, *, wanted: bool) -> tuple[list[float], bool]:
         """The same of several; those of one total are pulled back at once, and several totals weighed at the end."""
         size = min(size, self.count)
-        three = self.three(size, buffers)
+        room = self.room(size, buffers)
         if self.loss.ahead is not None:
-            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles(size, three)])
+            self.said = torch.cat([self.loss.ahead(tile) for _, _, tile in self.tiles(size, room)])
         sums, single = [], True
-        for start, stop, tile in self.tiles(size, three):
+        for start, stop, tile in self.tiles(size, room):
             found = self.loss.closed(tile)
             sums.append(_sums(found, tile, self.measured))
             if found.learned:
@@ -188,36 +204,36 @@ class _Sweep:
                 self.pull(start, stop, tile, found, [1.0])
         weights = self.weigh(sums)
         if wanted and not single:
-            for start, stop, tile in self.tiles(size, three):
+            for start, stop, tile in self.tiles(size, room):
                 self.pull(start, stop, tile, self.loss.closed(tile), weights)
         return weights, single
 
-    def three(self, size: int, buffers: Buffers) -> list[Tensor]:
+    def room(self, size: int, buffers: Buffers) -> Room:
         """For distances, slopes and what is needed on the way, of `size` anchors."""
-        columns = self.distances.columns
-        return [buffers.take((size, columns.shape[0])) for _ in range(3)]
+        return Room(buffers, (size, self.distances.columns.shape[0]))
 
-    def tiles(self, size: int, three: list[Tensor]) -> Iterator[tuple[int, int, Tile]]:
-        """All blocks, in the same three buffers."""
+    def tiles(self, size: int, room: Room) -> Iterator[tuple[int, int, Tile]]:
+        """All blocks, in the same buffers."""
         for start in range(0, max(self.count, 1), max(size, 1)):
             stop = min(start + size, self.count)
-            yield start, stop, self.tile(start, stop, *[cut(each, 0, stop - start) for each in three])
+            yield start, stop, self.tile(start, stop, room)
 
-    def tile(self, start: int, stop: int, filled: Tensor, slope: Tensor, scratch: Tensor) -> Tile:
+    def tile(self, start: int, stop: int, room: Room) -> Tile:
         """The block of the anchors start..stop."""
         rows, distances = self.rows, self.distances
-        distances.fill(start, stop, filled)
+        lend = partial(room, stop - start)
+        filled = distances.fill(start, stop, lend(0))
         exact = partial(distances.exact, start) if distances.doubtful else None
         labels = self.call.values if rows.tuples is None else None
         if labels is not None:
             labels = cut(labels, start, stop)
-        form, part = distances.form, stop - start < distances.columns.shape[0]
-        needed = self.measured or form.relative
+        form, needed = distances.form, self.measured or distances.form.relative
+        whole = distances.shared and stop - start == distances.columns.shape[0]  # pulled back by way of the distances' place
         link = None if needed or filled.numel() <= IN_PLACE else distances.linked
         return Tile(
-            filled, rows.kin.block(start, stop), slope, scratch, self.reach, exact=exact,
+            filled, rows.kin.block(start, stop), lend, self.reach, exact=exact,
             symmetric=not form.relative, ahead=self.said, labels=labels,
-            spare=part and not (needed or form.divides), link=link,
+            spare=not (whole or needed or form.divides), active=self.measured or self.loss.active, link=link,
             directions=lambda out: rows.directions.fill(start, stop, filled, out),
         )  # fmt: skip
 
@@ -248,7 +264,7 @@ class _Sweep:
             return
         if isinstance(negatives, Tensor):
             slopes = negatives if weights[-1] == 1 else negatives.mul_(weights[-1])
-        elif tile.slope.shape[1] <= FEW * width:
+        elif tile.distances.shape[1] <= FEW * width:
             slopes = tile.slope.zero_()
             if negatives is not None:
                 slopes.scatter_add_(1, negatives.columns, negatives.slopes)

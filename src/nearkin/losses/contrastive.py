@@ -72,22 +72,21 @@ class Contrastive(RowLoss):
         """The rows with their slopes made by hand."""
         gap = torch.clamp(tile.distances, max=self.margin, out=tile.slope).sub_(self.margin)  # -[m - d]_+
         gap.view(-1).index_fill_(0, tile.kin, 0)
-        short = torch.sign(gap, out=tile.scratch)
         if rest := unrounded(self.margin, gap.dtype):
-            gap.add_(short, alpha=rest)
+            gap.add_(torch.sign(gap, out=tile.scratch), alpha=rest)
         near = tile.positive_distances()
         if self.form == "linear":
             near.sub_(self.positive_margin).sub_(unrounded(self.positive_margin, near.dtype))
             pull = tile.only_listed(near.relu_())
-            slopes = pull.sign(), short
+            slopes = pull.sign(), torch.sign(gap, out=tile.scratch)
             totals = added(pull), -added(gap.sum(1))
         else:
             pull = tile.only_listed(near)
             slopes = pull, gap
             totals = added(pull.square()) / 2, added(torch.linalg.vecdot(gap, gap)) / 2
         sides = (
-            Sums(totals[0], tile.counts.positives(), torch.count_nonzero(pull)),
-            Sums(totals[1], tile.counts.negatives(), -added(short.sum(1))),
+            Sums(totals[0], tile.counts.positives(), tile.above(pull)),
+            Sums(totals[1], tile.counts.negatives(), tile.above(gap)),
         )
         return Closed(sides if self.average == "sides" else _together(*sides), *slopes)
 
@@ -125,7 +124,7 @@ class Contrastive(RowLoss):
 
 def _together(pull: Any, push: Any) -> Any:
     """The sums of both sides as one."""
-    return type(pull)(*(a + b for a, b in zip(pull, push)))
+    return type(pull)(*(None if a is None else a + b for a, b in zip(pull, push)))
 
 
 def _terms(values: Tensor, mask: Tensor, weights: Tensor) -> Terms:

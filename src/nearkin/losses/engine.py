@@ -21,7 +21,7 @@ from nearkin.losses.block_sweep import BlockSweep
 from nearkin.losses.call import Call, arrange
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.closed_sweep import ByHand, Found, closed_loss
-from nearkin.losses.finite import check_value
+from nearkin.losses.finite import check_value, fits
 from nearkin.losses.group import as_group, gathered
 
 DENSE_LIMIT = 1 << 21
@@ -207,8 +207,8 @@ class RowLoss(nn.Module):
                 return call.anchors.new_zeros(0, dtype=call.answer)
             values = torch.stack(rows).to(call.answer)
         counts = torch.stack([entry[1] for entry in sums])
-        check_value(type(self).__name__, values.sum(), *call.rows(), counts=counts)
-        return values
+        some = check_value(type(self).__name__, values.sum(), *call.rows(), counts=counts)
+        return values if some or fits(values, *call.rows()) else torch.zeros_like(values) + call.nothing()
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -241,6 +241,8 @@ class RowLoss(nn.Module):
             value = self._value(call, sums)
             if not traced() and not check_value(type(self).__name__, value, *call.rows(), counts=sums[1, : self.parts]):
                 self._say_empty()
+                if not fits(value, *call.rows()):  # slopes of what overflows are NaN, though no term has any
+                    value = call.nothing()
             return value, sums.detach()
         value, counts = found.value, found.sums[1][: self.parts]
         if not found.finite:
@@ -260,7 +262,8 @@ class RowLoss(nn.Module):
         doubles = size is None or (self.block_size == "auto" and self._size(call) is None)
         learned = [each for each in map(self._parameters.get, self.learns) if each is not None]
         ahead = None if size is None else self.ahead
-        by_hand = ByHand(self.closed, ahead, learned, self.parts, self._reduced)
+        active = self.reduction == "mean_nonzero"
+        by_hand = ByHand(self.closed, ahead, learned, self.parts, self._reduced, active)
         return closed_loss(by_hand, call, size, measured=measured, again=self._again if doubles else None)
 
     def _again(self, call: Call) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None =
     """
     if traced():
         return True
-    lengths = [4 * _largest(each.detach().square().sum(1)).to(value.dtype) for each in rows if len(each)]
+    lengths = _lengths(value, rows)
     terms = value.new_ones(()) if counts is None else counts.detach().sum().to(value.dtype)
     numbers: list[float] = torch.stack([value.detach(), terms, *lengths]).tolist()
     some = numbers[1] != 0
@@ -44,6 +45,16 @@ def check_value(name: str, value: Tensor, *rows: Tensor, counts: Tensor | None =
         "distances of the embeddings are no longer finite",
         f"in {name}, with embeddings that hold numbers up to {size:.3g}, {advice}",
     )
+
+
+def fits(value: Tensor, *rows: Tensor) -> bool:
+    """Whether squared distances between `rows` fit the dtype of `value`."""
+    return all(map(math.isfinite, torch.stack([value.new_zeros(()), *_lengths(value, rows)]).tolist()))
+
+
+def _lengths(value: Tensor, rows: Iterable[Tensor]) -> list[Tensor]:
+    """What no squared distance between some of the rows is above, of each of them: four times the largest squared length."""
+    return [4 * _largest(each.detach().square().sum(1)).to(value.dtype) for each in rows if len(each)]
 
 
 def _largest(values: Tensor) -> Tensor:

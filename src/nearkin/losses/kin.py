@@ -27,22 +27,41 @@ class KinBlock:
     places:    (m,) places row * R + column of all that is no negative: positives and the anchor itself
     counts:    numbers of pairs and anchors
     full:      all of `index` is listed
-    listed:    (b, P) bool, which of `index` count
-    negatives: (b,) number of negatives of each row
     """
 
-    def __init__(self, index: Tensor, places: Tensor, counts: Counts, listed: Tensor | None = None) -> None:
-        self.index, self.places, self.counts = index, places, counts
+    def __init__(self, index: Tensor, places: Tensor, counts: Counts, listed: Array | None = None) -> None:
+        self.index, self.places, self.counts, self._listed = index, places, counts, listed
         self.full = listed is None
-        if listed is not None:
-            self.listed = listed
 
     @cached_property
     def listed(self) -> Tensor:
-        return torch.ones_like(self.index, dtype=torch.bool)
+        """(b, P) bool, which of `index` count."""
+        if self._listed is None:
+            return torch.ones_like(self.index, dtype=torch.bool)
+        return as_tensor(self._listed, self.index.device)
+
+    @cached_property
+    def padding(self) -> Tensor:
+        """(b, P) bool, the others."""
+        return ~self.listed
+
+    @cached_property
+    def pulled(self) -> Tensor:
+        """(b, 1) bool, which anchors have a positive."""
+        return as_tensor(self.counts.near()[:, None] > 0, self.index.device)
+
+    @cached_property
+    def share(self) -> Tensor | float:
+        """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""
+        if self._listed is None:
+            return 1 / max(self.index.shape[1], 1)
+        device = self.index.device
+        digits = np.float32 if device.type == "mps" else np.float64
+        return as_tensor(np.divide(self._listed, np.maximum(self.counts.near(), 1)[:, None], dtype=digits), device)
 
     @cached_property
     def negatives(self) -> Tensor:
+        """(b,) number of negatives of each row."""
         return as_tensor(self.counts.far(), self.index.device)
 
 
@@ -106,19 +125,17 @@ class FewKin:
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
-        kin = self.asked[start:stop, None] == self.classes
-        places, number = np.flatnonzero(kin), kin.sum(1)
-        strangers, columns = len(self.classes) - number, places % max(len(self.classes), 1)
+        kin, width = self.asked[start:stop, None] == self.classes, max(len(self.classes), 1)
+        places, number = kin.ravel().nonzero()[0], np.add.reduce(kin, 1)
+        strangers, columns = len(self.classes) - number, places % width
         if self.first is not None:
-            selves = np.arange(len(kin)) + (self.first + start)
+            selves = np.arange(start + self.first, stop + self.first)
             columns = columns[columns != selves.repeat(number)]
             number = number - 1
-        listed = np.arange(number.max(initial=0)) < number[:, None]
+        listed = np.arange(np.maximum.reduce(number, initial=0)) < number[:, None]
         index = np.zeros(listed.shape, np.int64)
         index[listed] = columns
-        some = None if listed.all() else as_tensor(listed, self.device)
-        counts = Counts(number, strangers)
-        return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts, some)
+        return _block(index, places, number, strangers, listed, self.device)
 
 
 class Kin:
@@ -128,42 +145,46 @@ class Kin:
         self, asked: Array, classes: Array, first: int | None, same: _Same | None, device: torch.device
     ) -> None:
         order = classes.argsort(kind="stable")
-        ordered = classes[order]
+        ordered = classes.take(order)
         self.asked, self.classes, self.order, self.total = asked, classes, order, len(order)
         self.same, self.device = same, device
         self.low = ordered.searchsorted(asked)
         self.size = ordered.searchsorted(asked, side="right") - self.low
         self.place: Array | None = None  # of each anchor in that order, where it is a column itself
         if first is not None:
-            place = np.empty_like(order)
-            place[order] = np.arange(len(order))
-            self.place = place[first : first + len(asked)]
+            self.place = order.argsort()[first : first + len(asked)]
 
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
-        low, size = self.low[start:stop, None], self.size[start:stop, None]
-        strangers = self.total - size[:, 0]
-        widest = int(size.max(initial=0))
-        steps = np.arange(widest)
-        listed = steps < size
-        kin = self.order.take(low + steps, mode="clip") if widest else np.empty((len(low), 0), np.int64)
-        flat = (kin + (np.arange(len(low)) * self.total)[:, None])[listed]
+        low, size = self.low[start:stop], self.size[start:stop]
+        steps = np.arange(size.max(initial=0))
+        listed = steps < size[:, None]
+        kin = self.order.take(low[:, None] + steps, mode="clip")
+        places = (kin + (np.arange(len(low)) * self.total)[:, None])[listed]
         if self.place is None:
-            if self.same is not None:
-                rows, columns = self.same.places(start, stop)
-                strange = self.classes[columns] != self.asked[start:stop][rows]  # the others are among kin
-                flat = np.concatenate([flat, (rows * self.total + columns)[strange]])
-                strangers = strangers - np.bincount(rows[strange], minlength=len(strangers))
-                listed = listed & self.same.differ(start, stop, kin)
-            return self._block(kin, listed, flat, strangers)
-        others, rank = steps[: max(widest - 1, 0)], self.place[start:stop, None] - low
-        index = self.order.take(low + others + (others >= rank), mode="clip")
-        return self._block(index, others < size - 1, flat, strangers)
+            return self._apart(start, stop, kin, listed, places)
+        behind = steps[:-1] >= (self.place[start:stop] - low)[:, None]
+        index = np.where(behind, kin[:, 1:], kin[:, :-1])
+        return _block(index, places, size - 1, self.total - size, listed[:, 1:], self.device)
 
-    def _block(self, index: Array, listed: Array, places: Array, strangers: Array) -> KinBlock:
-        some = None if listed.all() else as_tensor(listed, self.device)
-        counts = Counts(listed.sum(1), strangers)
-        return KinBlock(as_tensor(index, self.device), as_tensor(places, self.device), counts, some)
+    def _apart(self, start: int, stop: int, kin: Array, listed: Array, places: Array) -> KinBlock:
+        """The same where anchors are no columns, unless their ids say so."""
+        strangers = self.total - self.size[start:stop]
+        if self.same is None:
+            return _block(kin, places, self.size[start:stop], strangers, listed, self.device)
+        rows, columns = self.same.places(start, stop)
+        strange = self.classes[columns] != self.asked[start:stop][rows]  # the others are among kin
+        places = np.concatenate([places, (rows * self.total + columns)[strange]])
+        strangers = strangers - np.bincount(rows[strange], minlength=len(strangers))
+        listed = listed & self.same.differ(start, stop, kin)
+        return _block(kin, places, listed.sum(1), strangers, listed, self.device)
+
+
+def _block(
+    index: Array, places: Array, positives: Array, strangers: Array, listed: Array, device: torch.device
+) -> KinBlock:
+    some = None if listed.all() else listed
+    return KinBlock(as_tensor(index, device), as_tensor(places, device), Counts(positives, strangers), some)
 
 
 def as_tensor(values: Array, device: torch.device) -> Tensor:

@@ -15,17 +15,21 @@ class Counts:
     def __init__(self, positives: Array, negatives: Array) -> None:
         self._positives, self._negatives = positives, negatives
 
+    def near(self) -> Array:
+        """Positives of each anchor, (b,)."""
+        return self._positives
+
     def far(self) -> Array:
         """Negatives of each anchor, (b,)."""
         return self._negatives
 
     def positives(self) -> int:
         """Positive pairs."""
-        return int(self._positives.sum())
+        return int(np.add.reduce(self._positives))
 
     def negatives(self) -> int:
         """Negative pairs."""
-        return int(self._negatives.sum())
+        return int(np.add.reduce(self._negatives))
 
     def pairs(self) -> int:
         """Positive pairs whose anchor has a negative."""
@@ -53,6 +57,9 @@ class EqualCounts(Counts):
 
     def __init__(self, rows: int, positives: int, negatives: int) -> None:
         self._rows, self._near, self._far = rows, positives, negatives
+
+    def near(self) -> Array:
+        return np.full(self._rows, self._near)
 
     def far(self) -> Array:
         return np.full(self._rows, self._far)

@@ -77,7 +77,7 @@ class Lifted(RowLoss):
         else:
             towards.view(-1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
         push = tile.slope.mul_(factor.mul_(towards).neg_())
-        return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), added(excess > 0)), excess, push)
+        return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), tile.above(excess)), excess, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -126,13 +126,13 @@ class GeneralizedLifted(RowLoss):
         kin, top = sums(pull, bounded)
         excess = logarithm(strangers, peak).add_(logarithm(kin, top))
         if not tile.torn():
-            valid = tile.listed.any(1, keepdim=True) & (tile.negatives > 0)[:, None]
+            valid = tile.pulled & (tile.negatives > 0)[:, None]
             excess = torch.where(valid, excess, 0)
         excess = excess.relu_()
         active = excess.sign()
         push = tile.slope.mul_((active / strangers.clamp_(min=LEAST)).neg_())
         pull.mul_(active / kin.clamp_(min=LEAST))
-        return Closed(Sums(added(excess), tile.counts.torn(), added(active)), pull, push)
+        return Closed(Sums(added(excess), tile.counts.torn(), tile.above(excess)), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

@@ -88,7 +88,7 @@ class Margin(RowLoss):
         moved = self._to_beta(pushed - pulled, tile.labels)
         if not self.nu:
             return Closed(terms, near_slopes, far, learned=(moved[None],))
-        some = wide(tile.listed.any(1) | (tile.negatives > 0))
+        some = wide(tile.pulled[:, 0] | (tile.negatives > 0))
         count = tile.counts.moved()
         beside = Sums(added(border[..., 0] * some) * self.nu, count, count)
         return Closed(

@@ -52,7 +52,7 @@ class NCA(RowLoss):
         bounded = falling(tile, self.scale, self.distance) <= QUOTIENTS
         near, (total, peak), strangers = both_sums(tile, bounded)
         if not tile.torn():  # without a positive there is no term
-            total = torch.where(tile.listed.any(1, keepdim=True), total, torch.inf)
+            total = torch.where(tile.pulled, total, torch.inf)
         costs, slope, shares = against(strangers, (total, peak))
         pull = near.mul_(slope.div_(total))
         if self.scale != 1:

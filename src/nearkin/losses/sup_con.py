@@ -60,7 +60,7 @@ class SupCon(RowLoss):
         costs = added((logarithm(total, peak) - near) * share)
         factor = total.reciprocal_().mul_(-rate)
         if not tile.torn():  # without a positive there is no term
-            factor = torch.where(tile.listed.any(1, keepdim=True), factor, 0)
+            factor = torch.where(tile.pulled, factor, 0)
         pull = powers.mul_(factor).add_(share * rate)
         return Closed(Sums(costs, tile.counts.pulled()), cast(pull, dtype), tile.slope.mul_(cast(factor, dtype)))
 

@@ -34,8 +34,8 @@ class Tuples:
     def chosen(self, anchors: Rows, columns: Rows) -> tuple[Tensor, Tensor]:
         """The rows that take part."""
         if anchors is columns:
-            rows = anchors.index_select(0, self.places)
-            return rows[: self.count], rows[self.count :]
+            mine, others = anchors.index_select(0, self.places).split_with_sizes((self.count, self.total))
+            return mine, others
         return anchors.index_select(0, self.places[: self.count]), columns.index_select(0, self.places[self.count :])
 
     def returned(self, anchors: Tensor, columns: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
