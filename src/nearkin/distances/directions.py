@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearkin.distances.crowds import Crowd, near_pairs
 from nearkin.distances.groups import Group, MakeGroup, mend
-from nearkin.distances.rows import Pairs, Rows, narrowed, pieces
+from nearkin.distances.rows import Pairs, Rows, at_once, narrowed, pieces
 from nearkin.distances.squared import NEAR, cut, mirrored, selves, wide, worth_mirroring
 
 SHORT = 0.125**0.5
@@ -18,20 +18,15 @@ SHORT = 0.125**0.5
 
 
 class UnitRows:
-    """x / |x| of rows (n, D) of any dtype, made in float64 where the device has it; of rows of more than one piece it keeps x
-    and its lengths alone."""
+    """x / |x| of rows (n, D) of any dtype, made in float64 where the device has it; of many it keeps x and its lengths alone."""
 
     def __init__(self, x: Tensor) -> None:
         self.x, self.shape, self.device = x, x.shape, x.device
-        self._held: Tensor | None = None
-        parts = pieces(x)
-        if len(parts) == 1:
-            rows = wide(x)
-            self.lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-            self._held = rows / self.lengths
-        else:
-            lengths = [torch.linalg.vector_norm(wide(x[part]), dim=1, keepdim=True) for part in parts]
-            self.lengths = torch.cat(lengths)
+        held = at_once(x)
+        rows = [wide(x)] if held else (wide(x[part]) for part in pieces(x))
+        lengths = [torch.linalg.vector_norm(each, dim=1, keepdim=True) for each in rows]
+        self.lengths = lengths[0] if held else torch.cat(lengths)
+        self._held: Tensor | None = rows[0] / self.lengths if isinstance(rows, list) else None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -39,7 +34,8 @@ class UnitRows:
     def __getitem__(self, index: Any) -> Tensor:
         if self._held is not None:
             return self._held[index]
-        return self.x[index] / self.lengths[index]
+        found: Tensor = self.x[index] / self.lengths[index]
+        return found
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         if self._held is not None:
@@ -48,9 +44,10 @@ class UnitRows:
 
     def back(self, slopes: Tensor) -> Tensor:
         """Gradients of the unit rows -> of x, (g - u u'g) / |x|; those of several pieces in place."""
-        if self._held is not None:
-            return _turned_back(self._held, slopes.to(self.lengths.dtype), self.lengths)
-        for part in pieces(self):
+        parts = pieces(self)
+        if len(parts) == 1:
+            return _turned_back(self[:], slopes.to(self.lengths.dtype), self.lengths)
+        for part in parts:
             slopes[part] = _turned_back(self[part], slopes[part].to(self.lengths.dtype), self.lengths[part])
         return slopes
 

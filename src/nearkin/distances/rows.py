@@ -18,6 +18,9 @@ CHUNK = 1 << 18
 PIECE = {"cpu": 1 << 16}
 """Numbers of rows that are made at a time, by device: they stay in a processor's cache."""
 
+HELD = 4
+"""Pieces of rows that are made once and held, where they would be made several times."""
+
 LONG = 1 << 22
 """The same on any other device, where every step has to be launched."""
 
@@ -54,6 +57,11 @@ def pieces(rows: Rows) -> list[slice]:
     return [slice(start, start + size) for start in range(0, max(count, 1), size)]
 
 
+def at_once(rows: Rows) -> bool:
+    """Whether rows are so few that all of them may be held."""
+    return len(pieces(rows)) <= HELD
+
+
 def mean(rows: Rows) -> Tensor:
     """The mean row (D,), without a graph; 0 of no rows."""
     if isinstance(rows, Tensor):
@@ -68,7 +76,7 @@ def _as_wide(rows: Tensor, dtype: torch.dtype) -> Tensor:
 
 def narrowed(rows: Rows, dtype: torch.dtype, shift: Tensor | None = None) -> Tensor:
     """The rows less `shift` (D,), in `dtype`."""
-    if not isinstance(rows, Tensor) and len(pieces(rows)) == 1:
+    if not isinstance(rows, Tensor) and at_once(rows):
         rows = rows[:]
     if isinstance(rows, Tensor):
         return cast(rows, dtype) if shift is None else cast(_as_wide(rows, dtype) - shift, dtype)

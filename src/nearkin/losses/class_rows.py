@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive
-from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_sum
+from nearkin.core.tensors import LOG2E, Block, Terms, added, cast, log1p_exp, masked_sum
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.cosine_matrix import Slopes
 from nearkin.losses.engine import RowLoss
@@ -36,9 +36,10 @@ class ClassRows(RowLoss):
         self.scale, self.per_class = positive("scale", scale), per_class
 
     def near(self, distances: Tensor) -> tuple[Tensor, Tensor]:
-        """Distances to classes (b, C) out of those to several proxies each (b, C, K), to the nearest; slopes (b, C, K)."""
+        """Distances to classes (b, C) out of those to several proxies each (b, C, K), to the nearest; slopes (b, C, K), or which
+        proxy alone has one, (b, C, 1) int64."""
         near, place = distances.min(2, keepdim=True)
-        return near.squeeze(2), torch.zeros_like(distances).scatter(2, place, 1)
+        return near.squeeze(2), place
 
     def widened(self, distance: Tensor) -> tuple[Tensor, Tensor | float]:
         """m(d), the distance to the own class after the margin, and its slope."""
@@ -64,32 +65,44 @@ class ClassRows(RowLoss):
         tile.slope.view(-1).index_fill_(0, tile.kin, 0)
         return Closed(_terms(costs), pull, tile.slope)
 
-    def small(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of all rows (B, R), a scalar, and its slopes (B, R)."""
-        slopes = torch.empty_like(distances)
+    def by_hand(self, distances: Tensor, labels: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The loss of all rows (B, R), a scalar, and its slopes (B, R) in that dtype; distances are used up."""
+        slopes = torch.empty_like(distances, dtype=dtype)
         share = 1 / len(distances) if self.reduction == "mean" else 1.0
         return self._costs(distances, labels[:, None], slopes, share).sum() * share, slopes
 
     def _costs(self, distances: Tensor, own: Tensor, slopes: Tensor, share: float = 1.0) -> Tensor:
-        """Costs (b, 1) of rows of the classes own (b, 1); `share` times their slopes go into `slopes` (b, R)."""
+        """Costs (b, 1) of rows of the classes own (b, 1); `share` times their slopes go into `slopes` (b, R), whose dtype may have
+        fewer digits than that of the distances: then these are subtracted first."""
         near, nearing = self._classes(distances)
-        widened, widening = self.widened(near.gather(1, own))
-        powers = torch.mul(near, -LOG2E * self.scale, out=slopes if nearing is None else None).scatter_(1, own, -torch.inf)
-        widened = self.scale * widened
-        if 2 * self.scale > FITTING:
-            peak = powers.amax(1, keepdim=True)
-            powers.sub_(peak)
-            widened.add_(peak, alpha=1 / LOG2E)
+        mine = near.gather(1, own)
+        widened, widening = self.widened(mine)
+        powers = slopes if nearing is None else torch.empty_like(near, dtype=slopes.dtype)
+        if near.dtype != slopes.dtype:
+            least = near.scatter_(1, own, torch.inf).amin(1, keepdim=True)
+            torch.sub(least, near, out=powers).mul_(LOG2E * self.scale)
+            widened = self.scale * (widened - least)
+        else:
+            torch.mul(near, -LOG2E * self.scale, out=powers).scatter_(1, own, -torch.inf)
+            widened = self.scale * widened
+            if 2 * self.scale > FITTING:
+                peak = powers.amax(1, keepdim=True)
+                powers.sub_(peak)
+                widened.add_(peak, alpha=1 / LOG2E)
         total = powers.exp2_().sum(1, keepdim=True)
         costs, slope = self.cost(widened.add_(total.log()))
         slope = slope * (self.scale * share)
-        powers.mul_(slope.div(total).neg_()).scatter_(1, own, slope * widening)
+        powers.mul_(cast(slope.div(total).neg_(), powers.dtype)).scatter_(1, own, cast(slope * widening, powers.dtype))
         if nearing is not None:
-            torch.mul(nearing, powers[:, :, None], out=slopes.unflatten(1, (-1, self.per_class)))
+            several = slopes.unflatten(1, (-1, self.per_class))
+            if nearing.dtype == torch.int64:
+                several.zero_().scatter_(2, nearing, powers[:, :, None])
+            else:
+                torch.mul(nearing, powers[:, :, None], out=several)
         return costs
 
     def _classes(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Distances to classes (b, C) out of those to proxies (b, R), with slopes (b, C, K); None: they are the same."""
+        """Distances to classes (b, C) out of those to proxies (b, R), and what `near` says of slopes; None: they are the same."""
         return (distances, None) if self.per_class == 1 else self.near(distances.unflatten(1, (-1, self.per_class)))
 
     def extra_repr(self) -> str:
@@ -116,7 +129,7 @@ class ClassLoss(Proxies):
     @property
     def slopes(self) -> Slopes | None:
         rows = self.loss
-        return rows.small if rows.closed is not None and type(rows).closed is ClassRows.closed else None
+        return rows.by_hand if rows.closed is not None and type(rows).closed is ClassRows.closed else None
 
     def scores(self, distances: Tensor) -> Tensor:
         return self.loss.scale * (1 - self.loss.near(distances)[0])

@@ -94,9 +94,9 @@ class Proxies(OutsideLoss):
     ) -> Tensor:
         shared = as_group(group)
         known, proxies = self.checked(embeddings, labels)
-        small = self._small(embeddings, known, proxies, shared)
-        if small is not None:
-            return self.whole(small.value)
+        matrix = self._matrix(embeddings, known, proxies, shared)
+        if matrix is not None:
+            return self.whole(matrix.value)
         rows = self.arranged(embeddings, known, proxies, shared)
         return self.whole(self.loss(*rows, noise=noise, generator=generator, group=shared))
 
@@ -113,9 +113,9 @@ class Proxies(OutsideLoss):
         """As the call; mean distances are those between embeddings and proxies."""
         shared = as_group(group)
         known, proxies = self.checked(embeddings, labels)
-        small = self._small(embeddings, known, proxies, shared)
-        if small is not None:
-            return Measure(self.whole(small.value), None, *small.means(self.per_class))
+        matrix = self._matrix(embeddings, known, proxies, shared, measured=True)
+        if matrix is not None:
+            return Measure(self.whole(matrix.value), None, *matrix.means)
         rows = self.arranged(embeddings, known, proxies, shared)
         found = self.loss.measure(*rows, noise=noise, generator=generator, group=shared)
         return found._replace(value=self.whole(found.value))
@@ -137,15 +137,18 @@ class Proxies(OutsideLoss):
 
     @property
     def slopes(self) -> Slopes | None:
-        """The loss of a small batch with its slopes by hand, for a loss of cosines; None: there is no such form."""
+        """The loss of a small batch of cosines with its slopes by hand; None: there is no such form."""
         return None
 
-    def _small(self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None) -> CosineMatrix | None:
+    def _matrix(
+        self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None, *, measured: bool = False
+    ) -> CosineMatrix | None:
         """A small batch as one matrix; None where the engine is to do it."""
-        slopes = None if group is not None or traced() else self.slopes
-        if slopes is None or self.loss.block_size not in (None, "auto") or not CosineMatrix.fits(embeddings, proxies):
+        slopes = None if group is not None or traced() or self.loss.block_size not in (None, "auto") else self.slopes
+        if slopes is None or not CosineMatrix.fits(embeddings, proxies):
             return None
-        found = CosineMatrix(embeddings, proxies, labels, slopes, self._again(labels))
+        per_class = self.per_class if measured else 0
+        found = CosineMatrix(embeddings, proxies, labels, slopes, self._again(labels), per_class=per_class)
         return found if found.finite else None
 
     def _again(self, labels: Tensor) -> Callable[[Tensor, Tensor], Tensor]:

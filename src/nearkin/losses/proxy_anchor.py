@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nearkin.core import positive, within
-from nearkin.core.tensors import LOG2E, Block, Terms, added, log1p_exp, masked_logsumexp
+from nearkin.core.tensors import LOG2E, Block, Terms, added, cast, log1p_exp, masked_logsumexp
 from nearkin.distances import compute_dtype
 from nearkin.losses.closed import Closed, Tile
 from nearkin.losses.cosine_matrix import Slopes
@@ -49,8 +49,9 @@ class ProxyAnchorRows(RowLoss):
         terms = Terms(added(pull), added(tile.listed.any(1))), Terms(added(push), added(everybody))
         return Closed(terms, self.scale * (pulls - pull[:, None]).exp(), slope)
 
-    def small(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of embeddings (B, C) beside all proxies, a scalar, and its slopes (B, C); exponents up to LARGEST."""
+    def by_hand(self, distances: Tensor, labels: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The loss of embeddings (B, C) beside all proxies, a scalar, and its slopes (B, C) in that dtype; exponents up to
+        LARGEST."""
         own = labels[:, None]
         pulls = torch.exp(self.scale * (self.margin - 1 + distances.gather(1, own)))
         pull = torch.zeros_like(distances[0]).index_add_(0, labels, pulls[:, 0])
@@ -59,7 +60,7 @@ class ProxyAnchorRows(RowLoss):
         pulled, pushed = ((pull > 0).sum(dtype=pull.dtype), len(push)) if self.reduction == "mean" else (1, 1)
         value = pull.log1p().sum() / pulled + push.log1p().sum() / pushed
         pulls.mul_(self.scale / pulled).div_((1 + pull)[own])
-        return value, pushes.mul_(-self.scale / pushed / (1 + push)).scatter_(1, own, pulls)
+        return value, cast(pushes.mul_(-self.scale / pushed / (1 + push)).scatter_(1, own, pulls), dtype)
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""
@@ -91,7 +92,6 @@ class ProxyAnchor(Proxies):
     """
 
     loss: ProxyAnchorRows
-
     def __init__(
         self,
         classes: int | None = None,
@@ -110,7 +110,7 @@ class ProxyAnchor(Proxies):
     def slopes(self) -> Slopes | None:
         rows = self.loss
         known = type(rows).closed is ProxyAnchorRows.closed and rows.closed is not None
-        return rows.small if known and rows.scale * (1 + rows.margin) <= LARGEST else None
+        return rows.by_hand if known and rows.scale * (1 + rows.margin) <= LARGEST else None
 
     def arranged(
         self, embeddings: Tensor, labels: Tensor, proxies: Tensor, group: Group | None
