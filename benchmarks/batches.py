@@ -29,6 +29,15 @@ def unit_rows(count: int, per_class: int, dimensions: int = 128, seed: int = 0) 
     return Batch(placed(torch.nn.functional.normalize(rows).requires_grad_()), labels.to(here()))
 
 
+def unlike_rows(count: int, classes: int = 12, dimensions: int = 128, seed: int = 0) -> Batch:
+    """Like `unit_rows`, with classes drawn for each row: they have unlike numbers of rows, two or more."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.cat([torch.arange(classes).repeat(2), torch.randint(0, classes, (count - 2 * classes,), generator=generator)])
+    rows = torch.randn(classes, dimensions, generator=generator)[labels]
+    rows = torch.nn.functional.normalize(rows + torch.randn(count, dimensions, generator=generator))
+    return Batch(placed(rows.requires_grad_()), labels.to(here()))
+
+
 def tight_rows(count: int, classes: int = 10, dimensions: int = 128, seed: int = 0) -> Batch:
     """Rows of length 1 as a trained network makes them: two of one class have a cosine of 0.97."""
     generator = torch.Generator().manual_seed(seed)

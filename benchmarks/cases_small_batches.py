@@ -1,11 +1,12 @@
-"""Every loss of the library's table at B=64, against its counterpart where there is one."""
+"""Every loss of the library's table at B=64, against its counterpart where there is one; some on classes of unlike sizes, and
+those on proxies with more of these."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from batches import Batch, unit_rows
+from batches import Batch, unit_rows, unlike_rows
 from contenders import forward_backward, our_loss, ours, pml
 from counterparts import COUNTERPARTS, Counterpart
 from harness import PML, Answer, Case, Setup, Target
@@ -18,11 +19,22 @@ COUNT = 64
 
 PROMISED = Target("error", 1e-6)
 
+UNLIKE = (
+    "angular", "circle", "contrastive", "fast-ap", "generalized-lifted", "margin", "multi-similarity", "nca", "ranked-list", "supcon",
+    "triplet",
+)  # fmt: skip
+"""Losses that are also measured on classes of unlike sizes."""
 
-def _loss(small: bool, *, name: str) -> Setup:
+PROXIES = (
+    "arcface", "cosface", "normalized-softmax", "proxy-anchor", "proxy-nca++", "soft-triple", "sub-center-arcface",
+)  # fmt: skip
+"""Losses that are also measured with 384 embeddings and 96 classes."""
+
+
+def _loss(small: bool, *, name: str, count: int = COUNT, per_class: int | None = None, unlike: bool = False) -> Setup:
     counterpart = COUNTERPARTS.get(name, Counterpart())
-    batch = unit_rows(COUNT, counterpart.per_class)
-    classes = COUNT // counterpart.per_class
+    batch = unlike_rows(count) if unlike else unit_rows(count, per_class or counterpart.per_class)
+    classes = int(batch.labels.max()) + 1
     loss = our_loss(name, **counterpart.options(classes))
     call = _WithMemory(loss, counterpart.per_class) if counterpart.remembers else loss
     contenders, notes = [ours(call, batch)], []
@@ -80,3 +92,10 @@ def _case(name: str) -> Case:
 
 
 CASES = [_case(name) for name in sorted({*LOSSES, *COUNTERPARTS})]
+CASES += [
+    Case(f"unlike/{name} B={COUNT}", partial(_loss, name=name, unlike=True), [PROMISED], weighed=False) for name in UNLIKE
+]
+CASES += [
+    Case(f"proxies/{name} B=384, C=96", partial(_loss, name=name, count=384, per_class=4), [PROMISED], weighed=False)
+    for name in PROXIES
+]

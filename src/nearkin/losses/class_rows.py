@@ -41,6 +41,10 @@ class ClassRows(RowLoss):
         near, place = distances.min(2, keepdim=True)
         return near.squeeze(2), place
 
+    def narrow_near(self, distances: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The same where slopes of fewer digits than the distances have will do, for speed alone."""
+        return self.near(distances)
+
     def widened(self, distance: Tensor) -> tuple[Tensor, Tensor | float]:
         """m(d), the distance to the own class after the margin, and its slope."""
         return distance, 1.0
@@ -51,7 +55,7 @@ class ClassRows(RowLoss):
 
     def rows(self, block: Block) -> Terms:
         own = block.positives.unflatten(1, (-1, self.per_class))[:, :, 0]
-        distances, _ = self._classes(block.distances)
+        distances, _ = self._classes(block.distances, block.distances.dtype)
         others = (-self.scale * distances).masked_fill(own, -torch.inf).logsumexp(1)
         widened, _ = self.widened(masked_sum(distances, own))
         costs, _ = self.cost(others + self.scale * widened)
@@ -74,7 +78,7 @@ class ClassRows(RowLoss):
     def _costs(self, distances: Tensor, own: Tensor, slopes: Tensor, share: float = 1.0) -> Tensor:
         """Costs (b, 1) of rows of the classes own (b, 1); `share` times their slopes go into `slopes` (b, R), whose dtype may have
         fewer digits than that of the distances: then these are subtracted first."""
-        near, nearing = self._classes(distances)
+        near, nearing = self._classes(distances, slopes.dtype)
         mine = near.gather(1, own)
         widened, widening = self.widened(mine)
         powers = slopes if nearing is None else torch.empty_like(near, dtype=slopes.dtype)
@@ -101,9 +105,12 @@ class ClassRows(RowLoss):
                 torch.mul(nearing, powers[:, :, None], out=several)
         return costs
 
-    def _classes(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _classes(self, distances: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Distances to classes (b, C) out of those to proxies (b, R), and what `near` says of slopes; None: they are the same."""
-        return (distances, None) if self.per_class == 1 else self.near(distances.unflatten(1, (-1, self.per_class)))
+        if self.per_class == 1:
+            return distances, None
+        several = distances.unflatten(1, (-1, self.per_class))
+        return self.near(several) if dtype == distances.dtype else self.narrow_near(several, dtype)
 
     def extra_repr(self) -> str:
         """The settings, as they stand in the equation."""

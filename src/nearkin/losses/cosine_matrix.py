@@ -19,8 +19,11 @@ from nearkin.distances import Cosine, compute_dtype
 from nearkin.distances.cosine import SHORTEST
 from nearkin.distances.squared import NEAR
 
-PAIRS = 1 << 16
-"""Pairs of an embedding and a proxy up to which a batch is small: more are cheaper in the engine's float32."""
+PAIRS = 1 << 17
+"""Pairs of an embedding and a class up to which a batch is small: more are cheaper in the engine's float32."""
+
+SEVERAL = 4
+"""Proxies of a class that count as no more than one there."""
 
 FEW = 1 << 14
 """Pairs up to which slopes are float64 too: they take fewer steps, and no more time."""
@@ -66,9 +69,9 @@ class CosineMatrix:
         return self.slopes(distances, self.labels, torch.float32 if narrow else torch.float64)
 
     @staticmethod
-    def fits(rows: Tensor, proxies: Tensor) -> bool:
+    def fits(rows: Tensor, proxies: Tensor, per_class: int) -> bool:
         """Whether a batch is small, and its device has float64."""
-        return 0 < len(rows) * len(proxies) <= PAIRS and rows.device.type != "mps"
+        return 0 < len(rows) * len(proxies) <= PAIRS * min(per_class, SEVERAL) and rows.device.type != "mps"
 
 
 def _means(distances: Tensor, labels: Tensor, per_class: int) -> tuple[float, float]:

@@ -145,7 +145,7 @@ class Proxies(OutsideLoss):
     ) -> CosineMatrix | None:
         """A small batch as one matrix; None where the engine is to do it."""
         slopes = None if group is not None or traced() or self.loss.block_size not in (None, "auto") else self.slopes
-        if slopes is None or not CosineMatrix.fits(embeddings, proxies):
+        if slopes is None or not CosineMatrix.fits(embeddings, proxies, self.per_class):
             return None
         per_class = self.per_class if measured else 0
         found = CosineMatrix(embeddings, proxies, labels, slopes, self._again(labels), per_class=per_class)

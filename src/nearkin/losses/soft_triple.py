@@ -26,6 +26,11 @@ class SoftTripleRows(ClassRows):
         super().__init__(scale, per_class=per_class, reduction=reduction, block_size=block_size)
         self.temperature, self.margin = positive("temperature", temperature), within("margin", margin, 0, 2)
 
+    def narrow_near(self, distances: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        least = distances.amin(2, keepdim=True)
+        further, slopes = self.near((distances - least).to(dtype))
+        return further + least[:, :, 0], slopes
+
     def near(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         powers = distances * (-LOG2E / self.temperature)
         if 2 / self.temperature > FITTING:
