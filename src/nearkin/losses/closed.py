@@ -108,7 +108,7 @@ class Tile:
 
     def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:
         """The values (b, P) where listed, `other` elsewhere."""
-        return values if self.full else values.masked_fill(self._pairs.padding, other)
+        return values if self.full else torch.where(self.listed, values, other)
 
 
 class Pairs(NamedTuple):

@@ -41,11 +41,6 @@ class KinBlock:
         return as_tensor(self._listed, self.index.device)
 
     @cached_property
-    def padding(self) -> Tensor:
-        """(b, P) bool, the others."""
-        return ~self.listed
-
-    @cached_property
     def pulled(self) -> Tensor:
         """(b, 1) bool, which anchors have a positive."""
         return as_tensor(self.counts.near()[:, None] > 0, self.index.device)
