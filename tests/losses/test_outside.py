@@ -324,3 +324,14 @@ def test_the_face_says_what_is_missing():
             getattr(OutsideLoss(), what)(X, Y)
     with pytest.raises(NotImplementedError, match="BatchLoss needs terms"):
         BatchLoss()(X, Y)
+
+
+def test_contrastive_center_keeps_its_digits_far_from_all_centres():
+    """Rows close together and far from every centre: the slopes towards the centres nearly cancel."""
+    x, y = 10 + 1e-3 * torch.randn(40, 16, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 8
+    found = []
+    for rows in (x, x.double()):
+        loss, leaf = ContrastiveCenter(8, 16).to(rows.dtype), rows.requires_grad_()
+        found.append(torch.autograd.grad(loss(leaf, y), [leaf, loss.centers]))
+    for narrow, wide in zip(*found, strict=True):
+        assert float((narrow - wide).abs().max()) < 2e-7 * float(wide.abs().max())

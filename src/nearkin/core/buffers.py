@@ -14,7 +14,7 @@ LEAST = 5 << 17
 """Bytes from which a buffer is kept: three of them the process gives back to the system, to get fresh pages each time. Smaller
 ones are found in memory that other steps have left in the cache."""
 
-KEPT = 1 << 24
+KEPT = 1 << 23
 """Bytes that a thread keeps at most."""
 
 

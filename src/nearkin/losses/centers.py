@@ -91,7 +91,8 @@ class ContrastiveCenter(_Centers):
 
     def terms(self, rows: Tensor, labels: Tensor | None) -> Terms:
         centers, labels = self.checked(rows, labels)
-        squared = squared_distances(wide(rows), wide(centers), rows.dtype)
+        wider = wide(rows)  # rows far from all centres move by differences of nearly equal distances
+        squared = squared_distances(wider, wide(centers), wider.dtype)
         own = labels[:, None] == torch.arange(len(centers), device=rows.device)
         spread = torch.where(own, 0, squared).sum(1)
         if self.denominator == "mean":
