@@ -517,8 +517,11 @@ def test_float32_has_six_digits_in_value_and_every_gradient(monkeypatch, case, n
         assert float((found - right).abs().max() / right.abs().max()) < (2e-7 if few or near else 6e-7)
 
 
+@pytest.mark.parametrize("few", [cosine_matrix.FEW, 0], ids=["few pairs", "many"])
 @pytest.mark.parametrize("case", EACH, ids=[case.name for case in EACH])
-def test_a_small_batch_says_what_the_engine_says(case):
+def test_a_small_batch_says_what_the_engine_says(monkeypatch, case, few):
+    """In float64, however many pairs there are."""
+    monkeypatch.setattr(cosine_matrix, "FEW", few)
     loss, engine = case.make(), in_the_engine(case.make())
     assert loss._matrix(X, Y, loss.proxies, None) is not None
     for found, wanted in zip(slopes(loss, X, Y), slopes(engine, X, Y), strict=True):

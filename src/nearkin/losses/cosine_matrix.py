@@ -57,8 +57,8 @@ class CosineMatrix:
             self.value: Tensor = _Value.apply(self, rows, proxies)  # type: ignore[no-untyped-call]
         self.finite = math.isfinite(self.value.detach())
 
-    def of(self, anchors: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of directions, a scalar, and its slopes (B, R)."""
+    def of(self, anchors: Tensor, columns: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The loss of directions, a scalar, and its slopes (B, R), in float64 or, where that will do, in the dtype of the loss."""
         distances = torch.addmm(anchors.new_ones(()), anchors, columns.T, alpha=-1)
         least = float(distances.amin())
         if least < NEAR[torch.float64]:  # near-duplicates need the differences of the rows
@@ -66,7 +66,7 @@ class CosineMatrix:
         if self.per_class:
             self.means = _means(distances, self.labels, self.per_class)
         narrow = distances.numel() > FEW and least >= APART
-        return self.slopes(distances, self.labels, torch.float32 if narrow else torch.float64)
+        return self.slopes(distances, self.labels, dtype if narrow else torch.float64)
 
     @staticmethod
     def fits(rows: Tensor, proxies: Tensor, per_class: int) -> bool:
@@ -84,7 +84,7 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: CosineMatrix, rows: Tensor, proxies: Tensor) -> Tensor:
         (anchors, lengths), (columns, sizes) = _directions(rows), _directions(proxies)
-        value, slopes = call.of(anchors, columns)
+        value, slopes = call.of(anchors, columns, compute_dtype(rows))
         ctx.again = call.again
         ctx.save_for_backward(rows, proxies, anchors, lengths, columns, sizes, slopes)
         return value.to(compute_dtype(rows))
