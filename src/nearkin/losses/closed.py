@@ -102,8 +102,8 @@ class Tile:
         """One over the number of positives of its row for each listed one, 0 elsewhere, (b, P); a number where alike."""
         return self._pairs.share
 
-    def above(self, terms: Tensor) -> Tensor | None:
-        """How many of these terms, none below 0, are above it; None where nobody asks."""
+    def nonzero(self, terms: Tensor) -> Tensor | None:
+        """How many of these terms are not 0; None where nobody asks."""
         return terms.count_nonzero() if self._active else None
 
     def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:

@@ -85,8 +85,8 @@ class Contrastive(RowLoss):
             slopes = pull, gap
             totals = added(pull.square()) / 2, added(torch.linalg.vecdot(gap, gap)) / 2
         sides = (
-            Sums(totals[0], tile.counts.positives(), tile.above(pull)),
-            Sums(totals[1], tile.counts.negatives(), tile.above(gap)),
+            Sums(totals[0], tile.counts.positives(), tile.nonzero(pull)),
+            Sums(totals[1], tile.counts.negatives(), tile.nonzero(gap)),
         )
         return Closed(sides if self.average == "sides" else _together(*sides), *slopes)
 

@@ -77,7 +77,7 @@ class Lifted(RowLoss):
         else:
             towards.view(-1).index_add_(0, tile.index.flatten(), (excess * (1 - share)).flatten())
         push = tile.slope.mul_(factor.mul_(towards).neg_())
-        return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), tile.above(excess)), excess, push)
+        return Closed(Sums(added(excess.square()) / 2, tile.counts.pairs(), tile.nonzero(excess)), excess, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""
@@ -132,7 +132,7 @@ class GeneralizedLifted(RowLoss):
         active = excess.sign()
         push = tile.slope.mul_((active / strangers.clamp_(min=LEAST)).neg_())
         pull.mul_(active / kin.clamp_(min=LEAST))
-        return Closed(Sums(added(excess), tile.counts.torn(), tile.above(excess)), pull, push)
+        return Closed(Sums(added(excess), tile.counts.torn(), tile.nonzero(excess)), pull, push)
 
     def extra_repr(self) -> str:
         """The settings, as the constructor takes them."""

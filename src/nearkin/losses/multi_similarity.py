@@ -75,7 +75,7 @@ class MultiSimilarity(RowLoss):
             total = self._keep(tile, near, powers)
         pull = powers.sum(1, keepdim=True)
         costs = added(pull.log1p()) / a + added(total.log1p()) / c
-        active = None if self.mining is None else tile.above(pull + total)
+        active = None if self.mining is None else tile.nonzero(pull + total)
         push = tile.slope.mul_(total.add_(1).reciprocal_().neg_())
         return Closed(Sums(costs, tile.counts.moved(), active), powers.div_(pull.add_(1)), push)
 

@@ -100,7 +100,7 @@ class RankedList(RowLoss):
         pull = self._weigh(tile.only_listed(d.clone()), inner, self.positive_temperature, near)
         near.mul_(pull.factor.mul_(1 - balance)).div_(d).nan_to_num_(0, 0, 0)
         costs = pull.mean.mul_(1 - balance).add_(push.mean, alpha=balance)
-        return Closed(Sums(added(costs), tile.counts.moved(), tile.above(costs)), near, far)
+        return Closed(Sums(added(costs), tile.counts.moved(), tile.nonzero(costs)), near, far)
 
     def _weigh(self, values: Tensor, border: float, temperature: float, slopes: Tensor) -> _Side:
         """The mean excess of values (b, C) beyond the border, and its slopes into `slopes`. The values are used up.

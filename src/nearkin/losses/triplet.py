@@ -177,7 +177,7 @@ class Triplet(RowLoss):
             apart = tile.positive_distances().gather(1, slot) - tile.distances.gather(1, negative)
             z = torch.where(z > -torch.inf, apart, z)
         value, push = self.term(z)
-        active = None if self.hinge == "soft" else tile.above(value)
+        active = None if self.hinge == "soft" else tile.nonzero(value)
         pulled = torch.zeros_like(near).scatter_add_(1, slot, push)
         return Closed(Sums(added(value), added(z > -torch.inf), active), pulled, Pairs(negative, -push))
 
