@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearkin.core.tensors import numbers, traced
 from nearkin.distances.base import Distance
-from nearkin.distances.directions import UnitRows
+from nearkin.distances.directions import UnitRows, across
 from nearkin.distances.forms import Back, Form, OfDirections
 from nearkin.distances.rows import Rows
 from nearkin.distances.squared import wide
@@ -92,8 +92,7 @@ def turned(x: Tensor) -> tuple[Rows, Back] | None:
 
 def _turned(units: Tensor, slopes: Tensor, length: Tensor) -> Tensor:
     """(g - u u'g) / |x|, and 0 for rows without a direction."""
-    along = torch.linalg.vecdot(units, slopes)[..., None]
-    return torch.addcmul(slopes, units, along, value=-1).mul_(torch.where(length > SHORTEST, 1 / length, 0))
+    return across(units, slopes).mul_(torch.where(length > SHORTEST, 1 / length, 0))
 
 
 def _missing(norm: Tensor) -> Tensor:

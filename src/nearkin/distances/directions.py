@@ -46,15 +46,16 @@ class UnitRows:
         """Gradients of the unit rows -> of x, (g - u u'g) / |x|; those of several pieces in place."""
         parts = pieces(self)
         if len(parts) == 1:
-            return _turned_back(self[:], slopes.to(self.lengths.dtype), self.lengths)
+            return across(self[:], slopes.to(self.lengths.dtype)).div_(self.lengths)
         for part in parts:
-            slopes[part] = _turned_back(self[part], slopes[part].to(self.lengths.dtype), self.lengths[part])
+            slopes[part] = across(self[part], slopes[part].to(self.lengths.dtype)).div_(self.lengths[part])
         return slopes
 
 
-def _turned_back(units: Tensor, slopes: Tensor, lengths: Tensor) -> Tensor:
-    along: Tensor = torch.linalg.vecdot(units, slopes)[:, None]
-    return torch.addcmul(slopes, units, along, value=-1).div_(lengths)
+def across(units: Tensor, slopes: Tensor) -> Tensor:
+    """Slopes (..., D) without what points along their unit rows, g - u u'g: what is left of them moves directions."""
+    along: Tensor = torch.linalg.vecdot(units, slopes)[..., None]
+    return torch.addcmul(slopes, units, along, value=-1)
 
 
 class UnitKernel:

@@ -17,6 +17,7 @@ from torch import Tensor
 from nearkin.core.tensors import cast, full_precision
 from nearkin.distances import Cosine, compute_dtype
 from nearkin.distances.cosine import SHORTEST
+from nearkin.distances.directions import across
 from nearkin.distances.squared import NEAR
 
 PAIRS = 1 << 17
@@ -100,8 +101,8 @@ class _Value(torch.autograd.Function):
         by = gradients[0].to(anchors.dtype)
         return (
             None,
-            _turned(anchors, slopes @ cast(columns, slopes.dtype), lengths, by).to(rows.dtype) if to_rows else None,
-            _turned(columns, slopes.T @ cast(anchors, slopes.dtype), sizes, by).to(proxies.dtype) if to_proxies else None,
+            _pulled(anchors, slopes @ cast(columns, slopes.dtype), lengths, by).to(rows.dtype) if to_rows else None,
+            _pulled(columns, slopes.T @ cast(anchors, slopes.dtype), sizes, by).to(proxies.dtype) if to_proxies else None,
         )
 
 
@@ -112,8 +113,6 @@ def _directions(rows: Tensor) -> tuple[Tensor, Tensor]:
     return wide / lengths, lengths
 
 
-def _turned(units: Tensor, slopes: Tensor, lengths: Tensor, by: Tensor) -> Tensor:
+def _pulled(units: Tensor, slopes: Tensor, lengths: Tensor, by: Tensor) -> Tensor:
     """(u u'g - g) / |x| times `by`: slopes of products of directions, which are minus those of distances, as slopes of rows."""
-    slopes = cast(slopes, units.dtype)
-    along = torch.linalg.vecdot(units, slopes)[:, None]
-    return torch.addcmul(slopes, units, along, value=-1).mul_(-by / lengths)
+    return across(units, cast(slopes, units.dtype)).mul_(-by / lengths)

@@ -49,18 +49,35 @@ def counted_hinge(
     if not full:
         near = torch.where(listed, near, -torch.inf)
     doubting = exact is not None and (band or not squared)
+    order: Tensor | None = None
     if link is None and 0 < near.numel() * far.shape[1] <= AT_ONCE:
         hinge = Hinge.of(near, margin, squared, band, doubting=doubting)
         at_once = AtOnce(hinge)
-        found = at_once.run(far, slope)
-        return _settled(found, hinge, at_once.doubts, True, index, None, exact, slope)
-    rows = Rows(far, slope, listed, link)
-    if rows.order is not None:
-        near, index = near[rows.order], index[rows.order]
-    hinge = Hinge.of(near, margin, squared, band, doubting=doubting)
+        found, doubts = at_once.run(far, slope), {True: at_once.doubts}
+    else:
+        rows = Rows(far, slope, listed, link)
+        order = rows.order
+        if order is not None:
+            near, index = near[order], index[order]
+        hinge = Hinge.of(near, margin, squared, band, doubting=doubting)
+        found, doubts = _in_parts(hinge, rows)
+    for sure, numbers in doubts.items():
+        if exact is not None and numbers:
+            for missing in corrections(hinge, numbers, sure, index, order, exact):
+                missing.move(slope, found.positives, squared, link)
+                total, active = found.total + missing.total(squared), found.active + missing.active()
+                found = Counted(total, active, found.positives)
+    if order is not None:
+        found = found._replace(positives=torch.empty_like(near).index_copy_(0, order, found.positives))
+    return found
+
+
+def _in_parts(hinge: Hinge, rows: Rows) -> tuple[Counted, dict[bool, list[Numbers]]]:
+    """Rows of about as many positives at a time, and what is in doubt by whether it was left out or counted as it is."""
+    near, squared = hinge.near, hinge.squared
+    few = PASSES[squared] if on_cpu(near) or (near.is_cuda and not squared) else near.shape[1]
     found = Counted(added(near[:0]), added(near[:0]), torch.zeros_like(near))
     doubts: dict[bool, list[Numbers]] = {True: [], False: []}
-    few = PASSES[squared] if on_cpu(near) or (near.is_cuda and not squared) else near.shape[1]
     for start, stop in rows.alike(few):
         width = max(rows.widths[start:stop])
         part = hinge.part(start, stop, width)
@@ -68,25 +85,7 @@ def counted_hinge(
         total, active, found.positives[start:stop, :width] = counting.run(rows, start)
         found = found._replace(total=found.total + total, active=found.active + active)
         doubts[counting.sure] += [numbers.after(start) for numbers in counting.doubts]
-    for sure, numbers in doubts.items():
-        found = _settled(found, hinge, numbers, sure, index, rows.order, exact, slope, link)
-    if rows.order is not None:
-        found = found._replace(positives=torch.empty_like(near).index_copy_(0, rows.order, found.positives))
-    return found
-
-
-def _settled(
-    found: Counted, hinge: Hinge, doubts: list[Numbers], sure: bool, index: Tensor, order: Tensor | None,
-    exact: Exact | None, slope: Tensor, link: Link | None = None,
-) -> Counted:  # fmt: skip
-    """The sums with what was in doubt; positives `index` (b, P) and what was found are those of the rows in `order`."""
-    if exact is None or not doubts:
-        return found
-    total, active = found.total, found.active
-    for missing in corrections(hinge, doubts, sure, index, order, exact):
-        missing.move(slope, found.positives, hinge.squared, link)
-        total, active = total + missing.total(hinge.squared), active + missing.active()
-    return Counted(total, active, found.positives)
+    return found, doubts
 
 
 class _LookUps:
