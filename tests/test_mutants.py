@@ -11,7 +11,6 @@ import pytest
 import mutants
 
 
-
 def test_mutants_fit_the_sources_and_are_still_python():
     """Who changes a line writes its mutants anew: one that does not fit is a mistake that nobody plants any more."""
     assert [mutant.title for mutant in mutants.MUTANTS if not mutant.fits] == []

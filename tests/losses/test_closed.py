@@ -254,7 +254,7 @@ def test_how_many_distances_are_in_float64(references, wanted):
 def test_a_batch_that_goes_in_blocks_by_itself_may_still_be_differentiated_twice():
     x, labels = rows(1100, dimensions=3).requires_grad_(), torch.arange(1100) // 4
     loss = make_loss("supcon")
-    assert loss._size(loss._arranged(x, labels), by_hand=True) == 256
+    assert loss._size(loss._arranged(x, labels), by_hand=True) == 512
     value, expected = loss(x, labels), by_autograd(loss)(x, labels)
     (found,), (wanted,) = (torch.autograd.grad(each, x, create_graph=True) for each in (value, expected))
     torch.testing.assert_close(found, wanted)

@@ -39,6 +39,9 @@ PRECISE = 1 << 14
 BLOCK_NUMBERS = 7 << 19
 """Distances in the buffer of a block that `block_size="auto"` chooses."""
 
+LARGEST = 512
+"""Anchors of the largest of these blocks: of more, a block leaves the cache and takes no less time."""
+
 
 class Measure(NamedTuple):
     """What happened in a batch.
@@ -227,10 +230,10 @@ class RowLoss(nn.Module):
         anchors, columns = call.size
         if self.block_size != "auto":
             return int(self.block_size) if int(self.block_size) < anchors else None
-        limit, most = (CLOSED_LIMIT, 256) if by_hand and self.parts == 1 else (DENSE_LIMIT, 512)
-        if by_hand and self.closed_whole:
-            limit = WHOLE_LIMIT
-        return None if anchors * columns <= limit else min(most, max(64, BLOCK_NUMBERS // max(columns, 1)))
+        limit = DENSE_LIMIT
+        if by_hand and (self.closed_whole or self.parts == 1):
+            limit = WHOLE_LIMIT if self.closed_whole else CLOSED_LIMIT
+        return None if anchors * columns <= limit else min(LARGEST, max(64, BLOCK_NUMBERS // max(columns, 1)))
 
     def _loss(self, call: Call, measured: bool = False) -> tuple[Tensor, list[list[float]] | Tensor]:
         """The checked loss, and the sums it is made of."""
