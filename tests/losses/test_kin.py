@@ -33,6 +33,7 @@ def assert_says(block: KinBlock, positives: Tensor, negatives: Tensor) -> None:
     assert torch.equal(block.negatives, far)
     assert torch.equal(block.pulled, (near > 0)[:, None])
     assert block.full == bool(block.listed.all())
+    assert torch.equal(block.padding, ~block.listed)
     share = torch.as_tensor(block.share, dtype=torch.float64).expand(block.listed.shape) * block.listed
     assert torch.equal(share, block.listed / near.clamp(min=1)[:, None].double())
     counts = block.counts

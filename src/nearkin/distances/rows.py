@@ -65,7 +65,7 @@ def at_once(rows: Rows) -> bool:
 def mean(rows: Rows) -> Tensor:
     """The mean row (D,), without a graph; 0 of no rows."""
     if isinstance(rows, Tensor):
-        return rows.detach().mean(0) if rows.shape[0] else rows.new_zeros(rows.shape[1])
+        return rows.detach().sum(0).div_(max(rows.shape[0], 1))
     return torch.stack([rows[part].sum(0) for part in pieces(rows)]).sum(0) / max(rows.shape[0], 1)
 
 

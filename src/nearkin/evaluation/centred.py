@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nearkin.evaluation.bounds import UNIT, are_plain, product
 from nearkin.evaluation.crew import share, slices, workers
-from nearkin.evaluation.points import PULLED
+from nearkin.evaluation.points import middle
 
 ALIKE = 0.01
 """Share of a point's squared norm below which a squared distance to it is made from the difference."""
@@ -47,15 +47,15 @@ class Centred:
         share(scale, places, self.threads)
 
     def _centre(self, points: Tensor, places: list[slice]) -> Tensor:
-        """The mean, or that of the shorter half where few long points pull the mean away from all others (see `points`)."""
-        sums = share(lambda place: points[place].sum(0), places, self.threads)
-        mean = torch.stack(sums).sum(0) / len(points)
+        """The point that all lie around."""
+
+        def mean(chosen: Tensor | None) -> Tensor:
+            some = points.__getitem__ if chosen is None else lambda place: points[place][chosen[place]]
+            sums = share(lambda place: some(place).sum(0), places, self.threads)
+            return torch.stack(sums).sum(0) / (len(points) if chosen is None else int(chosen.sum()))
+
         norms = torch.cat(share(lambda place: points[place].square().sum(1), places, self.threads))
-        median = norms.median()
-        if mean.square().sum() <= PULLED * median:
-            return mean
-        sums = share(lambda place: points[place][norms[place] <= median].sum(0), places, self.threads)
-        return torch.stack(sums).sum(0) / int((norms <= median).sum())
+        return middle(mean, norms)
 
     def __len__(self) -> int:
         return len(self.rows)

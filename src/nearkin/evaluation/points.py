@@ -71,11 +71,10 @@ class Points:
 
     @cached_property
     def centre(self) -> Tensor:
-        """The mean row (P,), or that of the shorter half where few long rows pull the mean away from all others."""
-        mean, median = self._mean(), self.norms.median()
-        return self._mean(self.norms <= median) if mean.square().sum() > PULLED * median else mean
+        """The row (P,) that all rows lie around."""
+        return middle(self._mean, self.norms)
 
-    def _mean(self, chosen: Tensor | None = None) -> Tensor:
+    def _mean(self, chosen: Tensor | None) -> Tensor:
         """The mean of all rows, or of the `chosen` (N,) bool."""
 
         def total(strip: slice) -> Tensor:
@@ -92,3 +91,12 @@ class Points:
     def _project(self, rows: Tensor) -> Tensor:
         with torch.no_grad():
             return self.distance.project(wide(rows)).to(torch.float64)
+
+
+def middle(mean: Callable[[Tensor | None], Tensor], norms: Tensor) -> Tensor:
+    """The mean of rows of squared norms (N,), or of the shorter half where few long rows pull the mean away from all others.
+
+    mean: which rows, (N,) bool, or all -> their mean
+    """
+    every, median = mean(None), norms.median()
+    return mean(norms <= median) if every.square().sum() > PULLED * median else every

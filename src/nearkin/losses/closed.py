@@ -107,8 +107,8 @@ class Tile:
         return terms.count_nonzero() if self._active else None
 
     def only_listed(self, values: Tensor, other: float = 0.0) -> Tensor:
-        """The values (b, P) where listed, `other` elsewhere."""
-        return values if self.full else torch.where(self.listed, values, other)
+        """The values (b, P), with `other` put into them where not listed."""
+        return values if self.full else values.masked_fill_(self._pairs.padding, other)
 
 
 class Pairs(NamedTuple):

@@ -41,6 +41,13 @@ class KinBlock:
         return as_tensor(self._listed, self.index.device)
 
     @cached_property
+    def padding(self) -> Tensor:
+        """(b, P) bool, which of `index` do not count."""
+        if self._listed is None:
+            return torch.zeros_like(self.index, dtype=torch.bool)
+        return as_tensor(~self._listed, self.index.device)
+
+    @cached_property
     def pulled(self) -> Tensor:
         """(b, 1) bool, which anchors have a positive."""
         return as_tensor(self.counts.near()[:, None] > 0, self.index.device)
@@ -121,11 +128,12 @@ class FewKin:
     def block(self, start: int, stop: int) -> KinBlock:
         """Kin of the anchors start..stop."""
         kin, width = self.asked[start:stop, None] == self.classes, max(len(self.classes), 1)
-        places, number = kin.ravel().nonzero()[0], np.add.reduce(kin, 1)
-        strangers, columns = len(self.classes) - number, places % width
+        places = kin.ravel().nonzero()[0]
+        rows, columns = np.divmod(places, width)
+        number = np.bincount(rows, minlength=len(kin))
+        strangers = len(self.classes) - number
         if self.first is not None:
-            selves = np.arange(start + self.first, stop + self.first)
-            columns = columns[columns != selves.repeat(number)]
+            columns = columns[columns != rows + (start + self.first)]
             number = number - 1
         listed = np.arange(np.maximum.reduce(number, initial=0)) < number[:, None]
         index = np.zeros(listed.shape, np.int64)
