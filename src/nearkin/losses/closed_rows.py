@@ -7,10 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from nearkin.core.tensors import cast
 from nearkin.distances import Back, BlockDistances, Form, Rows, largest_norm
+from nearkin.distances.squared import NEAR
 from nearkin.losses.call import Call
 from nearkin.losses.kin import EqualKin, FewKin, Kin, make_kin
 from nearkin.losses.tuples import Tuples
@@ -29,8 +32,15 @@ class Side(NamedTuple):
     back: Back | None
 
 
-def closed_rows(call: Call, form: Form) -> ClosedRows | None:
-    """The rows of a call; None where the form does not fit them."""
+MANY = 1 << 20
+"""Multiplications of a product of few distances from which float64 shows beside the steps of a call."""
+
+SOME = 4
+"""Anchors that are looked at, to tell whether rows lie apart."""
+
+
+def closed_rows(call: Call, form: Form, *, mild: bool = False) -> ClosedRows | None:
+    """The rows of a call; None where the form does not fit them. mild: float32 will do for distances of rows that lie apart."""
     turn = form.turn if call.plain else None
     if turn is not None:
         given = [call.embeddings] if call.others is None else [call.embeddings, call.others]
@@ -43,7 +53,7 @@ def closed_rows(call: Call, form: Form) -> ClosedRows | None:
         if made is None:
             return None
         sides.append(Side(each, *made))
-    return ClosedRows(call, form, sides, turned=turn is not None)
+    return ClosedRows(call, form, sides, turned=turn is not None, mild=mild)
 
 
 class ClosedRows:
@@ -52,7 +62,7 @@ class ClosedRows:
     sides: anchors and references; one where they are the same rows
     """
 
-    def __init__(self, call: Call, form: Form, sides: list[Side], *, turned: bool) -> None:
+    def __init__(self, call: Call, form: Form, sides: list[Side], *, turned: bool, mild: bool) -> None:
         self.call, self.sides, self.turned = call, sides, turned
         if call.values is None or call.reference_values is None:
             raise ValueError("class indices decide kin here")
@@ -70,7 +80,25 @@ class ClosedRows:
             self.kin = make_kin(call.values, call.reference_values, first)
         shared = len(sides) == 1 and self.tuples is None
         groups = None if self.tuples is not None else (call.values, call.reference_values)
-        self.distances = BlockDistances(form, anchors, columns, call.dtype, first, shared=shared, groups=groups)
+        narrow = mild and call.dtype != call.answer and self._apart(anchors, columns)
+        dtype = call.answer if narrow else call.dtype
+        self.distances = BlockDistances(form, anchors, columns, dtype, first, shared=shared, groups=groups)
+
+    def _apart(self, anchors: Rows, columns: Rows) -> bool:
+        """Whether products are worth float32, and would hardly have to be mended there: kin of some anchors lie apart.
+
+        Near pairs are mended in any case, so that this decides on time alone; other devices than CPUs would wait for it
+        """
+        count, width = anchors.shape
+        labels, classes = self.call.values, self.call.reference_values
+        if count * columns.shape[0] * width <= MANY or labels is None or classes is None or labels.device.type != "cpu":
+            return False
+        rows, places = _some_kin(labels[:SOME].tolist(), classes.numpy().tolist(), self.call.first)
+        if not rows:
+            return True
+        mine, others = anchors[:SOME].numpy()[rows], columns.index_select(0, torch.from_numpy(np.array(places))).numpy()
+        gaps, norms = np.square(mine - others).sum(1), np.square(mine).sum(1)
+        return bool((gaps >= 2 * NEAR[torch.float32] * norms).all())
 
     def largest(self) -> list[float]:
         """The largest squared norms: where four of one overflow, distances may; NaN where a row, used or not, holds NaN."""
@@ -101,3 +129,14 @@ class ClosedRows:
             return loss(self.call.on(anchors, anchors if references is None else references))
 
         return made
+
+
+def _some_kin(labels: list[int], classes: list[int], first: int | None) -> tuple[list[int], list[int]]:
+    """Which of these anchors of class `labels` have a column of their class behind themselves, and the next one of each."""
+    rows, places = [], []
+    for row, label in enumerate(labels):
+        start = 0 if first is None else first + row + 1
+        if label in classes[start:]:
+            rows.append(row)
+            places.append(classes.index(label, start))
+    return rows, places

@@ -46,6 +46,7 @@ class ByHand(NamedTuple):
     parts:      how many totals there are
     reduce:     the loss out of them
     active:     whether it asks how many terms are above 0
+    mild:       whether distances in float32 will do, although the call has float64 for so few, where rows lie apart
     """
 
     closed: Callable[[Tile], Closed]
@@ -54,6 +55,7 @@ class ByHand(NamedTuple):
     parts: int
     reduce: Reduce
     active: bool
+    mild: bool
 
 
 class Found(NamedTuple):
@@ -81,7 +83,7 @@ def closed_loss(loss: ByHand, call: Call, size: int | None, *, measured: bool, a
         return None
     if loss.ahead is not None and form.relative:
         return None
-    rows = closed_rows(call, form)
+    rows = closed_rows(call, form, mild=loss.mild)
     if rows is None:
         return None
     sweep = _Sweep(loss, call, rows, size, measured)

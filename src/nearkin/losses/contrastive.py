@@ -32,6 +32,8 @@ class Contrastive(RowLoss):
                max(0, m - d). Both are corrected here; see `pairs` for labels of pairs with an explicit polarity
     """
 
+    mild = True
+
     reductions = ("mean", "mean_nonzero", "sum", "sum_unordered")
 
     def __init__(

@@ -73,7 +73,8 @@ class RowLoss(nn.Module):
     the names that the loss works with, where it reads absolute similarities; `tuples` whether a batch without
     references is read as N-pair input (the first two members of each class); `precise` whether its rows see distances in
     float64 (where a scale of 64 would multiply the rounding of float32 ones), or the number of pairs up to which they do
-    (half as many with references);
+    (half as many with references); `mild` whether its closed form may take float32 all the same, where rows are long and kin
+    lie apart (it multiplies no rounding);
     `exact_gradient` whether the gradient is the slope of the value (not where the equation makes a part of itself a
     constant).
     """
@@ -83,6 +84,7 @@ class RowLoss(nn.Module):
     tuples: bool = False
     exact_gradient: bool = True
     precise: int = PRECISE
+    mild: bool = False
     _weighed: bool = True  # `weights` belongs to `combine`
     distances: ClassVar[tuple[str, ...] | None] = None
     reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
@@ -266,7 +268,8 @@ class RowLoss(nn.Module):
         learned = [each for each in map(self._parameters.get, self.learns) if each is not None]
         ahead = None if size is None else self.ahead
         active = self.reduction == "mean_nonzero"
-        by_hand = ByHand(self.closed, ahead, learned, self.parts, self._reduced, active)
+        mild = self.mild and self.precise is not True
+        by_hand = ByHand(self.closed, ahead, learned, self.parts, self._reduced, active, mild)
         return closed_loss(by_hand, call, size, measured=measured, again=self._again if doubles else None)
 
     def _again(self, call: Call) -> Tensor:

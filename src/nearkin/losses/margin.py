@@ -33,6 +33,8 @@ class Margin(RowLoss):
                as often as it has partners
     """
 
+    mild = True
+
     reductions = ("mean_nonzero", "mean", "sum")
     distances = ("cosine",)
     learns = ("beta",)

@@ -42,6 +42,8 @@ class RankedList(RowLoss):
     Source:    Wang et al. 2019 eq 5-8. No small number is added to the divisors
     """
 
+    mild = True
+
     distances = ("cosine",)
 
     def __init__(

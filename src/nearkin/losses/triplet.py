@@ -57,6 +57,8 @@ class Triplet(RowLoss):
                the margin with a minus sign and a minimum over positives: both are corrected here
     """
 
+    mild = True
+
     reductions = ("mean", "mean_nonzero", "sum")
 
     def __init__(
