@@ -534,6 +534,18 @@ def test_narrow_embeddings_and_autocast_give_a_float32_loss(name):
                     assert loss.per_anchor(rows, Y).dtype == torch.float32
 
 
+@pytest.mark.parametrize("name", ROW_LOSSES)
+def test_a_backward_pass_under_autocast_is_that_without(name):
+    for size in (None, 3):
+        loss, found = make_loss(name, block_size=size), []
+        loss.precise = 0
+        for autocast in (False, True):
+            x = X.float().requires_grad_()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+                found.append(torch.autograd.grad(loss(x, Y), x)[0])
+        assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("size", [None, 3])
 def test_a_learned_distance_is_exact_under_autocast(size):
     loss = Triplet(distance=Mahalanobis(normal(2, 3, seed=4).float()), block_size=size)

@@ -274,6 +274,20 @@ def test_autocast_changes_nothing(case):
     assert torch.equal(answers, loss.classify(X.float()))
 
 
+@pytest.mark.parametrize("slopes", [torch.float32, torch.float64])
+@pytest.mark.parametrize("case", EACH, ids=[case.name for case in EACH])
+def test_a_backward_pass_under_autocast_is_that_without(monkeypatch, case, slopes):
+    if slopes == torch.float32:
+        monkeypatch.setattr(cosine_matrix, "FEW", 0)
+        monkeypatch.setattr(cosine_matrix, "APART", -1.0)
+    loss, found = case.make().float(), []
+    for autocast in (False, True):
+        x = X.float().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            found.append(torch.autograd.grad(loss(x, Y), [x, loss.proxies]))
+    assert all(map(torch.equal, *found))
+
+
 def test_first_proxies_come_from_the_seed():
     one, same, other = (ProxyNCA(4, 6, seed=seed).proxies for seed in (1, 1, 2))
     assert torch.equal(one, same)

@@ -99,10 +99,13 @@ class _Value(torch.autograd.Function):
             return None, *(next(twice) if each.requires_grad else None for each in (rows, proxies))
         _, to_rows, to_proxies = ctx.needs_input_grad
         by = gradients[0].to(anchors.dtype)
+        with full_precision(rows.device):  # backward may be called under autocast as well
+            moved = slopes @ cast(columns, slopes.dtype) if to_rows else None
+            pulled = slopes.T @ cast(anchors, slopes.dtype) if to_proxies else None
         return (
             None,
-            _pulled(anchors, slopes @ cast(columns, slopes.dtype), lengths, by).to(rows.dtype) if to_rows else None,
-            _pulled(columns, slopes.T @ cast(anchors, slopes.dtype), sizes, by).to(proxies.dtype) if to_proxies else None,
+            None if moved is None else _pulled(anchors, moved, lengths, by).to(rows.dtype),
+            None if pulled is None else _pulled(columns, pulled, sizes, by).to(proxies.dtype),
         )
 
 
