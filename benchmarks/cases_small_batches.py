@@ -1,5 +1,5 @@
-"""Every loss of the library's table at B=64, against its counterpart where there is one; some on classes of unlike sizes, and
-those on proxies with more of these."""
+"""Every loss of the library's table at B=64, against its counterpart where there is one; some on classes of unlike sizes, some
+on longer rows, and those on proxies with more of these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from batches import Batch, unit_rows, unlike_rows
 from contenders import forward_backward, our_loss, ours, pml
-from counterparts import COUNTERPARTS, Counterpart
+from counterparts import COUNTERPARTS, DIMENSIONS, Counterpart
 from harness import PML, Answer, Case, Setup, Target
 from torch import Tensor
 
@@ -25,15 +25,22 @@ UNLIKE = (
 )  # fmt: skip
 """Losses that are also measured on classes of unlike sizes."""
 
+LONG = (
+    "angular", "circle", "contrastive", "generalized-lifted", "margin", "multi-similarity", "n-pair", "nca", "ranked-list", "supcon",
+)  # fmt: skip
+"""Losses that are also measured with 128 rows of 512 numbers; triplets and rankings have nothing left to mend there."""
+
 PROXIES = (
     "arcface", "cosface", "normalized-softmax", "proxy-anchor", "proxy-nca++", "soft-triple", "sub-center-arcface",
 )  # fmt: skip
 """Losses that are also measured with 384 embeddings and 96 classes."""
 
 
-def _loss(small: bool, *, name: str, count: int = COUNT, per_class: int | None = None, unlike: bool = False) -> Setup:
+def _loss(
+    small: bool, *, name: str, count: int = COUNT, per_class: int | None = None, dimensions: int = DIMENSIONS, unlike: bool = False
+) -> Setup:
     counterpart = COUNTERPARTS.get(name, Counterpart())
-    batch = unlike_rows(count) if unlike else unit_rows(count, per_class or counterpart.per_class)
+    batch = unlike_rows(count) if unlike else unit_rows(count, per_class or counterpart.per_class, dimensions)
     classes = int(batch.labels.max()) + 1
     loss = our_loss(name, **counterpart.options(classes))
     call = _WithMemory(loss, counterpart.per_class) if counterpart.remembers else loss
@@ -95,6 +102,13 @@ CASES = [_case(name) for name in sorted({*LOSSES, *COUNTERPARTS})]
 CASES += [
     Case(f"unlike/{name} B={COUNT}", partial(_loss, name=name, unlike=True), [PROMISED], weighed=False) for name in UNLIKE
 ]
+CASES += [
+    Case(
+        f"long/{name} B=128, D=512", partial(_loss, name=name, count=128, dimensions=512), [Target("faster", 1, PML), PROMISED],
+        weighed=False,
+    )
+    for name in LONG
+]  # fmt: skip
 CASES += [
     Case(f"proxies/{name} B=384, C=96", partial(_loss, name=name, count=384, per_class=4), [PROMISED], weighed=False)
     for name in PROXIES
