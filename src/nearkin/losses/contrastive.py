@@ -78,7 +78,8 @@ class Contrastive(RowLoss):
             gap.add_(torch.sign(gap, out=tile.scratch), alpha=rest)
         near = tile.positive_distances()
         if self.form == "linear":
-            near.sub_(self.positive_margin).sub_(unrounded(self.positive_margin, near.dtype))
+            if self.positive_margin:
+                near.sub_(self.positive_margin).sub_(unrounded(self.positive_margin, near.dtype))
             pull = tile.only_listed(near.relu_())
             slopes = pull.sign(), torch.sign(gap, out=tile.scratch)
             totals = added(pull), -added(gap.sum(1))
