@@ -38,8 +38,8 @@ class Rows:
         slots = torch.arange(1, listed.shape[1] + 1, device=listed.device)
         reach = (listed * slots).amax(1) if listed.numel() else listed.sum(1)
         self.widths = reach.tolist()
-        beside = link is None or far.numel() >= 8 * CHUNK  # else what chunks need, slopes too, is much beside the distances
-        numbers = CHUNK if beside else CHUNK // 2
+        large = far.numel() >= 8 * CHUNK  # beside a smaller block, chunks that hold their own slopes would take much memory
+        numbers = CHUNK if link is None or large else CHUNK // 2
         self.size = max(1, numbers // max(far.shape[1], 1)) if on_cpu(far) else max(len(far), 1)
         self.space = Workspace(min(self.size, len(far)) * far.shape[1], far)
         if self.size < len(far) and max(self.widths) > 8 + 2 * sum(self.widths) / len(far):
