@@ -13,7 +13,6 @@ MILD = {
     "contrastive": {"margin": 1.2},
     "triplet": {"mining": "batch-hard"},
     "margin": {},
-    "multi-similarity": {},
     "ranked-list": {},
 }
 
@@ -94,10 +93,11 @@ def test_float64_stays_where_it_is_asked_for_or_cheap(dtypes):
     loss = make_loss("contrastive")
     differentiated(loss, rows[:64], labels[:64])  # few multiplications
     differentiated(loss, rows.double(), labels)
-    differentiated(make_loss("supcon"), rows, labels)  # its exponentials multiply the rounding
+    differentiated(make_loss("supcon"), rows, labels)  # exponentials multiply the rounding
+    differentiated(make_loss("multi-similarity"), rows, labels)
     loss.precise = True
     differentiated(loss, rows, labels)
-    assert dtypes == [torch.float64] * 4
+    assert dtypes == [torch.float64] * 5
 
 
 def test_one_anchor_that_lies_near_its_kin_is_enough(dtypes):
@@ -106,6 +106,15 @@ def test_one_anchor_that_lies_near_its_kin_is_enough(dtypes):
     rows[place] = rows[3] * 1.01
     differentiated(make_loss("contrastive"), rows, labels)
     assert dtypes == [torch.float64]
+
+
+def test_rows_whose_squares_float32_cannot_hold(dtypes):
+    rows, labels = batch(1.0)
+    found = differentiated(make_loss("contrastive"), rows * 1e-22, labels)
+    assert dtypes == [torch.float64]
+    value, gradient = differentiated(make_loss("contrastive").double(), rows.double() * 1e-22, labels)
+    assert abs(found[0] - value) <= 1e-6 * abs(value)
+    assert (found[1] - gradient).abs().max() <= 1e-6 * gradient.abs().max()
 
 
 def test_anchors_without_kin_lie_apart(dtypes):

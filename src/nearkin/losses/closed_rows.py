@@ -38,6 +38,9 @@ MANY = 1 << 20
 SOME = 4
 """Anchors that are looked at, to tell whether rows lie apart."""
 
+TINY = 1e-30
+"""Squared distance below which float32 would lose digits to its smallest number."""
+
 
 def closed_rows(call: Call, form: Form, *, mild: bool = False) -> ClosedRows | None:
     """The rows of a call; None where the form does not fit them. mild: float32 will do for distances of rows that lie apart."""
@@ -98,7 +101,7 @@ class ClosedRows:
             return True
         mine, others = anchors[:SOME].numpy()[rows], columns.index_select(0, torch.from_numpy(np.array(places))).numpy()
         gaps, norms = np.square(mine - others).sum(1), np.square(mine).sum(1)
-        return bool((gaps >= 2 * NEAR[torch.float32] * norms).all())
+        return bool((gaps >= np.maximum(2 * NEAR[torch.float32] * norms, TINY)).all())
 
     def largest(self) -> list[float]:
         """The largest squared norms: where four of one overflow, distances may; NaN where a row, used or not, holds NaN."""

@@ -31,8 +31,6 @@ class MultiSimilarity(RowLoss):
     Source:    Wang et al. 2019 eq 10-12. The choice is made without gradient
     """
 
-    mild = True
-
     distances = ("cosine",)
 
     def __init__(
