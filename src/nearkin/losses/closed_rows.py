@@ -90,7 +90,7 @@ class ClosedRows:
     def _apart(self, anchors: Rows, columns: Rows) -> bool:
         """Whether products are worth float32, and would hardly have to be mended there: kin of some anchors lie apart.
 
-        Near pairs are mended in any case, so that this decides on time alone; other devices than CPUs would wait for it
+        Near pairs are mended in any case: the answer has the digits of larger batches. Other devices than CPUs would wait for it
         """
         count, width = anchors.shape
         labels, classes = self.call.values, self.call.reference_values
