@@ -388,7 +388,7 @@ DISTANCES_AND_PAIRS = [
     Mutant("losses/closed_rows.py", "first + row + 1", "first + row"),
     Mutant("losses/closed_rows.py", "* norms, TINY)).all()", "* norms, TINY)).any()"),
     Mutant("losses/closed_rows.py", "TINY = 1e-30", "TINY = 1e-80"),
-    Mutant("losses/closed_rows.py", ".numpy()[rows], columns", ".numpy()[: len(rows)], columns"),
+    Mutant("losses/closed_rows.py", ".double().numpy()[rows]", ".double().numpy()[: len(rows)]"),
     Mutant("losses/closed_rows.py", "        if not rows:\n            return True\n", ""),
     Mutant("losses/closed_rows.py", "mild and call.dtype != call.answer and", "call.dtype != call.answer and"),
     Mutant("losses/engine.py", "self.mild and self.precise is not True", "self.mild"),

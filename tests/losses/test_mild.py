@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nearkin.core import InputError
 from nearkin.losses import closed_rows, make_loss
 from nearkin.losses.closed_rows import BlockDistances
 
@@ -115,6 +116,13 @@ def test_rows_whose_squares_float32_cannot_hold(dtypes):
     value, gradient = differentiated(make_loss("contrastive").double(), rows.double() * 1e-22, labels)
     assert abs(found[0] - value) <= 1e-6 * abs(value)
     assert (found[1] - gradient).abs().max() <= 1e-6 * gradient.abs().max()
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_whose_squares_float32_cannot_hold_warn_of_nothing():
+    rows, labels = batch(1.0)
+    with pytest.raises(InputError, match="too large for float32"):
+        make_loss("triplet")(rows * 1e30, labels)
 
 
 def test_anchors_without_kin_lie_apart(dtypes):

@@ -99,7 +99,8 @@ class ClosedRows:
         rows, places = _some_kin(labels[:SOME].tolist(), classes.numpy().tolist(), self.call.first)
         if not rows:
             return True
-        mine, others = anchors[:SOME].numpy()[rows], columns.index_select(0, torch.from_numpy(np.array(places))).numpy()
+        others = columns.index_select(0, torch.from_numpy(np.array(places))).double().numpy()
+        mine = anchors[:SOME].double().numpy()[rows]
         gaps, norms = np.square(mine - others).sum(1), np.square(mine).sum(1)
         return bool((gaps >= np.maximum(2 * NEAR[torch.float32] * norms, TINY)).all())
 
